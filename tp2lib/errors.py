@@ -1,0 +1,128 @@
+"""Every error that tp2lib raises on purpose, and the words its messages are made of.
+
+::
+
+    TP2Error                      catch this one to catch them all
+    ├── RecipeError               a setting that cannot be            (ValueError)
+    ├── SourceError               a source photo that cannot be used  (ValueError)
+    ├── RecordError               metadata or a ledger gone wrong     (ValueError)
+    │   └── Quarantined           a run that killed its process twice
+    ├── ControlError              a sweep that is not controlled      (RuntimeError)
+    ├── Cancelled                 somebody pressed stop               (RuntimeError)
+    ├── OutputError               a file that cannot be written       (OSError)
+    └── ModelError                a model that cannot run             (RuntimeError)
+        └── ModelNotFound         a model that is not there           (FileNotFoundError)
+
+A message says what was wrong, the value, what is allowed, and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "Cancelled",
+    "ControlError",
+    "ModelError",
+    "ModelNotFound",
+    "OutputError",
+    "Quarantined",
+    "RecipeError",
+    "RecordError",
+    "SourceError",
+    "TP2Error",
+    "did_you_mean",
+    "shown",
+]
+
+
+class TP2Error(Exception):
+    """The base of every error raised on purpose by tp2lib."""
+
+
+class RecipeError(TP2Error, ValueError):
+    """A setting is missing, of the wrong type, out of range, or at odds with another."""
+
+
+class SourceError(TP2Error, ValueError):
+    """A source photo is missing, damaged, too large, or of a kind that is not accepted."""
+
+
+class RecordError(TP2Error, ValueError):
+    """A record (picture metadata, ledger line) cannot be read, trusted or written."""
+
+
+class Quarantined(RecordError):
+    """A run was started twice and took its process down both times; it is not tried again."""
+
+
+class ControlError(TP2Error, RuntimeError):
+    """A sweep would vary something other than its declared axes."""
+
+
+class Cancelled(TP2Error, RuntimeError):
+    """The work was stopped on request; nothing half-done was kept."""
+
+
+class OutputError(TP2Error, OSError):
+    """A file or folder cannot be written."""
+
+
+class ModelError(TP2Error, RuntimeError):
+    """A model cannot be loaded or run."""
+
+
+class ModelNotFound(ModelError, FileNotFoundError):
+    """No model bears this name, or its files are not where they should be."""
+
+
+def shown(value: object, limit: int = 80) -> str:
+    """Return `value` as it should appear in a message: its repr, cut to `limit` characters.
+
+    Parameters
+    ----------
+    value : object
+        Anything, hostile things included: a repr that fails becomes the name of the type.
+    limit : int, default 80
+        Longest text returned, in characters.
+
+    Returns
+    -------
+    str
+        Printable text without line breaks or lone surrogates.
+    """
+    if isinstance(value, (str, bytes)):
+        value = value[: limit + 1]  # the repr of a megabyte is not needed to show 80 characters
+    try:
+        text = repr(value)
+    except Exception:  # e.g. an int of 5000 digits, a class with a broken __repr__
+        text = f"<{type(value).__name__}>"
+    text = " ".join(text.encode("utf-8", "backslashreplace").decode("utf-8").split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return ``" Did you mean 'steps'?"`` for a near miss, else an empty string.
+
+    The answer starts with a space, so that it can follow a sentence directly.
+
+    Parameters
+    ----------
+    name : object
+        What was given. Anything but a string gets no suggestion.
+    known : iterable of str
+        The names that would have been right.
+
+    Examples
+    --------
+    >>> did_you_mean("step", ["steps", "seed"])
+    " Did you mean 'steps'?"
+    >>> did_you_mean("walrus", ["steps", "seed"])
+    ''
+    """
+    if not isinstance(name, str) or not 0 < len(name) <= 100:
+        return ""
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    near = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
+    return f" Did you mean {by_folded[near[0]]!r}?" if near else ""
