@@ -1,0 +1,97 @@
+"""Schedulers: the timesteps of Stable Diffusion 1.5, the price in model calls, and nothing leaking between runs."""
+
+from __future__ import annotations
+
+import inspect
+
+import diffusers
+import pytest
+import torch
+
+from tp2lib.errors import RecipeError
+from tp2lib.recipe import SCHEDULER_NAMES
+from tp2lib.schedulers import SCHEDULERS, SD15_BASE, make_scheduler, scheduler_hash, scheduler_info, set_timesteps
+
+
+def test_every_name_a_recipe_accepts_has_a_scheduler():
+    assert tuple(SCHEDULERS) == SCHEDULER_NAMES
+
+
+@pytest.mark.parametrize("name", SCHEDULER_NAMES)
+def test_model_calls_are_those_of_the_schedule(name):
+    info = scheduler_info(name)
+    for steps in (1, 2, 3, 20, 50, 150):
+        if steps <= (info.max_steps or steps):
+            scheduler = make_scheduler(name)
+            set_timesteps(name, scheduler, steps)
+            assert info.calls(steps) == len(scheduler.timesteps), steps
+            assert info.order == scheduler.order
+
+
+# Measured with the hub's file of Stable Diffusion 1.5 and diffusers 0.42.1: what its users see.
+@pytest.mark.parametrize(
+    ("names", "timesteps"),
+    [
+        (("EulerA", "Euler", "LMS"), [999, 749.25, 499.5, 249.75, 0]),
+        (("DPM++ 2M", "DPM++ SDE", "UniPC", "DEIS", "DPM++ 2S"), [999, 799, 599, 400, 200]),
+        (("DPM++ 2M Karras",), [999, 786, 427, 59, 0]),
+        (("DDIM", "DDPM"), [801, 601, 401, 201, 1]),
+        (("PNDM",), [801, 601, 601, 401, 201, 1]),
+        (("LCM",), [999, 799, 599, 399, 199]),
+    ],
+)
+def test_timesteps_are_those_of_stable_diffusion_1_5(names, timesteps):
+    for name in names:
+        scheduler = make_scheduler(name)
+        scheduler.set_timesteps(5)
+        assert [float(t) for t in scheduler.timesteps] == pytest.approx(timesteps), name
+
+
+@pytest.mark.parametrize("name", SCHEDULER_NAMES)
+def test_stochastic_means_that_the_generator_matters(name):
+    ends = []
+    for seed in (1, 2):
+        scheduler = make_scheduler(name)
+        scheduler.set_timesteps(4)
+        latents = torch.ones(1, 4, 8, 8) * scheduler.init_noise_sigma
+        takes = "generator" in inspect.signature(scheduler.step).parameters
+        extra = {"generator": torch.Generator().manual_seed(seed)} if takes else {}
+        for t in scheduler.timesteps:
+            scaled = scheduler.scale_model_input(latents, t)
+            latents = scheduler.step(scaled * 0.1, t, latents, **extra, return_dict=False)[0]
+        ends.append(latents)
+    assert torch.equal(*ends) is not scheduler_info(name).stochastic
+
+
+def test_nothing_leaks_from_one_scheduler_to_the_next():
+    before, alone = dict(SD15_BASE), scheduler_hash(make_scheduler("Euler"))
+    for name in SCHEDULER_NAMES:
+        make_scheduler(name).set_timesteps(5)
+    assert scheduler_hash(make_scheduler("Euler")) == alone
+    assert dict(SD15_BASE) == before
+    # what happens without the frozen base
+    leaky = make_scheduler("DPM++ 2M Karras").config
+    assert diffusers.EulerDiscreteScheduler.from_config(leaky).config.use_karras_sigmas is True
+
+
+def test_hashes_tell_all_schedulers_apart():
+    assert len({scheduler_hash(make_scheduler(name)) for name in SCHEDULER_NAMES}) == len(SCHEDULER_NAMES)
+
+
+@pytest.mark.parametrize("name", SCHEDULER_NAMES)
+def test_running_a_scheduler_leaves_its_config_as_recorded(name):
+    scheduler = make_scheduler(name)
+    before = scheduler_hash(scheduler)
+    scheduler.set_timesteps(5)
+    assert scheduler_hash(scheduler) == before
+
+
+def test_names_that_people_type_work_and_near_misses_are_suggested():
+    assert scheduler_info("Euler a").name == "EulerA"
+    with pytest.raises(RecipeError, match="Did you mean 'DDIM'"):
+        scheduler_info("DDIMM")
+
+
+def test_a_schedule_longer_than_the_scheduler_allows_is_refused_in_words():
+    with pytest.raises(RecipeError, match="steps is 51 with the LCM scheduler.*at most 50"):
+        set_timesteps("LCM", make_scheduler("LCM"), 51)
