@@ -6,26 +6,19 @@ lets black shine through transparency; a cut-out product photo meets all three. 
 
 from __future__ import annotations
 
-import hashlib
 import io
-import itertools
 import os
 import re
-import stat
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps
 
 from tp2lib.errors import SourceError, did_you_mean, shown
+from tp2lib.pixels import loaded, open_image, pixels_sha256
 
-__all__ = ["MAX_BYTES", "MAX_PIXELS", "RESIZE_MODES", "Source", "open_image", "pixels_sha256", "prepare_source"]
+__all__ = ["RESIZE_MODES", "Source", "prepare_source"]
 
-FORMATS = ("PNG", "JPEG", "WEBP")
 RESIZE_MODES = ("crop", "fit", "pad")
-MAX_BYTES = 100_000_000
-MAX_PIXELS = 89_478_485  # where Pillow starts to suspect a decompression bomb
-_PNG_END = b"IEND\xaeB`\x82"
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
@@ -45,14 +38,6 @@ class Source:
     path: str | None
 
 
-def pixels_sha256(image: Image.Image) -> str:
-    """Return the SHA-256 of an image's mode, size and pixels (64 hex digits); metadata does not count."""
-    width, height = image.size
-    digest = hashlib.sha256(f"{image.mode} {width}x{height}\n".encode())
-    digest.update(image.tobytes())
-    return digest.hexdigest()
-
-
 def prepare_source(
     image_or_path: Image.Image | str | os.PathLike[str] | bytes,
     width: int,
@@ -69,7 +54,7 @@ def prepare_source(
     Parameters
     ----------
     image_or_path : PIL image, path, or bytes
-        PNG, JPEG or WebP, complete, at most `MAX_BYTES` and `MAX_PIXELS`.
+        PNG, JPEG or WebP, complete, within the limits of :mod:`tp2lib.pixels`.
     width, height : int
         Target size in pixels, multiples of `multiple`.
     resize : {"crop", "fit", "pad"}, default "crop"
@@ -101,7 +86,7 @@ def prepare_source(
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= 8192 or value % least:
             raise SourceError(f"{name} is {shown(value)}; it must be a multiple of {least} from {least} to 8192.")
     if isinstance(image_or_path, Image.Image):
-        image, digest, path = _loaded(image_or_path, "the image"), None, None
+        image, digest, path = loaded(image_or_path, "the image"), None, None
         chain = [f"read {image.mode} {image.width}x{image.height} from memory"]
     else:
         image, digest = open_image(image_or_path)
@@ -117,94 +102,6 @@ def prepare_source(
     return Source(
         image=image, chain=tuple(chain), bytes_sha256=digest, pixels_sha256=pixels_sha256(image), path=path
     )
-
-
-def open_image(path_or_bytes: str | os.PathLike[str] | bytes) -> tuple[Image.Image, str]:
-    """Open and fully decode a PNG, JPEG or WebP file that may be hostile.
-
-    Returns
-    -------
-    image : PIL.Image.Image
-        Loaded, in the file's own mode, first frame.
-    bytes_sha256 : str
-        Hash of the very bytes that were decoded.
-
-    Raises
-    ------
-    SourceError
-        Missing, too large in bytes or pixels (checked before decoding), another format, damaged.
-    """
-    if isinstance(path_or_bytes, (bytes, bytearray, memoryview)):
-        data, name = bytes(path_or_bytes[: MAX_BYTES + 1]), "the uploaded file"
-    else:
-        data, name = _read(path_or_bytes), shown(path_or_bytes)
-    if len(data) > MAX_BYTES:
-        raise SourceError(f"{name} has more than {MAX_BYTES // 10**6} MB; a source photo may not. Save it smaller.")
-    if ImageFile.LOAD_TRUNCATED_IMAGES:
-        raise SourceError(
-            "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is True; with it, damaged photos pass for whole ones. Set it to False."
-        )
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            _refuse_bomb(image, name)
-            image.verify()  # PNG only: checksums, and the end that load() does not miss
-            if image.format == "PNG" and _PNG_END not in data:  # verify() takes a cut end for an end
-                raise OSError("the end is missing")
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except SourceError:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise SourceError(f"{name} has more than {MAX_PIXELS} pixels; a source photo may not. Scale it down.") from None
-    except Exception as error:  # decoders of hostile bytes raise many kinds
-        why = "it looks like none of them" if isinstance(error, UnidentifiedImageError) else shown(error)
-        raise SourceError(
-            f"{name} is not a whole PNG, JPEG or WebP picture: {why}. Open it in an image editor, save it as PNG."
-        ) from error
-    return _loaded(image, name), hashlib.sha256(data).hexdigest()
-
-
-def _read(path: str | os.PathLike[str]) -> bytes:
-    try:
-        given = Path(path)
-        if not stat.S_ISREG(given.stat().st_mode):  # a pipe or a device would never end
-            raise SourceError(f"{shown(path)} is not a file; give the path of a PNG, JPEG or WebP photo.")
-        with open(given, "rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except SourceError:
-        raise
-    except FileNotFoundError:
-        hint = did_you_mean(given.name, _neighbours(given)) or " Check the path; it starts at the current folder."
-        hint = " A web address is not opened; download the photo first." if "://" in str(path) else hint
-        raise SourceError(f"there is no file {shown(path, 200)}.{hint}") from None
-    except (OSError, ValueError, TypeError) as error:
-        raise SourceError(
-            f"{shown(path, 200)} cannot be read ({shown(error)}). Give the path of a PNG, JPEG or WebP photo."
-        ) from error
-
-
-def _neighbours(path: Path) -> list[str]:
-    try:
-        return [entry.name for entry in itertools.islice(path.parent.iterdir(), 1000)]
-    except OSError:
-        return []
-
-
-def _refuse_bomb(image: Image.Image, name: str) -> None:
-    if image.width * image.height > MAX_PIXELS:
-        raise SourceError(
-            f"{name} has {image.width}x{image.height} pixels; at most {MAX_PIXELS} are accepted. Scale it down."
-        )
-
-
-def _loaded(image: Image.Image, name: str) -> Image.Image:
-    _refuse_bomb(image, name)
-    try:
-        image.load()
-    except Exception as error:  # as above
-        raise SourceError(f"{name} is damaged or cut off ({shown(error)}). Get the photo again.") from error
-    if 0 in image.size:
-        raise SourceError(f"{name} has {image.width}x{image.height} pixels; it must have at least one. Choose another.")
-    return image
 
 
 def _to_rgb(image: Image.Image, background: str, chain: list[str]) -> Image.Image:
