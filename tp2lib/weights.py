@@ -1,0 +1,159 @@
+"""A model's folder: what must be in it, what must not, and the hash of what it holds."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from tp2lib.errors import ModelError, ModelNotFound, shown
+
+__all__ = ["WEIGHT_FILES", "check_folder", "hash_folder", "read_json"]
+
+WEIGHT_FILES = {
+    "unet": "diffusion_pytorch_model",
+    "vae": "diffusion_pytorch_model",
+    "text_encoder": "model",
+    "safety_checker": "model",
+}
+"""The components that hold weights, and the names of their files (``.safetensors``, or ``.fp16.safetensors``)."""
+
+_PIPELINES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
+_LIBRARIES = ("diffusers", "transformers", "stable_diffusion")
+_JSON_LIMIT = 5_000_000  # bytes; the largest honest one, a tokenizer's, has 2.2 MB
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file that must hold one object.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, larger than 5 MB, or holds anything else.
+    """
+    try:
+        if path.stat().st_size > _JSON_LIMIT:
+            raise ValueError(f"more than {_JSON_LIMIT} bytes")
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError("not a JSON object")
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path.name} of the model in {path.parent} cannot be read ({error}). Fetch it again.") from None
+    return content
+
+
+def check_folder(folder: Path) -> str | None:
+    """Check that a folder holds a whole Stable Diffusion 1.x model in diffusers format, in safetensors, without code.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder that holds ``model_index.json``.
+
+    Returns
+    -------
+    str or None
+        The variant of its weights: ``"fp16"``, or None for the plain file names.
+
+    Raises
+    ------
+    ModelNotFound
+        If there is no model there.
+    ModelError
+        If the model is of another kind, incomplete, damaged, pickled, or brings code of its own.
+    """
+    if not (folder / "model_index.json").is_file():
+        raise ModelNotFound(
+            f"no model in {folder}: model_index.json is missing. Name a folder in diffusers format "
+            "(what pipeline.save_pretrained writes)."
+        )
+    index = read_json(folder / "model_index.json")
+    if index.get("_class_name") not in _PIPELINES:
+        raise ModelError(
+            f"the model in {folder} is a {shown(index.get('_class_name'))}; only Stable Diffusion 1.x "
+            f"({_PIPELINES[0]}) is supported. Choose another model."
+        )
+    present = _components(index, folder)
+    if not (folder / "scheduler" / "scheduler_config.json").is_file():
+        raise ModelError(f"the model in {folder} has no scheduler/scheduler_config.json. Fetch it again.")
+    variant = _variant(folder, present)
+    for name in present:
+        _check_weights(folder / name / _file_name(name, variant))
+    return variant
+
+
+def _components(index: dict[str, Any], folder: Path) -> list[str]:
+    """Name the components that hold weights; refuse those that come with code of their own."""
+    for name, entry in index.items():
+        if name.startswith("_") or not isinstance(entry, list) or not entry or entry[0] is None:
+            continue
+        if entry[0] not in _LIBRARIES:
+            raise ModelError(
+                f"the model in {folder} wants to run code of its own for {shown(name)} ({shown(entry)}); "
+                "that is never done. Choose a model made of diffusers and transformers classes only."
+            )
+    return [name for name in WEIGHT_FILES if (index.get(name) or [None])[0] is not None or name != "safety_checker"]
+
+
+def _file_name(component: str, variant: str | None) -> str:
+    return ".".join(filter(None, (WEIGHT_FILES[component], variant, "safetensors")))
+
+
+def _variant(folder: Path, components: list[str]) -> str | None:
+    for variant in (None, "fp16"):
+        if all((folder / name / _file_name(name, variant)).is_file() for name in components):
+            return variant
+    lacking = [name for name in components if not any((folder / name).glob("*.safetensors"))]
+    pickled = [name for name in lacking if any((folder / name).glob("*.bin"))]
+    if pickled:
+        raise ModelError(
+            f"the model in {folder} has only pickled weights for {', '.join(pickled)}, and a pickle can run anything "
+            "when it is opened. Convert them to safetensors, or choose another model."
+        )
+    what = ", ".join(lacking or components)
+    raise ModelError(f"the model in {folder} is not whole: no safetensors weights for {what}. Fetch it again.")
+
+
+def _check_weights(path: Path) -> None:
+    try:
+        with safe_open(path, framework="pt") as file:
+            file.keys()
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} is damaged or cut short ({error}). Delete it and fetch the model again.") from None
+
+
+def hash_folder(folder: Path, variant: str | None) -> str:
+    """Hash all that decides what the model computes: its weights, its configurations, its tokenizer.
+
+    Raises
+    ------
+    ModelError
+        If a file's content is not the one that its name in the hub's cache promises.
+    """
+    total = hashlib.sha256()
+    for path in sorted(folder.glob("*/*")):
+        wanted = path.suffix in (".json", ".txt") or path.name == _file_name_or_none(path.parent.name, variant)
+        if wanted and path.is_file():
+            stat = path.stat()
+            digest = _hash_file(path, stat.st_size, stat.st_mtime_ns)
+            total.update(f"{path.parent.name}/{path.name} {digest}\n".encode())
+    return total.hexdigest()
+
+
+def _file_name_or_none(component: str, variant: str | None) -> str | None:
+    return _file_name(component, variant) if component in WEIGHT_FILES else None
+
+
+@functools.lru_cache(maxsize=64)
+def _hash_file(path: Path, size: int, changed_ns: int) -> str:
+    """SHA-256 of a file, remembered for as long as its size and date stay the same."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    promised = path.resolve().name  # the hub's cache names a large file after its SHA-256
+    if len(promised) == 64 and promised != digest:
+        raise ModelError(f"{path} is damaged: its SHA-256 is {digest}. Delete {path.resolve()} and fetch it again.")
+    return digest
