@@ -1,0 +1,130 @@
+"""The ladder for when memory runs out: each rung recorded, since some of them change the picture."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import torch
+
+from tp2lib.errors import ModelError
+
+__all__ = ["FREE_CACHES", "RUNGS", "SMALLER", "Ladder", "OutOfMemory", "is_out_of_memory"]
+
+T = TypeVar("T")
+
+FREE_CACHES = "free caches"
+SLICING = "VAE slicing"
+TILING = "VAE tiling"
+OFFLOAD = "model offload"
+SMALLER = "smaller size"
+RUNGS = (FREE_CACHES, SLICING, TILING, OFFLOAD, SMALLER)
+"""All rungs, in the order they are climbed. Freeing caches changes no pixel; tiling may change many."""
+
+_VAE_STAGES = ("encode", "decode")
+_SIGNS = ("can't allocate memory", "out of memory")  # how PyTorch's CPU and MPS allocators say it, in a RuntimeError
+
+
+class OutOfMemory(ModelError):
+    """Every rung of the memory ladder was taken, and it still does not fit."""
+
+    def __init__(self, message: str, rungs: Sequence[str]) -> None:
+        super().__init__(message)
+        self.rungs = tuple(rungs)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell an exhausted memory from any other error, on any device."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
+
+
+class Ladder:
+    """Runs the stages of one picture, climbing a rung and retrying when one runs out of memory.
+
+    A context manager: on leaving, the model is as it was.
+
+    Parameters
+    ----------
+    pipe : DiffusionPipeline
+        The run's own pipeline.
+    rungs : sequence of str
+        Rungs to stand on from the start.
+    """
+
+    def __init__(self, pipe: Any, rungs: Sequence[str] = ()) -> None:
+        self.pipe = pipe
+        self.device = pipe.device
+        self.rungs = list(rungs)
+
+    def __enter__(self) -> Ladder:
+        for rung in self.rungs:
+            self._apply(rung)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pipe.vae.disable_slicing()
+        self.pipe.vae.disable_tiling()
+        if OFFLOAD in self.rungs:
+            self.pipe.remove_all_hooks()
+            self.pipe.to(self.device)
+
+    def run(self, stage: str, work: Callable[[], T]) -> T:
+        """Do a stage's work; on exhausted memory, climb the next rung that helps that stage and do it again.
+
+        Parameters
+        ----------
+        stage : {"text", "encode", "denoise", "decode"}
+        work : callable
+            Must give the same result whenever it is called.
+
+        Raises
+        ------
+        OutOfMemory
+            If no rung is left.
+        """
+        while True:
+            try:
+                return work()
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                reason = (str(error).splitlines() or [type(error).__name__])[0]
+            # Not within the except block: while the exception lives, so does every tensor on its stack.
+            self._climb(stage, reason)
+
+    def _climb(self, stage: str, reason: str) -> None:
+        for rung in RUNGS:
+            if rung not in self.rungs and self._helps(rung, stage):
+                self.rungs.append(rung)
+                self._apply(FREE_CACHES)
+                self._apply(rung)
+                return
+        raise OutOfMemory(
+            f"memory ran out at stage {stage!r} ({reason}), after: {', '.join(self.rungs)}. Close other programs that "
+            "use the GPU, ask for a smaller width and height, or allow it with allow_smaller=True.",
+            self.rungs,
+        )
+
+    def _helps(self, rung: str, stage: str) -> bool:
+        if rung in (SLICING, TILING):
+            return stage in _VAE_STAGES
+        if rung == OFFLOAD:
+            return self.device.type != "cpu"
+        return rung == FREE_CACHES
+
+    def _apply(self, rung: str) -> None:
+        if rung == FREE_CACHES:
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            if torch.backends.mps.is_available():
+                torch.mps.empty_cache()
+        elif rung == SLICING:
+            self.pipe.vae.enable_slicing()
+        elif rung == TILING:
+            self.pipe.vae.enable_tiling()
+        elif rung == OFFLOAD:
+            self.pipe.enable_model_cpu_offload(device=self.device)
