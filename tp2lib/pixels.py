@@ -58,7 +58,7 @@ def open_image(path_or_bytes: str | os.PathLike[str] | bytes) -> tuple[Image.Ima
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _refuse_bomb(image, name)
             image.verify()  # PNG only: checksums, and the end that load() does not miss
-            if image.format == "PNG" and _PNG_END not in data:  # verify() takes a cut end for an end
+            if not _has_end(data):  # verify() and load() both forgive an end that is cut by a few bytes
                 raise OSError("the end is missing")
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except SourceError:
@@ -93,6 +93,16 @@ def _read(path: str | os.PathLike[str]) -> bytes:
         raise SourceError(
             f"{shown(path, 200)} cannot be read ({shown(error)}). Give the path of a PNG, JPEG or WebP photo."
         ) from error
+
+
+def _has_end(data: bytes) -> bool:
+    """Return whether a PNG or JPEG has its end marker; what may follow it (motion photos do) is ignored."""
+    if not data.startswith(b"\xff\xd8"):
+        return _PNG_END in data or not data.startswith(b"\x89PNG")
+    at = 2
+    while data[at : at + 1] == b"\xff" and data[at : at + 2] != b"\xff\xda":  # segments, each with its length
+        at += 1 if data[at + 1 : at + 2] == b"\xff" else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return data.find(b"\xff\xd9", at) > 0
 
 
 def _neighbours(path: Path) -> list[str]:
