@@ -117,6 +117,7 @@ def _versions() -> dict[str, str]:
 def environment(device: str) -> dict[str, str | int | bool | None]:
     """Describe what an image's last bits depend on, apart from its settings: versions, processor, threads."""
     facts: dict[str, str | int | bool | None] = dict(_versions())
+    facts["torch"] = torch.__version__  # names the build too
     facts["python"] = platform.python_version()
     facts["system"] = f"{platform.system()} {platform.machine()}"
     facts["cpu"] = torch.backends.cpu.get_cpu_capability()

@@ -163,7 +163,7 @@ class _Execution:
                 timestep=float(timestep),
                 latents=tensors["latents"],
                 x0=self.watch.x0(),
-                decode=lambda latents: self._to_image(self._decode(latents)),
+                decode=self._picture,
                 native_size=self.plan.model.native_size,
             )
             self.on_step(info)
@@ -182,6 +182,11 @@ class _Execution:
         image = self._to_image(pixels)
         black = max(high for _, high in image.getextrema()) <= BLACK_LEVEL
         return image, "black" if black else "ok"
+
+    @torch.no_grad()
+    def _picture(self, latents: torch.Tensor) -> Image.Image:
+        """Decode latents for whoever watches, now or after the run."""
+        return self._to_image(self._decode(latents))
 
     def _decode(self, latents: torch.Tensor) -> torch.Tensor:
         return self.pipe.vae.decode(latents / self.pipe.vae.config.scaling_factor, return_dict=False)[0]

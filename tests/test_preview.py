@@ -1,0 +1,52 @@
+"""The predicted x0: equal to what the schedulers themselves predict, and drawn cheaply."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tp2lib.preview import StepInfo, StepWatch, predicted_x0
+from tp2lib.schedulers import SD15_BASE, make_scheduler
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("name", ["DDIM", "DDPM", "Euler", "EulerA"])
+def test_it_is_what_the_scheduler_itself_predicts(name, prediction):
+    scheduler = make_scheduler(name, {**SD15_BASE, "prediction_type": prediction})
+    scheduler.set_timesteps(7)
+    noise = torch.Generator().manual_seed(0)
+    latents = torch.randn(1, 4, 8, 8, generator=noise) * scheduler.init_noise_sigma
+    for t in scheduler.timesteps[:-1]:
+        scheduler.scale_model_input(latents, t)
+        output = torch.randn(1, 4, 8, 8, generator=noise)
+        mine = predicted_x0(scheduler, output, float(t), latents)
+        step = scheduler.step(output, t, latents, generator=noise, return_dict=True)
+        torch.testing.assert_close(mine, step.pred_original_sample, rtol=2e-3, atol=2e-3)
+        latents = step.prev_sample
+
+
+@pytest.mark.parametrize("name", ["PNDM", "Heun", "DPM++ 2M", "UniPC", "LMS", "KDPM2", "DPM++ 2S", "DEIS"])
+def test_a_model_that_knows_the_answer_gives_the_answer_at_every_step(name):
+    scheduler = make_scheduler(name)
+    scheduler.set_timesteps(6)
+    watch = StepWatch(scheduler)
+    answer = torch.full((1, 4, 8, 8), 0.5)
+    latents = torch.randn(answer.shape, generator=torch.Generator().manual_seed(0)) * scheduler.init_noise_sigma
+    for t in scheduler.timesteps:
+        scheduler.scale_model_input(latents, t)
+        unit = predicted_x0(scheduler, torch.ones_like(latents), float(t), latents)
+        zero = predicted_x0(scheduler, torch.zeros_like(latents), float(t), latents)
+        perfect = (answer - zero) / (unit - zero)  # x0 is linear in the model's output
+        latents = scheduler.step(perfect, t, latents, return_dict=False)[0]
+        torch.testing.assert_close(watch.x0(), answer, rtol=0, atol=1e-3)
+    assert watch.timesteps == [float(t) for t in scheduler.timesteps]
+    torch.testing.assert_close(latents, answer, rtol=0, atol=0.1)
+
+
+def test_large_models_get_a_small_picture_without_decoding():
+    info = StepInfo(
+        index=0, total=1, timestep=0.0, latents=torch.zeros(1, 4, 64, 64), x0=torch.zeros(1, 4, 64, 64),
+        decode=lambda latents: pytest.fail("decoded"), native_size=512,
+    )  # fmt: skip
+    picture = info.preview()
+    assert picture.size == (64, 64) and picture.getpixel((0, 0)) == (128, 128, 128)
