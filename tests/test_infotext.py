@@ -60,7 +60,9 @@ def test_schedulers_bear_the_webui_names(name: str, line: str) -> None:
 
 
 def test_the_text_is_laid_out_as_the_webui_does() -> None:
-    recipe = Recipe(prompt="an apple,\nred", negative_prompt="blur", seed=7, steps=20, guidance=7, width=512, height=256)
+    recipe = Recipe(
+        prompt="an apple,\nred", negative_prompt="blur", seed=7, steps=20, guidance=7, width=512, height=256
+    )
     assert to_infotext(recipe, Version="tp2lib", **{"Model hash": "ab, c"}) == (
         "an apple,\nred\nNegative prompt: blur\n"
         'Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 7, Size: 512x256, Version: tp2lib, Model hash: "ab, c"'

@@ -7,10 +7,11 @@ Google Merchant Center asks for the first on every generated product image, and 
 from __future__ import annotations
 
 import re
+import struct
 
 from PIL import Image
 
-__all__ = ["COMPOSITE", "GENERATED", "digital_source_type", "user_comment", "with_user_comment", "xmp_packet"]
+__all__ = ["COMPOSITE", "GENERATED", "digital_source_type", "exif_with_user_comment", "user_comment", "xmp_packet"]
 
 _TERMS = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 GENERATED = _TERMS + "trainedAlgorithmicMedia"
@@ -46,11 +47,15 @@ def digital_source_type(image: Image.Image) -> str | None:
     return found[1].decode("ascii", "replace") if found else None
 
 
-def with_user_comment(text: str) -> Image.Exif:
-    """Return EXIF whose UserComment is `text`, in the UTF-16 form that the WebUI writes and reads."""
-    exif = Image.Exif()
-    exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = b"UNICODE\0" + text.encode("utf-16-be")
-    return exif
+def exif_with_user_comment(text: str) -> bytes:
+    """Return EXIF whose UserComment is `text`, in the UTF-16 form that the WebUI writes and reads.
+
+    Packed by hand, for Pillow would give the tag type 1 (byte) where the standard says 7 (undefined).
+    """
+    comment = b"UNICODE\0" + text.encode("utf-16-be")
+    header = b"Exif\0\0" + struct.pack(">2sHI", b"MM", 42, 8)  # big-endian, first directory at byte 8
+    first = struct.pack(">HHHIII", 1, _EXIF_IFD, 4, 1, 26, 0)  # one entry: the EXIF directory is at byte 26
+    return header + first + struct.pack(">HHHIII", 1, _USER_COMMENT, 7, len(comment), 44, 0) + comment
 
 
 def user_comment(image: Image.Image) -> str | None:

@@ -18,7 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 from tp2lib.errors import OutputError, RecordError, SourceError, did_you_mean, shown
 from tp2lib.files import write_atomically
 from tp2lib.infotext import KNOWN_MODELS, from_infotext, to_infotext
-from tp2lib.marks import COMPOSITE, GENERATED, digital_source_type, user_comment, with_user_comment, xmp_packet
+from tp2lib.marks import COMPOSITE, GENERATED, digital_source_type, exif_with_user_comment, user_comment, xmp_packet
 from tp2lib.pixels import open_image, pixels_sha256
 from tp2lib.recipe import Recipe
 from tp2lib.records import RECORD_VERSION, dump_json, is_sha256, load_record
@@ -196,7 +196,7 @@ def export_picture(path: str | os.PathLike[str], to: str | os.PathLike[str], *, 
         return _write_png(image, to, texts, mark == COMPOSITE, pixels_sha256(image))
     options: dict[str, Any] = {"quality": quality, "xmp": xmp_packet(mark == COMPOSITE)}
     if text is not None:
-        options["exif"] = with_user_comment(text)
+        options["exif"] = exif_with_user_comment(text)
     options |= {"subsampling": 0} if kind == "JPEG" else {"method": 4}
 
     def check(written: Path) -> None:
