@@ -72,10 +72,10 @@ class Setting:
     def _text(self, name: str, value: object) -> str:
         value = os.fspath(value) if isinstance(value, os.PathLike) else value
         if not isinstance(value, str):
-            raise self._wrong(name, value, "text")
+            raise self._wrong(name, value, "text", "Put it in quotes.")
         text = str(value).replace("\r\n", "\n").replace("\r", "\n")
         if not self.blank and not text.strip():
-            raise self._wrong(name, value, "text that is not blank")
+            raise self._wrong(name, value, "text that is not blank", f"Give {self.help}.")
         if len(text) > self.max:
             raise self._wrong(name, value, f"at most {self.max} characters long, and it has {len(text)}", "Shorten it.")
         for character in text:
@@ -86,7 +86,7 @@ class Setting:
 
     def _choice(self, name: str, value: object) -> str:
         if not isinstance(value, str) or value not in self.choices:
-            advice = did_you_mean(value, self.choices).strip()
+            advice = did_you_mean(value, self.choices).strip() or "Choose one of these."
             raise self._wrong(name, value, f"one of {', '.join(map(repr, self.choices))}", advice)
         return str(value)
 
@@ -99,9 +99,7 @@ class Setting:
             nearest = min(max(float(value), self.min), self.max)  # also reads "30"
         except (TypeError, ValueError, OverflowError):
             nearest = math.nan
-        if self.kind in ("whole", "real") and math.isfinite(nearest):
+        if math.isfinite(nearest):
             nearest = round(nearest / self.step) * self.step if self.kind == "whole" else nearest
             return f"The nearest is {nearest:.10g}."
-        if self.kind in ("whole", "real") and self.default is not None:
-            return f"Use {self.default}, the default."
-        return f"It is: {self.help}."
+        return "Leave it out if unsure." if self.default is None else f"Use {self.default}, the default."
