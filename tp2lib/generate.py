@@ -8,6 +8,8 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
+from PIL import Image
+
 from tp2lib.errors import RecordError, SourceError
 from tp2lib.ledger import Ledger
 from tp2lib.memory import SMALLER, OutOfMemory
@@ -19,7 +21,7 @@ from tp2lib.runs import Run
 from tp2lib.sampling import Sample, sample
 from tp2lib.source import Source, prepare_source
 
-__all__ = ["Run", "StepInfo", "generate", "resolve"]
+__all__ = ["Run", "StepInfo", "find_source", "generate", "resolve", "run_plan"]
 
 log = logging.getLogger("tp2lib")
 
@@ -73,7 +75,19 @@ def generate(
         If this very run took down its process before, twice.
     """
     model = load(recipe.model) if model is None else model
-    plan = make_plan(recipe, model, _find_source(recipe, source, ledger), rungs)
+    plan = make_plan(recipe, model, find_source(recipe, source, ledger), rungs)
+    return run_plan(plan, on_step=on_step, should_stop=should_stop, ledger=ledger, allow_smaller=allow_smaller)
+
+
+def run_plan(
+    plan: Plan,
+    *,
+    on_step: Callable[[StepInfo], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    ledger: Ledger | None = None,
+    allow_smaller: bool = False,
+) -> Run:
+    """Execute what was planned, or find it in the ledger; see :func:`generate`."""
     if ledger and (found := _reuse(plan, ledger)):
         return found
     if ledger and plan.source:
@@ -82,14 +96,20 @@ def generate(
         run = _execute(plan, on_step, should_stop, allow_smaller)
         if ledger and run.outcome == "ok":
             extra = {"composite": run.source is not None, "infotext": run.infotext()}
-            run = replace(run, path=ledger.finish(run.key, run.image, recipe, run.record(), **extra))
+            run = replace(run, path=ledger.finish(run.key, run.image, run.recipe, run.record(), **extra))
     if ledger and run.outcome != "ok":
         ledger.fail(run.key, run.outcome)
     return run
 
 
-def _find_source(recipe: Recipe, source: Source | None, ledger: Ledger | None) -> Source | None:
-    """Look up a photo that is named by its hash; a path is left to the plan, which knows the size."""
+def find_source(recipe: Recipe, source: Source | None, ledger: Ledger | None) -> Source | None:
+    """Look up a photo that is named by its hash; a path is left to the plan, which knows the size.
+
+    Raises
+    ------
+    SourceError
+        If no photo with that hash is kept.
+    """
     if source is not None or recipe.source is None or not recipe.source.startswith("sha256:"):
         return source
     kept = ledger.find_source(recipe.source) if ledger else None
@@ -98,8 +118,6 @@ def _find_source(recipe: Recipe, source: Source | None, ledger: Ledger | None) -
             f"the source is {recipe.source[:20]}…, a photo known by its hash only, and it is not among the kept "
             "sources. Give source=prepare_source(the photo, width, height)."
         )
-    from PIL import Image
-
     with Image.open(kept) as image:
         return prepare_source(kept, *image.size)
 

@@ -21,9 +21,9 @@ from tp2lib.recipe import Recipe
 from tp2lib.schedulers import make_scheduler, scheduler_hash, scheduler_info, set_timesteps
 from tp2lib.source import Source, prepare_source
 
-__all__ = ["Plan", "draw_noise", "make_plan", "noise_sha256", "resolve"]
+__all__ = ["Plan", "draw_noise", "execution", "make_plan", "noise_sha256", "resolve"]
 
-_KEY_FACTS = ("torch", "diffusers", "transformers", "cpu", "gpu", "tf32")  # what of the machine decides the last bits
+_KEY_FACTS = ("torch", "diffusers", "transformers", "cpu", "gpu", "cuda", "cudnn", "tf32")  # what of the machine decides the last bits
 _MEMORY_ONLY = "free caches"  # the one rung of the memory ladder that cannot touch a pixel
 
 
@@ -90,7 +90,7 @@ def make_plan(recipe: Recipe, model: Model, source: Source | None = None, rungs:
         "source_sha256": source.pixels_sha256 if source else None,
         "width": width,
         "height": height,
-        **_execution(model, facts),
+        **execution(model),
         "rungs": list(rungs),
     }
     return Plan(
@@ -124,6 +124,18 @@ def draw_noise(
 def noise_sha256(noise: torch.Tensor) -> str:
     """Hash the initial noise: two runs are a pair if these are equal."""
     return hashlib.sha256(noise.contiguous().numpy().tobytes()).hexdigest()
+
+
+def execution(model: Model) -> dict[str, Any]:
+    """Say how the arithmetic is done now; a replay does it the same way."""
+    attention = {type(processor).__name__ for processor in model.pipe.unet.attn_processors.values()}
+    return {
+        "device": model.placement.device,
+        "dtype": model.placement.dtype_name,
+        "threads": torch.get_num_threads(),
+        "batch_width": 1,
+        "attention": ", ".join(sorted(attention)),
+    }
 
 
 def _check_model(recipe: Recipe, model: Model) -> None:
@@ -181,18 +193,6 @@ def _schedule(recipe: Recipe, model: Model) -> dict[str, Any]:
         "strength": None if recipe.strength is None else round(recipe.effective_steps / recipe.nominal_steps, 4),
         "timesteps": timesteps,
         "model_calls": len(timesteps),
-    }
-
-
-def _execution(model: Model, facts: dict[str, Any]) -> dict[str, Any]:
-    """How the arithmetic is done; a replay does it the same way."""
-    attention = {type(processor).__name__ for processor in model.pipe.unet.attn_processors.values()}
-    return {
-        "device": model.placement.device,
-        "dtype": model.placement.dtype_name,
-        "threads": facts["threads"],
-        "batch_width": 1,
-        "attention": ", ".join(sorted(attention)),
     }
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from tp2lib.errors import Cancelled
 from tp2lib.memory import Ladder
-from tp2lib.plan import Plan, draw_noise
+from tp2lib.plan import Plan, draw_noise, execution
 from tp2lib.preview import StepInfo, StepWatch
 from tp2lib.schedulers import make_scheduler
 
@@ -37,7 +37,7 @@ class Sample:
         safety checker withholds it.
     observed : dict
         What was seen while it ran: timesteps, model calls, rungs of the memory ladder, the number
-        format of the decoder.
+        format of the decoder, threads, attention.
     timings : dict
         Seconds for each stage, and in total.
     """
@@ -98,6 +98,7 @@ class _Execution:
             "model_calls": len(self.watch.timesteps),
             "rungs": list(self.ladder.rungs),
             "decoder_dtype": self.decoder,
+            **execution(self.plan.model),
         }
         return Sample(image=image, outcome=outcome, observed=observed, timings=self.timings)
 

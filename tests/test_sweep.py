@@ -1,0 +1,233 @@
+"""Sweeps: planned whole, run once each, proved controlled, and indifferent to being killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tp2lib.errors import Cancelled, ControlError, RecipeError
+from tp2lib.generate import generate
+from tp2lib.ledger import Ledger
+from tp2lib.recipe import Recipe
+from tp2lib.source import prepare_source
+from tp2lib.sweep import sweep
+
+APPLE = Recipe(prompt="a red apple", negative_prompt="blurry", steps=3, width=64, height=64)
+
+
+def silent(line):
+    pass
+
+
+def same(one, other):
+    return np.array_equal(np.asarray(one), np.asarray(other))
+
+
+def test_every_cell_is_the_picture_of_its_recipe(model):
+    result = sweep(APPLE, model, steps=[2, 3], scheduler=["EulerA", "DDIM"], seeds=[1, 2], say=silent)
+    assert len(result.cells) == len(result.runs) == 8
+    for cell in result.cells:
+        assert cell.recipe == APPLE.vary(**cell.place)
+        assert same(cell.run.image, generate(cell.recipe, model).image)
+    assert result.control["steps"] == ["model_calls", "nominal_steps", "steps", "timesteps"]
+    assert result.control["seed"] == ["noise_sha256", "seed"]
+
+
+def test_cells_are_found_by_their_place(model):
+    result = sweep(APPLE, model, steps=[2, 3], seeds=[1, 2], say=silent)
+    assert [cell.place["seed"] for cell in result.at(steps=2)] == [1, 2]
+    assert result.at(steps=3, seed=2)[0] is result.cells[-1]
+    with pytest.raises(RecipeError, match="no axis 'step'.*Did you mean 'steps'"):
+        result.at(step=2)
+    with pytest.raises(RecipeError, match="no cell at"):
+        result.at(steps=9)
+
+
+def test_the_plan_says_images_model_calls_and_time(model):
+    said = []
+    result = sweep(APPLE, model, steps=[2, 3], guidance=[0, 1, 4], seeds=[1, 2], say=said.append, dry_run=True)
+    assert "12 images (8 to make, 0 kept from before, 4 the same as another)" in said[0]
+    assert said[1].startswith("20 model calls, about ") and said[1].endswith(" s")
+    assert said[2] == "guidance 0, 1: the same picture, since guidance of 1 and less is switched off"
+    assert result.runs == [] and result.control["guidance"]
+
+
+def test_the_whole_plan_is_checked_before_the_first_picture(model, monkeypatch):
+    monkeypatch.setattr(model.pipe.unet, "forward", lambda *a, **k: pytest.fail("the model was called"))
+    with pytest.raises(RecipeError) as error:
+        sweep(APPLE, model, steps=[3, 60, 70], scheduler=["LCM", "Euler"], say=pytest.fail)
+    assert str(error.value).startswith("2 of 6 cells cannot be run, so none was:")
+    assert "steps 70, scheduler 'LCM', seed 42: steps is 70" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        ({}, "the sweep has 0 axes"),
+        ({"steps": [1, 2], "guidance": [1], "scheduler": ["DDIM"]}, "3 axes"),
+        ({"stepps": [1, 2]}, "'stepps' cannot be an axis.*Did you mean 'steps'"),
+        ({"seed": [1, 2]}, "seeds="),
+        ({"steps": 15}, r"must be a list, such as steps=\[15\]"),
+        ({"prompt": "an apple"}, "must be a list"),
+        ({"steps": []}, "at least one value"),
+        ({"steps": [15, 15]}, "each value once"),
+        ({"steps": [15, "30"]}, "1 of 2 cells cannot be run"),
+        ({"strength": [0.3, 0.6]}, "there is no source"),
+    ],
+)
+def test_impossible_axes_are_refused_in_words(model, axes, message):
+    with pytest.raises(RecipeError, match=message):
+        sweep(APPLE, model, say=pytest.fail, **axes)
+
+
+def test_settings_that_come_down_to_the_same_are_run_once(model):
+    calls, forward = [], model.pipe.unet.forward
+    model.pipe.unet.forward = lambda *a, **k: calls.append(1) or forward(*a, **k)
+    try:
+        result = sweep(APPLE, model, guidance=[0, 0.5, 1], say=silent)
+    finally:
+        del model.pipe.unet.forward
+    assert len(calls) == 3 + 2  # one run of three steps, and the timing of the plan
+    assert [cell.run.requested["guidance"] for cell in result.cells] == [0, 0.5, 1]
+    assert result.control["guidance"] == []
+    assert result.notes == (
+        "guidance 0, 0.5, 1 (the whole axis): the same picture, since guidance of 1 and less is switched off",
+    )
+
+
+def test_strengths_that_run_the_same_steps_are_announced(model):
+    photo = prepare_source(Image.new("RGB", (64, 64), "red"), 64, 64)
+    recipe = APPLE.vary(source="apple.png", strength=0.5, steps=10)
+    said = []
+    sweep(recipe, model, source=photo, strength=[0.35, 0.61, 0.64], say=said.append)
+    assert "strength 0.61, 0.64: the same picture, since each runs 6 of 10 steps" in said
+
+
+def test_a_model_that_ignores_an_axis_is_found_out_by_its_pixels(model, monkeypatch):
+    """Known field failures: a sampler axis that is labelled, and not applied."""
+    monkeypatch.setattr(model.pipe.vae, "decode", lambda z, **k: (torch.zeros(1, 3, 64, 64),))
+    said = []
+    result = sweep(APPLE, model, scheduler=["DDIM", "Euler"], say=said.append)
+    assert "no reason is known, so check the axis" in result.notes[0] and said[-1] == result.notes[0]
+
+
+def test_a_condition_that_changes_on_the_way_is_no_controlled_sweep(model):
+    threads = torch.get_num_threads()
+    try:
+        with pytest.raises(ControlError, match="differ in steps only.*threads is"):
+            sweep(APPLE, model, steps=[2, 3], say=silent, on_run=lambda cell: torch.set_num_threads(threads + 1))
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_a_leak_from_run_to_run_is_no_controlled_sweep(model, monkeypatch):
+    """What the frozen base prevents: each scheduler derived from the one before."""
+    import tp2lib.plan
+
+    last = {"config": model.base_scheduler_config}
+
+    def leaky(name, base):
+        from tp2lib.schedulers import make_scheduler
+
+        scheduler = make_scheduler(name, last["config"])
+        last["config"] = {**scheduler.config, "steps_offset": scheduler.config.get("steps_offset", 0) + 1}
+        return scheduler
+
+    monkeypatch.setattr(tp2lib.plan, "make_scheduler", leaky)
+    with pytest.raises(ControlError, match="scheduler_hash"):
+        sweep(APPLE, model, guidance=[4, 8], say=silent)
+
+
+def test_cells_made_on_another_rung_are_all_made_again(model, monkeypatch):
+    decode, starved = model.pipe.vae.decode, []
+
+    def short_of_memory(latents, **options):
+        if len(starved) < 3 and len(done) == 1:  # the second cell needs tiling
+            starved.append(1)
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return decode(latents, **options)
+
+    done, said = [], []
+    monkeypatch.setattr(model.pipe.vae, "decode", short_of_memory)
+    result = sweep(APPLE, model, steps=[2, 3], on_run=done.append, say=said.append)
+    assert "memory ran out: all cells are made again with VAE slicing, VAE tiling, so that they compare" in said
+    assert [run.effective["rungs"] for run in result.runs] == [["VAE slicing", "VAE tiling"]] * 2
+    assert not model.pipe.vae.use_tiling
+
+
+def test_a_cell_that_fails_is_said_and_the_others_are_made(model, monkeypatch):
+    forward = model.pipe.unet.forward
+
+    def greedy(sample, *args, **kwargs):
+        if sample.shape[-1] > 8:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(sample, *args, **kwargs)
+
+    monkeypatch.setattr(model.pipe.unet, "forward", greedy)
+    result = sweep(APPLE, model, width=[64, 128], say=silent)
+    assert result.cells[0].run and not result.cells[1].run
+    assert "width 128, seed 42: memory ran out at stage 'denoise'" in result.notes[0]
+
+
+def test_a_cell_without_a_picture_says_why(model, monkeypatch):
+    decode = model.pipe.vae.decode
+    monkeypatch.setattr(
+        model.pipe.vae, "decode", lambda z, **k: decode(z, **k) if z.shape[-1] == 8 else (torch.full((1, 3, 64, 96), -1.0),)
+    )
+    result = sweep(APPLE, model, width=[64, 96], say=silent)
+    assert [cell.error for cell in result.cells] == [None, "no picture: black"]
+
+
+def test_a_finished_sweep_costs_no_model_call(model, tmp_path, monkeypatch):
+    axes = {"steps": [2, 3], "guidance": [1, 4]}
+    first = sweep(APPLE, model, **axes, ledger=Ledger(tmp_path), say=silent)
+    monkeypatch.setattr(model.pipe.unet, "forward", lambda *a, **k: pytest.fail("the model was called"))
+    said = []
+    again = sweep(APPLE, model, **axes, ledger=Ledger(tmp_path), say=said.append)
+    assert said[0].endswith("4 images (0 to make, 4 kept from before, 0 the same as another)")
+    assert all(same(one.image, other.image) for one, other in zip(first.runs, again.runs, strict=True))
+
+
+def test_a_stopped_sweep_goes_on_where_it_stood(model, tmp_path):
+    stop, seen = threading.Event(), []
+
+    def after(cell):
+        seen.append(cell)
+        stop.set()
+
+    with pytest.raises(Cancelled):
+        sweep(APPLE, model, steps=[2, 3, 4], ledger=Ledger(tmp_path), on_run=after, should_stop=stop.is_set, say=silent)
+    assert len(seen) == 1
+    said = []
+    sweep(APPLE, model, steps=[2, 3, 4], ledger=Ledger(tmp_path), say=said.append)
+    assert "(2 to make, 1 kept from before" in said[0]
+
+
+def test_progress_counts_model_calls(model, monkeypatch, capsys):
+    seen = []
+    sweep(APPLE, model, steps=[2, 3], progress=True, on_step=lambda step: seen.append(step.index), say=silent)
+    assert seen == [0, 1, 0, 1, 2]
+    assert "5/5" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that can fork")
+def test_a_sweep_survives_being_killed_and_a_deadly_recipe_is_set_aside(vitrine):
+    """Ten random SIGKILLs here; `python tests/kill_sweep.py 200` does as many as you like."""
+    script = Path(__file__).with_name("kill_sweep.py")
+    environment = {**os.environ, "TP2_VITRINE": str(vitrine), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, script, "10"], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["bad files accepted"] == 0 and found["final pixels identical"]
+    assert found["images redone"] <= found["kills"] == 10
+    assert found["poison"]["deaths"] == [True, True]
+    assert "quarantine" in found["poison"]["errors"][0] and found["poison"]["made"] == [False, True]
