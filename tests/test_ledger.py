@@ -166,6 +166,12 @@ def test_a_ledger_that_is_deleted_or_replaced_while_open_is_noticed(tmp_path: Pa
     assert ledger.lookup(KEY) is None and ledger.events() == []
     finish(ledger, OTHER, seed=1)
     assert ledger.lookup(OTHER) and ledger.lookup(KEY) is None
+    longer = Ledger(tmp_path / "longer")
+    for seed in range(5):
+        finish(longer, f"{seed:016x}", seed)
+    data = (tmp_path / "longer" / "ledger.jsonl").read_bytes()
+    (tmp_path / "ledger.jsonl").write_bytes(data)  # in place: the inode stays
+    assert kinds(ledger, OTHER) == [] and len(ledger.events()) == 10
 
 
 # -- killed -----------------------------------------------------------------------------------------
@@ -235,6 +241,8 @@ for limit in range(1, total + 1, int(sys.argv[3])):
     ledger = Ledger(outputs)
     assert ledger.lookup(key_of(2)), limit              # what was done stays done
     found = ledger.lookup(key_of(1))
+    done = any((e["event"], e["key"]) == ("done", key_of(1)) for e in ledger.events())
+    assert bool(found) == done, limit                   # no "done" line before its picture is in place
     if found is None:
         run(ledger, key_of(1), 1)                       # and is not blocked by what was in flight
         found, redone = ledger.lookup(key_of(1)), redone + 1

@@ -220,7 +220,7 @@ def test_no_model_and_no_path_is_taken_from_a_strangers_file(tmp_path: Path) -> 
     ({"tp2": 2}, "version is 2"), ({"tp2": "1"}, "version is '1'"), ({"tp2": True}, "version is True"),
     ({"tp2": None}, "version"), ({"recipe": None}, "recipe"), ({"recipe": {"prompt": "x", "steps": 1e9}}, "steps"),
     ({"recipe": {"prompt": "x", "eval": "1"}}, "no setting 'eval'"), ({"pixels_sha256": "zz"}, "64 hex"),
-    ({"pixels_sha256": None}, "64 hex"),
+    ({"pixels_sha256": None}, "64 hex"), ({"x": float("nan")}, "NaN"), ({"x": [float("inf")]}, "Infinity"),
 ])  # fmt: skip
 def test_malformed_records_are_refused(tmp_path: Path, changes: dict, words: str) -> None:
     for read in (read_record, read_recipe):

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageFile
+from PIL.PngImagePlugin import PngInfo
 from strategies import noise_image
 
 from tp2lib.errors import SourceError
@@ -216,6 +217,21 @@ def test_a_file_cut_off_anywhere_is_refused(kind: str, options: dict) -> None:
     assert passed == []
 
 
+def test_a_png_with_any_byte_changed_is_refused() -> None:
+    chunks = PngInfo()
+    chunks.add_text("before", "x" * 20)
+    chunks.add(b"teXt", b"after\0" + b"y" * 20, after_idat=True)  # which load() alone would not look at
+    data = encoded(noise_image(24, 16), pnginfo=chunks)
+    passed = []
+    for at in range(len(data)):
+        try:
+            prepare_source(data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :], 16, 16)
+            passed.append(at)
+        except SourceError:
+            pass
+    assert passed == []
+
+
 @pytest.mark.parametrize("tail", [b"\0" * 9, b"\xff\xda tail of a motion photo", b"\xff\xd8\xff\xd9"])
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
 def test_what_follows_a_whole_picture_does_not_matter(kind: str, tail: bytes) -> None:
@@ -305,8 +321,6 @@ def test_bad_targets_are_refused(options: dict, words: str) -> None:
 
 
 def test_hostile_metadata_ends_in_an_error_of_ours_or_in_a_picture() -> None:
-    from PIL.PngImagePlugin import PngInfo
-
     for key in ("transparency", "icc_profile", "exif", "dpi", "gamma", "xmp"):  # text posing as Pillow's own entries
         for mode in ("RGB", "L", "P"):
             info = PngInfo()

@@ -7,7 +7,7 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
@@ -17,6 +17,7 @@ from tp2lib.records import dump_json, load_json
 __all__ = ["Journal", "Session"]
 
 _LOCK_SECONDS = 60
+_HEAD = 256  # bytes of the first line: its time, key and session tell one file from another
 
 
 class Journal:
@@ -35,7 +36,7 @@ class Journal:
         self.path = path
         self.locks = path.parent / ".ledger"
         self.damaged = 0
-        self._inode, self._offset = 0, 0
+        self._head, self._offset = b"", 0  # how the file began, and how far it was read
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -74,18 +75,18 @@ class Journal:
         """Return whether the file was replaced since the last call, and the events that are new."""
         try:
             with open(self.path, "rb") as file:
-                found = os.fstat(file.fileno())
-                replaced = found.st_ino != self._inode or found.st_size < self._offset
+                replaced = self._replaced(file)
                 if replaced:
-                    self._offset, self.damaged = 0, 0
+                    self._head, self._offset, self.damaged = b"", 0, 0
                 file.seek(self._offset)
                 whole, newline, _torn = file.read().rpartition(b"\n")
         except FileNotFoundError:
-            self._inode, self._offset, self.damaged = 0, 0, 0
+            self._head, self._offset, self.damaged = b"", 0, 0
             return True, []
         except OSError as error:
             raise OutputError(f"{shown(str(self.path), 200)} cannot be read ({error}). Check its rights.") from error
-        self._inode, self._offset = found.st_ino, self._offset + len(whole) + len(newline)
+        self._head = self._head or (whole + newline)[:_HEAD]
+        self._offset += len(whole) + len(newline)
         events = []
         for line in filter(None, whole.split(b"\n")):
             try:
@@ -93,6 +94,11 @@ class Journal:
             except RecordError:
                 self.damaged += 1
         return replaced, events
+
+    def _replaced(self, file: BinaryIO) -> bool:
+        """Return whether `file` is another one than was read before; inode numbers are used again."""
+        head = file.read(len(self._head))
+        return not self._head or head != self._head or file.seek(0, os.SEEK_END) < self._offset
 
 
 class Session:

@@ -18,7 +18,7 @@ __all__ = ["FORMATS", "MAX_BYTES", "MAX_PIXELS", "loaded", "open_image", "pixels
 FORMATS = ("PNG", "JPEG", "WEBP")  # the decoders that are let near a file: others had the holes
 MAX_BYTES = 100_000_000
 MAX_PIXELS = 89_478_485  # where Pillow starts to suspect a decompression bomb
-_PNG_END = b"IEND\xaeB`\x82"
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
 def pixels_sha256(image: Image.Image) -> str:
@@ -55,14 +55,11 @@ def open_image(path_or_bytes: str | os.PathLike[str] | bytes) -> tuple[Image.Ima
             "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is True; with it, damaged photos pass for whole ones. Set it to False."
         )
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            _refuse_bomb(image, name)
-            image.verify()  # PNG only: checksums, and the end that load() does not miss
+        with _parsed(data) as image:
+            image.verify()  # checksums of a PNG; it spoils the image for anything else
             if not _has_end(data):  # verify() and load() both forgive an end that is cut by a few bytes
                 raise OSError("the end is missing")
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except SourceError:
-        raise
+        image = _parsed(data)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise SourceError(f"{name} has more than {MAX_PIXELS} pixels; a source photo may not. Scale it down.") from None
     except Exception as error:  # decoders of hostile bytes raise many kinds
@@ -71,6 +68,10 @@ def open_image(path_or_bytes: str | os.PathLike[str] | bytes) -> tuple[Image.Ima
             f"{name} is not a whole PNG, JPEG or WebP picture: {why}. Open it in an image editor, save it as PNG."
         ) from error
     return loaded(image, name), hashlib.sha256(data).hexdigest()
+
+
+def _parsed(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data), formats=FORMATS)
 
 
 def _read(path: str | os.PathLike[str]) -> bytes:
