@@ -81,7 +81,7 @@ def fetch(repo: str, revision: str | None = None, *, half: bool = False) -> Path
     megabytes = sum(sizes.get(name, 0) for name in chosen) / 1e6
     log.warning("downloading %s (%.0f MB, commit %.8s)", repo, megabytes, info.sha)
     try:
-        folder = Path(snapshot_download(repo, revision=info.sha, allow_patterns=chosen, max_workers=4))
+        folder = Path(snapshot_download(repo, revision=revision, allow_patterns=chosen, max_workers=4))
         check_folder(folder)
     except _faults() as error:
         _forget(repo, info.sha)

@@ -120,7 +120,7 @@ def _variant(folder: Path, components: list[str]) -> str | None:
 
 def _check_weights(path: Path) -> None:
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework="numpy") as file:
             file.keys()
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path} is damaged or cut short ({error}). Delete it and fetch the model again.") from None

@@ -1,0 +1,141 @@
+"""Replay: the same pixels in a fresh process, graded honestly, with the differences named."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import tp2lib.replay
+from tp2lib.errors import ModelError, RecordError, SourceError
+from tp2lib.generate import generate
+from tp2lib.ledger import Ledger
+from tp2lib.pictures import save_picture
+from tp2lib.recipe import Recipe
+from tp2lib.replay import _differences, _job, grade, main, replay, replay_all
+from tp2lib.source import prepare_source
+
+APPLE = Recipe(prompt="a red apple", steps=3, width=64, height=64)
+
+
+@pytest.fixture
+def photo():
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    return prepare_source(Image.fromarray(pixels), 64, 64)
+
+
+def test_a_fresh_process_gives_identical_pixels(model, photo, tmp_path):
+    """Four pictures in one fresh process: ordinary, stochastic, from a photo, and made on a rung."""
+    ledger = Ledger(tmp_path)
+    runs = [
+        generate(APPLE, model, ledger=ledger),
+        generate(APPLE.vary(scheduler="DPM++ SDE", guidance=1), model, ledger=ledger),
+        generate(APPLE.vary(source="my photo.png", strength=0.7), model, source=photo, ledger=ledger),
+        generate(APPLE.vary(seed=7), model, ledger=ledger, rungs=["VAE tiling"]),
+    ]
+    ledger.publish(runs[2], "i2i_run07.png")
+    verdicts = replay_all([runs[0], runs[1].path, tmp_path / "i2i_run07.png", runs[3].path])
+    assert [str(verdict) for verdict in verdicts] == ["identical"] * 4
+    assert verdicts[3].run.effective["rungs"] == ["VAE tiling"]
+    assert all(verdict.psnr_db is None and not verdict.suspects for verdict in verdicts)
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Do the jobs here, where the fresh process itself is not what is tested: it takes seconds to start."""
+    monkeypatch.setattr(tp2lib.replay, "_run_process", lambda folder, jobs: main([str(folder)]))
+
+
+def test_a_picture_that_was_made_otherwise_is_graded_and_its_differences_are_suspects(model, tmp_path, in_this_process):
+    run = generate(APPLE, model)
+    noisy = np.clip(np.asarray(run.image, np.int16) + np.random.default_rng(0).integers(-3, 4, (64, 64, 3)), 0, 255)
+    claimed = replace(run, image=Image.fromarray(noisy.astype(np.uint8)), environment={**run.environment, "torch": "1.13.0"})
+    verdict = replay(claimed.save(tmp_path / "claimed.png"))
+    assert verdict.grade == "close" and verdict.psnr_db > 35
+    assert verdict.suspects == {"torch": ("1.13.0", run.environment["torch"])}
+    assert "torch was '1.13.0'" in str(verdict)
+
+
+def test_a_replay_without_a_picture_is_different(model, tmp_path, in_this_process, monkeypatch):
+    path = generate(APPLE, model).save(tmp_path / "apple.png")
+    monkeypatch.setattr(model.pipe.vae, "decode", lambda z, **k: (torch.full((1, 3, 64, 64), -1.0),))
+    verdict = replay(path)
+    assert verdict.grade == "different" and verdict.suspects == {"outcome": ("ok", "black")}
+
+
+def test_a_process_that_fails_says_why(model, tmp_path, monkeypatch):
+    path = generate(APPLE, model).save(tmp_path / "apple.png")
+    failed = subprocess.CompletedProcess([], 1, stderr="Loading\nModelNotFound: no model in nowhere")
+    monkeypatch.setattr(subprocess, "run", lambda *a, **k: failed)
+    with pytest.raises(ModelError, match="replay process ended with status 1: ModelNotFound: no model in nowhere"):
+        replay(path)
+
+
+def test_the_process_has_as_many_threads_as_then(model, tmp_path, monkeypatch):
+    run = generate(APPLE, model)
+    path = replace(run, effective={**run.effective, "threads": 3}).save(tmp_path / "apple.png")
+    seen = {}
+
+    def listen(command, env, **options):
+        seen.update(command=command, threads=env["OMP_NUM_THREADS"])
+        return subprocess.CompletedProcess(command, 1, stderr="")
+
+    monkeypatch.setattr(subprocess, "run", listen)
+    with pytest.raises(ModelError, match="no message"):
+        replay(path)
+    assert seen["threads"] == "3" and seen["command"][1:3] == ["-m", "tp2lib.replay"]
+
+
+def pictures(difference):
+    base = np.random.default_rng(1).integers(100, 150, (32, 32, 3))
+    return Image.fromarray(base.astype(np.uint8)), Image.fromarray((base + difference).astype(np.uint8))
+
+
+def test_grades():
+    checker = np.indices((32, 32)).sum(0)[..., None] % 2
+    assert grade(*pictures(0)) == ("identical", 0, None, 0.0)
+    assert grade(*pictures(checker))[:2] == ("within 1 level", 1)
+    name, largest, psnr, changed = grade(*pictures(2 * checker))
+    assert (name, largest, changed) == ("close", 2, 0.5)
+    assert psnr == pytest.approx(10 * np.log10(255**2 / 2))  # a mean squared error of 2
+    assert grade(*pictures(60 * checker))[0] == "different"
+    assert grade(Image.new("RGB", (8, 8)), Image.new("RGB", (8, 16)))[0] == "different"
+
+
+def test_a_record_decides_neither_model_nor_file(model, tmp_path):
+    run = generate(APPLE, model)
+    foreign = replace(run, effective={**run.effective, "model": "evil/model"}).save(tmp_path / "foreign.png")
+    with pytest.raises(RecordError, match="'evil/model', which is not in the catalogue"):
+        replay(foreign)
+    job = _job(replace(run, recipe=APPLE.vary(source="/etc/passwd", strength=0.5)), None, False)
+    assert job["recipe"]["source"] == "the kept photo" and job["recipe"]["model"] == "auto"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"threads": 0}, {"threads": "2"}, {"threads": 10**9}, {"threads": True}, {"rungs": ["rm -rf"]}, {"rungs": None}],
+)
+def test_a_record_out_of_range_is_refused(model, tmp_path, change):
+    run = generate(APPLE, model)
+    path = replace(run, effective={**run.effective, **change}).save(tmp_path / "odd.png")
+    with pytest.raises(RecordError, match="the record's"):
+        replay(path)
+
+
+def test_a_photo_that_is_not_kept_is_asked_for(model, photo, tmp_path):
+    path = generate(APPLE.vary(source="a.png", strength=0.5), model, source=photo).save(tmp_path / "alone.png")
+    with pytest.raises(SourceError, match="not among those kept beside it.*prepare_source"):
+        replay(path)
+    other = prepare_source(Image.new("RGB", (64, 64)), 64, 64)
+    with pytest.raises(SourceError, match="the same as then"):
+        replay(path, source=other)
+
+
+def test_what_differs_is_named_then_and_now(model):
+    run = generate(APPLE, model)
+    other = replace(run, effective={**run.effective, "threads": 9, "rungs": ["free caches"]})
+    assert _differences(run, other) == {"threads": (run.effective["threads"], 9)}
