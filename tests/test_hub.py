@@ -59,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0].lstrip("/")
         if self.server.fault == "down":
             return self.hang_up()
-        if path in (f"api/models/{REPO}", f"api/models/{REPO}/revision/{COMMIT}"):
+        if path in {f"api/models/{REPO}{end}" for end in ("", "/revision/main", f"/revision/{COMMIT}")}:
             files = [{"rfilename": name, "size": len(data)} for name, data in self.server.files.items()]
             return self.send({"id": REPO, "sha": COMMIT, "siblings": files, "gated": self.server.fault == "gated"})
         if path == f"api/models/{REPO}/tree/{COMMIT}":
