@@ -98,8 +98,8 @@ VIEW_WORDS = {
 }
 PALETTE_WORDS = {
     "plain": (),
-    "neutral": ("neutral colors", "muted colors"),
-    "vivid": ("vivid colors", "vibrant colors"),
+    "neutral": ("neutral colors", "muted colors", "neutral colours"),
+    "vivid": ("vivid colors", "vibrant colors", "vivid colours"),
 }
 STYLE_WORDS = {
     "plain": (),

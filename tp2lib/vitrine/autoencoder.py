@@ -1,0 +1,128 @@
+"""Train the factor-8 autoencoder, whiten its latents, and measure its reconstruction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+
+from .checkpoint import Average, Checkpoint, Clock, learning_rate
+from .model import FULL, Size, fold_whitening, make_autoencoder
+from .renders import Renders
+
+KL_WEIGHT = 1e-4
+CROP = 128
+
+
+def laplacian_loss(a: torch.Tensor, b: torch.Tensor, levels: int = 3) -> torch.Tensor:
+    """L1 between Laplacian pyramids (Bojanowski et al., 2018, arXiv:1707.05776), fine levels weighing most.
+
+    Parameters
+    ----------
+    a, b : Tensor of shape (N, 3, H, W)
+    """
+    loss = a.new_zeros(())
+    for k in range(levels):
+        small_a, small_b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
+        up = lambda x: F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)  # noqa: E731
+        loss = loss + 2.0**-k * F.l1_loss(a - up(small_a), b - up(small_b))
+        a, b = small_a, small_b
+    return loss
+
+
+def _crops(renders: Renders, rng: np.random.Generator, batch: int, size: int) -> torch.Tensor:
+    """Random flipped crops, Tensor of shape (batch, 3, size, size) in [-1, 1]."""
+    out = np.empty((batch, size, size, 3), np.uint8)
+    for k in range(batch):
+        picture = renders.picture(int(rng.integers(len(renders))))
+        y, x = rng.integers(0, picture.shape[0] - size + 1, 2)
+        crop = picture[y:y + size, x:x + size]
+        out[k] = crop[:, ::-1] if rng.random() < .5 else crop
+    return torch.from_numpy(out).permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous(memory_format=torch.channels_last)
+
+
+def train(data: Path, total: int = 9000, batch: int = 16, peak: float = 5e-4, size: Size = FULL,
+          crop: int = CROP) -> None:
+    """Train for ``total`` steps, resuming from ``data/autoencoder.pt``, then write ``data/vae``."""
+    torch.manual_seed(0)
+    renders = Renders(data / "renders", "train")
+    vae = make_autoencoder(size).to(memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(vae.parameters(), lr=peak, betas=(.9, .99), weight_decay=1e-4)
+    average = Average(vae, .999)
+    checkpoint = Checkpoint(data / "autoencoder.pt", {"vae": vae, "optimiser": optimiser}, {"vae": average})
+    first = checkpoint.load()
+
+    def losses(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        with torch.autocast("cpu", torch.bfloat16):
+            moments = vae.quant_conv(vae.encoder(x)).float()
+        mean, logvar = moments.chunk(2, 1)
+        logvar = logvar.clamp(-30, 20)
+        z = mean + (.5 * logvar).exp() * torch.randn_like(mean)
+        kl = .5 * (mean.pow(2) + logvar.exp() - 1 - logvar).mean()
+        with torch.autocast("cpu", torch.bfloat16):
+            y = vae.decoder(vae.post_quant_conv(z)).float()
+        pixel = F.l1_loss(y, x)
+        return pixel, pixel + .5 * laplacian_loss(y, x) + KL_WEIGHT * kl
+
+    clock = Clock("autoencoder", first, total)
+    for step in range(first, total):
+        rng = np.random.default_rng([21, step])
+        x = _crops(renders, rng, batch, crop)
+        for group in optimiser.param_groups:
+            group["lr"] = peak * learning_rate(step, total, min(200, total // 10 + 1))
+        pixel, loss = losses(x)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        optimiser.step()
+        average.update(vae)
+        checkpoint.save(step + 1, force=step + 1 == total)
+        clock.tell(step + 1, f"L1 {pixel.item():.4f}")
+    finish(data, average.module, renders)
+
+
+@torch.no_grad()
+def finish(data: Path, vae: AutoencoderKL, renders: Renders) -> None:
+    """Whiten the latents over up to 2,000 training pictures and write ``data/vae``."""
+    picks = np.random.default_rng(22).permutation(len(renders))[:2000]
+    total, square, count = torch.zeros(4, dtype=torch.float64), torch.zeros(4, dtype=torch.float64), 0
+    for k in picks:
+        moments = vae.encode(to_tensor(renders.picture(int(k)))[None]).latent_dist
+        z = moments.mean.double()
+        total += z.sum((0, 2, 3))
+        square += (z.pow(2) + moments.var.double()).sum((0, 2, 3))
+        count += z.numel() // 4
+    mean = total / count
+    fold_whitening(vae, mean, (square / count - mean**2).sqrt())
+    vae.save_pretrained(data / "vae", safe_serialization=True)
+
+
+def to_tensor(picture: np.ndarray) -> torch.Tensor:
+    """(H, W, 3) uint8 to a (3, H, W) float32 Tensor in [-1, 1]."""
+    return torch.from_numpy(picture.copy()).permute(2, 0, 1).float().div(127.5).sub(1)
+
+
+@torch.no_grad()
+def reconstruction(vae: AutoencoderKL, pictures: list[np.ndarray]) -> dict[str, float]:
+    """PSNR, SSIM and colour error of encode-decode over 8-bit pictures.
+
+    Returns
+    -------
+    dict
+        Means of ``psnr`` (dB), ``ssim`` (Wang et al. 2004 settings) and ``colour`` (mean
+        absolute difference of the pictures' mean colours, 0–255 levels).
+    """
+    from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+    rows = []
+    for picture in pictures:
+        y = vae.decode(vae.encode(to_tensor(picture)[None]).latent_dist.mean).sample[0]
+        back = ((y.permute(1, 2, 0).clamp(-1, 1) + 1) * 127.5).round().byte().numpy()
+        rows.append((peak_signal_noise_ratio(picture, back, data_range=255),
+                     structural_similarity(picture, back, channel_axis=-1, data_range=255, gaussian_weights=True,
+                                           sigma=1.5, use_sample_covariance=False),
+                     np.abs(picture.mean((0, 1)) - back.mean((0, 1))).mean()))
+    return dict(zip(("psnr", "ssim", "colour"), np.mean(rows, 0).tolist()))

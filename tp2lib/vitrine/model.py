@@ -1,0 +1,128 @@
+"""Vitrine's parts, untrained: tokenizer, text encoder, autoencoder, UNet, scheduler.
+
+All are diffusers' and transformers' own classes with small sizes, so that the saved
+folder loads with ``StableDiffusionPipeline.from_pretrained`` and nothing of ours.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from .captions import known_words
+
+# Stable Diffusion 1.5's scheduler file as published: anything more (a saved
+# ``timestep_spacing`` above all) would change every scheduler derived from it.
+SCHEDULER_CONFIG = {
+    "_class_name": "PNDMScheduler", "_diffusers_version": "0.6.0", "beta_end": 0.012,
+    "beta_schedule": "scaled_linear", "beta_start": 0.00085, "num_train_timesteps": 1000,
+    "set_alpha_to_one": False, "skip_prk_steps": True, "steps_offset": 1, "trained_betas": None,
+    "clip_sample": False,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """How big the networks are; ``TINY`` serves the tests."""
+
+    text: int = 192
+    text_layers: int = 4
+    unet: tuple[int, ...] = (64, 128, 192)
+    unet_layers: int = 1
+    vae: tuple[int, ...] = (32, 64, 128, 128)
+    sample: int = 32
+    groups: int = 16
+
+
+FULL = Size()
+TINY = Size(text=32, text_layers=1, unet=(32, 32, 32), vae=(8, 8, 16, 16), groups=8)
+
+
+def make_tokenizer() -> CLIPTokenizer:
+    """A byte-level BPE in which every word a caption can contain is one token.
+
+    All 256 bytes stay encodable, inside and at the end of a word, so no text is lost;
+    words the model never saw are spelled in pieces and can be told by that.
+    """
+    suffix, words = "</w>", known_words()
+    trainer = trainers.BpeTrainer(vocab_size=4096, end_of_word_suffix=suffix, show_progress=False,
+                                  initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()))
+    bpe = Tokenizer(models.BPE(end_of_word_suffix=suffix))
+    bpe.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    bpe.train_from_iterator(words, trainer)
+    merges = [tuple(pair) for pair in json.loads(bpe.to_str())["model"]["merges"]]
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokens = ["<|startoftext|>", "<|endoftext|>", *letters, *(c + suffix for c in letters)]
+    tokens += [a + b for a, b in merges if a + b not in set(tokens)]
+    vocab = {token: k for k, token in enumerate(dict.fromkeys(tokens))}
+    return CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=77)
+
+
+def make_text_encoder(tokenizer: CLIPTokenizer, size: Size = FULL) -> CLIPTextModel:
+    return CLIPTextModel(CLIPTextConfig(
+        vocab_size=len(tokenizer), hidden_size=size.text, intermediate_size=4 * size.text,
+        num_hidden_layers=size.text_layers, num_attention_heads=max(1, size.text // 32), max_position_embeddings=77,
+        projection_dim=size.text, bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id))
+
+
+def make_autoencoder(size: Size = FULL) -> AutoencoderKL:
+    n = len(size.vae)
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * n, up_block_types=("UpDecoderBlock2D",) * n,
+        block_out_channels=size.vae, layers_per_block=1, latent_channels=4, norm_num_groups=size.groups // 2,
+        sample_size=size.sample * 2 ** (n - 1), scaling_factor=1.0)
+
+
+def make_unet(size: Size = FULL) -> UNet2DConditionModel:
+    """Convolutions at 32×32 latents, attention at 16×16 and below, as in SD one level further down."""
+    return UNet2DConditionModel(
+        sample_size=size.sample, in_channels=4, out_channels=4, block_out_channels=size.unet,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        layers_per_block=size.unet_layers, cross_attention_dim=size.text, norm_num_groups=size.groups,
+        attention_head_dim=tuple(c // 32 for c in size.unet))
+
+
+def save_pipeline(folder: Path, text_encoder: CLIPTextModel, vae: AutoencoderKL, unet: UNet2DConditionModel,
+                  tokenizer: CLIPTokenizer | None = None) -> None:
+    """Write a diffusers folder: fp16 safetensors, the published scheduler file, the word list."""
+    folder = Path(folder)
+    pipe = StableDiffusionPipeline(
+        vae=vae.half(), text_encoder=text_encoder.half(), unet=unet.half(), tokenizer=tokenizer or make_tokenizer(),
+        scheduler=PNDMScheduler.from_config(SCHEDULER_CONFIG), safety_checker=None, feature_extractor=None,
+        requires_safety_checker=False)
+    pipe.save_pretrained(folder, safe_serialization=True)
+    (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(SCHEDULER_CONFIG, indent=2) + "\n")
+    (folder / "words.json").write_text(json.dumps(known_words(), indent=0) + "\n")
+
+
+@torch.no_grad()
+def fold_whitening(vae: AutoencoderKL, mean: torch.Tensor, std: torch.Tensor) -> None:
+    """Make the latents zero-mean and unit-variance a channel, exactly, inside the 1×1 convolutions.
+
+    Parameters
+    ----------
+    vae : AutoencoderKL
+        Changed in place.
+    mean, std : Tensor of shape (4,)
+        Statistics of the present latents over the training pictures.
+    """
+    mean, std = mean.double(), std.double()
+    quant, post = vae.quant_conv, vae.post_quant_conv
+    channels = len(mean)
+    weight, bias = quant.weight.double(), quant.bias.double()
+    weight[:channels] /= std[:, None, None, None]
+    bias[:channels] = (bias[:channels] - mean) / std
+    bias[channels:] -= 2 * std.log()
+    quant.weight.copy_(weight)
+    quant.bias.copy_(bias)
+    post_weight = post.weight.double()
+    post.bias.copy_(post.bias.double() + post_weight[:, :, 0, 0] @ mean)
+    post.weight.copy_(post_weight * std[None, :, None, None])
