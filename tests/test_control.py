@@ -29,7 +29,8 @@ def test_a_controlled_sweep_says_what_varies_along_each_axis():
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("threads", 1), ("scheduler_hash", "leaked"), ("rungs", ["VAE tiling"]), ("decoder_dtype", "float32")]
+    ("name", "value"),
+    [("threads", 1), ("scheduler_hash", "leaked"), ("rungs", ["VAE tiling"]), ("decoder_dtype", "float32")],
 )
 def test_anything_else_that_varies_is_accused_by_name(name, value):
     with pytest.raises(ControlError, match=f"differ in steps only, something else varies too: {name} is"):
@@ -69,9 +70,19 @@ def test_a_dead_axis_touches_nothing():
     ("axis", "values", "changes", "cause"),
     [
         ("guidance", (0, 1), [{"guidance": None}] * 2, "guidance of 1 and less is switched off"),
-        ("negative_prompt", ("", "x"), [{"guidance_active": False}] * 2, "without guidance the negative prompt is not used"),
+        (
+            "negative_prompt",
+            ("", "x"),
+            [{"guidance_active": False}] * 2,
+            "without guidance the negative prompt is not used",
+        ),
         ("width", (None, 256), [{}, {}], "come down to the same setting"),
-        ("prompt", ("a", "b"), [{"prompt": "a", "tokens_cut": 3}, {"prompt": "b", "tokens_cut": 4}], "beyond the 75 tokens"),
+        (
+            "prompt",
+            ("a", "b"),
+            [{"prompt": "a", "tokens_cut": 3}, {"prompt": "b", "tokens_cut": 4}],
+            "beyond the 75 tokens",
+        ),
         ("steps", (15, 30), [{"steps": 15}, {"steps": 30}], "steps made no difference: no reason is known"),
     ],
 )

@@ -72,7 +72,9 @@ class Handler(BaseHTTPRequestHandler):
             return self.refuse(404, "RevisionNotFound")
         if path.startswith(f"{REPO}/resolve/{COMMIT}/"):
             return self.send_file(path.removeprefix(f"{REPO}/resolve/{COMMIT}/"))
-        return self.refuse(401, "RepoNotFound")  # the hub does not tell strangers a missing repository from a private one
+        return self.refuse(
+            401, "RepoNotFound"
+        )  # the hub does not tell strangers a missing repository from a private one
 
     def send_file(self, name: str) -> None:
         if self.server.fault == "gated":
@@ -135,7 +137,9 @@ def server(files: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPa
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     monkeypatch.setattr(constants, "ENDPOINT", server.url)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.url + "/{repo_id}/resolve/{revision}/{filename}")
+    monkeypatch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.url + "/{repo_id}/resolve/{revision}/{filename}"
+    )
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # the client waits between its tries
     yield server
@@ -230,6 +234,14 @@ def test_a_repository_without_safetensors_is_refused(server):
     with pytest.raises(ModelError, match="no safetensors weights for unet"):
         hub.fetch(REPO)
     assert hub.cached(REPO) is None and "unet/diffusion_pytorch_model.bin" not in server.served
+
+
+def test_a_model_of_another_kind_is_refused_before_its_weights_are_fetched(server):
+    index = json.loads(server.files["model_index.json"])
+    server.files["model_index.json"] = json.dumps({**index, "_class_name": "FluxPipeline"}).encode()
+    with pytest.raises(ModelError, match="is a 'FluxPipeline'; only Stable Diffusion 1.x"):
+        hub.fetch(REPO)
+    assert server.served == ["model_index.json"]
 
 
 def test_end_to_end_from_a_hub_to_a_picture(server):

@@ -51,7 +51,9 @@ STARVED = [
 
 
 @pytest.mark.parametrize(("stage", "part", "method", "times", "rungs"), STARVED)
-def test_a_run_that_is_starved_at_a_stage_climbs_and_goes_on(model, photo, monkeypatch, stage, part, method, times, rungs):
+def test_a_run_that_is_starved_at_a_stage_climbs_and_goes_on(
+    model, photo, monkeypatch, stage, part, method, times, rungs
+):
     recipe = APPLE.vary(source="photo.png", strength=0.7)
     calm = generate(recipe, model, source=photo)
     starve(monkeypatch, getattr(model.pipe, part), method, times)

@@ -113,6 +113,12 @@ def test_unknown_names_get_a_suggestion():
         load("vitrin", device="cpu")
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "~nobody-of-this-name/x", "a/b/c", "..", "a/b\x00", "", "a/.."])
+def test_no_name_breaks_the_search(name):
+    with pytest.raises(ModelError):
+        load(name, device="cpu", download=False)
+
+
 def test_vitrine_without_its_weights_says_which_file_is_missing(monkeypatch, tmp_path):
     monkeypatch.setenv("TP2_VITRINE", str(tmp_path))
     with pytest.raises(ModelNotFound, match="model_index.json is missing"):

@@ -181,7 +181,9 @@ def test_a_cell_that_fails_is_said_and_the_others_are_made(model, monkeypatch):
 def test_a_cell_without_a_picture_says_why(model, monkeypatch):
     decode = model.pipe.vae.decode
     monkeypatch.setattr(
-        model.pipe.vae, "decode", lambda z, **k: decode(z, **k) if z.shape[-1] == 8 else (torch.full((1, 3, 64, 96), -1.0),)
+        model.pipe.vae,
+        "decode",
+        lambda z, **k: decode(z, **k) if z.shape[-1] == 8 else (torch.full((1, 3, 64, 96), -1.0),),
     )
     result = sweep(APPLE, model, width=[64, 96], say=silent)
     assert [cell.error for cell in result.cells] == [None, "no picture: black"]

@@ -18,13 +18,30 @@ from tp2lib.plan import Plan, make_plan
 from tp2lib.recipe import Recipe
 from tp2lib.source import Source
 
-__all__ = ["AXES", "Place", "Planner", "announce", "axis_values", "where"]
+__all__ = ["AXES", "Place", "Planner", "announce", "axis_values", "check_axes", "where"]
 
 AXES = tuple(name for name in TOUCHES if name != "seed")
 """What a sweep can vary."""
 
 Place = dict[str, Any]
 """A cell's value on each axis, and its seed."""
+
+
+def check_axes(axes: Mapping[str, Iterable[Any]]) -> dict[str, tuple]:
+    """Check the axes of a sweep, and return their values.
+
+    Raises
+    ------
+    RecipeError
+        If there are none or more than two, or one is not fit for it.
+    """
+    grid = {name: axis_values(name, values) for name, values in axes.items()}
+    if not 1 <= len(grid) <= 2:
+        raise RecipeError(
+            f"the sweep has {len(grid)} axes ({', '.join(grid) or 'none'}); it must have one or two, "
+            "such as steps=[15, 30, 50]."
+        )
+    return grid
 
 
 def axis_values(name: str, values: Iterable[Any]) -> tuple:
@@ -36,7 +53,11 @@ def axis_values(name: str, values: Iterable[Any]) -> tuple:
         If it cannot be varied, or the values are not a list of different ones.
     """
     if name not in (*AXES, "seeds"):
-        hint = " Give seeds=[…], so that the seeds are the same in every cell." if name == "seed" else did_you_mean(name, AXES)
+        hint = (
+            " Give seeds=[…], so that the seeds are the same in every cell."
+            if name == "seed"
+            else did_you_mean(name, AXES)
+        )
         raise RecipeError(f"{name!r} cannot be an axis; an axis is one of {', '.join(AXES)}.{hint}")
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise RecipeError(f"{name} is {shown(values)}; as an axis it must be a list, such as {name}=[{shown(values)}].")

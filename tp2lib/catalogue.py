@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -95,8 +95,6 @@ def choose_model(placement: Placement, consent: bool) -> tuple[str, str]:
     tuple of (str, str)
         The model's name, and the reason.
     """
-    if chosen := os.environ.get("TP2_MODEL"):
-        return chosen, "TP2_MODEL asks for it"
     card = CATALOGUE["sd15"]
     if placement.device != "cuda":
         return "vitrine", f"sd15 wants a CUDA GPU, and this runs on {placement.device}"
@@ -122,8 +120,9 @@ def find_card(name: str) -> ModelCard:
     for card in CATALOGUE.values():
         if name in (card.name, card.where):
             return card
-    if Path(name).expanduser().is_dir():
-        return ModelCard(name=name, where=str(Path(name).expanduser()), note="a local folder")
+    with contextlib.suppress(OSError, RuntimeError):  # a name too long for a file, a home that nobody has
+        if Path(name).expanduser().is_dir():
+            return ModelCard(name=name, where=str(Path(name).expanduser()), note="a local folder")
     if HUB_ID.fullmatch(name):
         return ModelCard(name=name, where=name, note="a model of the hub")
     raise ModelNotFound(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tp2lib.errors import ControlError, shown
-from tp2lib.memory import FREE_CACHES
+from tp2lib.memory import treatments
 
 __all__ = ["TOUCHES", "dead_pairs", "prove"]
 
@@ -19,7 +19,9 @@ TOUCHES: Mapping[str, frozenset[str]] = {
     "negative_prompt": frozenset(_NEGATIVE),
     "steps": frozenset(_SCHEDULE),
     "guidance": frozenset({"guidance", "guidance_active", *_NEGATIVE}),  # at 1 and below, the negative prompt goes too
-    "scheduler": frozenset({"scheduler", "scheduler_class", "scheduler_hash", "stochastic", "timesteps", "model_calls"}),
+    "scheduler": frozenset(
+        {"scheduler", "scheduler_class", "scheduler_hash", "stochastic", "timesteps", "model_calls"}
+    ),
     "strength": frozenset(_SCHEDULE),
     "strength_mode": frozenset(_SCHEDULE),
     "width": frozenset({"width", "noise_sha256", "source_sha256"}),
@@ -92,7 +94,7 @@ def _varying(line: Sequence[Cell]) -> set[str]:
 
 
 def _comparable(effective: Mapping[str, Any]) -> dict[str, Any]:
-    return {**effective, "rungs": [rung for rung in effective.get("rungs", ()) if rung != FREE_CACHES]}
+    return {**effective, "rungs": treatments(effective.get("rungs", ()))}
 
 
 def dead_pairs(cells: Sequence[Cell], axes: Iterable[str], identity: Callable[[int], str | None]) -> list[str]:

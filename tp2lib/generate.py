@@ -90,10 +90,8 @@ def run_plan(
     """Execute what was planned, or find it in the ledger; see :func:`generate`."""
     if ledger and (found := _reuse(plan, ledger)):
         return found
-    if ledger and plan.source:
-        ledger.keep_source(plan.source)
     with ledger.attempt(plan.key) if ledger else nullcontext():
-        run = _execute(plan, on_step, should_stop, allow_smaller)
+        run = _execute(plan, on_step, should_stop, ledger, allow_smaller)
         if ledger and run.outcome == "ok":
             extra = {"composite": run.source is not None, "infotext": run.infotext()}
             run = replace(run, path=ledger.finish(run.key, run.image, run.recipe, run.record(), **extra))
@@ -138,9 +136,12 @@ def _execute(
     plan: Plan,
     on_step: Callable[[StepInfo], None] | None,
     should_stop: Callable[[], bool] | None,
+    ledger: Ledger | None,
     allow_smaller: bool,
 ) -> Run:
     while True:
+        if ledger and plan.source:
+            ledger.keep_source(plan.source)
         try:
             return _as_run(plan, sample(plan, on_step=on_step, should_stop=should_stop))
         except OutOfMemory as error:

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from tp2lib.errors import ModelError, ModelNotFound
-from tp2lib.weights import WEIGHT_FILES, check_folder
+from tp2lib.weights import WEIGHT_FILES, check_folder, check_index
 
 __all__ = ["cached", "fetch"]
 
@@ -36,9 +36,11 @@ def cached(repo: str, revision: str | None = None) -> Path | None:
 
     try:
         # Only the index is asked for: whether the rest is there is checked file by file, whoever fetched it.
-        folder = Path(snapshot_download(repo, revision=revision, local_files_only=True, allow_patterns="model_index.json"))
+        folder = Path(
+            snapshot_download(repo, revision=revision, local_files_only=True, allow_patterns="model_index.json")
+        )
         check_folder(folder)
-    except (OSError, ModelError):
+    except (OSError, ValueError, ModelError):
         return None
     return folder
 
@@ -76,12 +78,12 @@ def fetch(repo: str, revision: str | None = None, *, half: bool = False) -> Path
         raise _explain(error, repo, revision) from error
     if (there := cached(repo, info.sha)) is not None:
         return there
-    sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
-    chosen = _choose(list(sizes), half)
-    megabytes = sum(sizes.get(name, 0) for name in chosen) / 1e6
-    log.warning("downloading %s (%.0f MB, commit %.8s)", repo, megabytes, info.sha)
     try:
-        folder = Path(snapshot_download(repo, revision=revision, allow_patterns=chosen, max_workers=4))
+        # The index first: a model of another kind is refused before its gigabytes are fetched.
+        check_index(Path(snapshot_download(repo, revision=revision, allow_patterns="model_index.json")))
+        chosen = _choose({file.rfilename: file.size or 0 for file in info.siblings or ()}, half)
+        log.warning("downloading %s (%.0f MB, commit %.8s)", repo, sum(chosen.values()) / 1e6, info.sha)
+        folder = Path(snapshot_download(repo, revision=revision, allow_patterns=list(chosen), max_workers=4))
         check_folder(folder)
     except _faults() as error:
         _forget(repo, info.sha)
@@ -96,19 +98,22 @@ def _faults() -> tuple[type[Exception], ...]:
     return (OSError, ModelError, ValueError, RuntimeError, httpx.HTTPError)
 
 
-def _choose(names: list[str], half: bool) -> list[str]:
+def _choose(sizes: dict[str, int], half: bool) -> dict[str, int]:
     """Pick the files to fetch out of all in the repository: never a pickle, one set of weights."""
     chosen = ["model_index.json"]
-    for name in names:
+    for name in sizes:
         parent, _, file = name.rpartition("/")
         if parent in _TEXT_FOLDERS and file.endswith(_TEXT_FILES):
             chosen.append(name)
     plain = {part: f"{part}/{stem}.safetensors" for part, stem in WEIGHT_FILES.items()}
     small = {part: f"{part}/{stem}.fp16.safetensors" for part, stem in WEIGHT_FILES.items()}
-    parts = [part for part in WEIGHT_FILES if any(name.startswith(f"{part}/") for name in names)]
-    sets = [small, plain] if half else [plain, small]
-    best = next((one for one in sets if all(one[part] in names for part in parts)), plain)
-    return chosen + [best[part] for part in parts if best[part] in names]
+    parts = [part for part in WEIGHT_FILES if any(name.startswith(f"{part}/") for name in sizes)]
+    best = next((one for one in ([small, plain] if half else [plain, small]) if _has(sizes, one, parts)), plain)
+    return {name: sizes[name] for name in (*chosen, *(best[part] for part in parts)) if name in sizes}
+
+
+def _has(sizes: dict[str, int], files: dict[str, str], parts: list[str]) -> bool:
+    return all(files[part] in sizes for part in parts)
 
 
 def _forget(repo: str, commit: str) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from tp2lib.errors import ModelError
 
-__all__ = ["FREE_CACHES", "RUNGS", "SMALLER", "Ladder", "OutOfMemory", "is_out_of_memory"]
+__all__ = ["FREE_CACHES", "RUNGS", "SMALLER", "Ladder", "OutOfMemory", "is_out_of_memory", "treatments"]
 
 T = TypeVar("T")
 
@@ -24,6 +24,11 @@ RUNGS = (FREE_CACHES, SLICING, TILING, OFFLOAD, SMALLER)
 
 _VAE_STAGES = ("encode", "decode")
 _SIGNS = ("can't allocate memory", "out of memory")  # how PyTorch's CPU and MPS allocators say it, in a RuntimeError
+
+
+def treatments(rungs: Sequence[str]) -> list[str]:
+    """The rungs that may change pixels: all but freed caches. Pictures compare if these are equal."""
+    return [rung for rung in rungs if rung != FREE_CACHES]
 
 
 class OutOfMemory(ModelError):

@@ -94,10 +94,12 @@ def load(
     placement = choose_device(device)
     notes: list[str] = []
     name = str(model)
+    if name == "auto" and "TP2_MODEL" in os.environ:
+        name = os.environ["TP2_MODEL"]
+        notes.append(f"model {name}: TP2_MODEL asks for it")
     if name == "auto":
         name, why = choose_model(placement, bool(download))
         notes.append(f"model {name}: {why}")
-        download = bool(download) or why.startswith("TP2_MODEL")
     notes.append(f"device {placement.device}, {placement.dtype_name}: {placement.why}")
     card = find_card(name)
     if name == GONE:
@@ -151,7 +153,9 @@ def _folder(card: ModelCard, placement: Placement, download: bool | None) -> Pat
 
 
 @functools.lru_cache(maxsize=1)
-def _open(folder: Path, device: str, dtype: torch.dtype, xformers: bool) -> tuple[Any, Mapping[str, Any], str, str | None]:
+def _open(
+    folder: Path, device: str, dtype: torch.dtype, xformers: bool
+) -> tuple[Any, Mapping[str, Any], str, str | None]:
     """Load the components; the last model asked for stays in memory."""
     variant = check_folder(folder)
     weights = hash_folder(folder, variant)

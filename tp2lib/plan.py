@@ -16,6 +16,7 @@ import torch
 
 from tp2lib.devices import environment
 from tp2lib.errors import RecipeError, SourceError, shown
+from tp2lib.memory import treatments
 from tp2lib.models import Model, find_card
 from tp2lib.recipe import Recipe
 from tp2lib.schedulers import make_scheduler, scheduler_hash, scheduler_info, set_timesteps
@@ -23,8 +24,8 @@ from tp2lib.source import Source, prepare_source
 
 __all__ = ["Plan", "draw_noise", "execution", "make_plan", "noise_sha256", "resolve"]
 
-_KEY_FACTS = ("torch", "diffusers", "transformers", "cpu", "gpu", "cuda", "cudnn", "tf32")  # what of the machine decides the last bits
-_MEMORY_ONLY = "free caches"  # the one rung of the memory ladder that cannot touch a pixel
+# What of the machine decides the last bits.
+_KEY_FACTS = ("torch", "diffusers", "transformers", "cpu", "gpu", "cuda", "cudnn", "tf32")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +199,7 @@ def _schedule(recipe: Recipe, model: Model) -> dict[str, Any]:
 
 def _key(effective: dict[str, Any], facts: dict[str, Any]) -> str:
     """Name the picture that these settings give on this software and processor: 32 hex digits."""
-    content = {**effective, "rungs": [rung for rung in effective["rungs"] if rung != _MEMORY_ONLY]}
+    content = {**effective, "rungs": treatments(effective["rungs"])}
     content["facts"] = {name: facts[name] for name in _KEY_FACTS}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

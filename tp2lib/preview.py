@@ -13,7 +13,12 @@ from PIL import Image
 __all__ = ["StepInfo", "StepWatch", "predicted_x0"]
 
 # Latent to RGB for Stable Diffusion 1.x, as ComfyUI has it: a picture at an eighth of the size, for free.
-_SD1_TO_RGB = ((0.3512, 0.2297, 0.3227), (0.3250, 0.4974, 0.2350), (-0.2829, 0.1762, 0.2721), (-0.2120, -0.2616, -0.7177))
+_SD1_TO_RGB = (
+    (0.3512, 0.2297, 0.3227),
+    (0.3250, 0.4974, 0.2350),
+    (-0.2829, 0.1762, 0.2721),
+    (-0.2120, -0.2616, -0.7177),
+)
 _LARGE = 512  # from this native size on, decoding a preview costs more than a step, and the model is an SD 1.x
 
 

@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tp2lib.catalogue import CATALOGUE
 from tp2lib.errors import ModelError, RecordError, SourceError, TP2Error, shown
 from tp2lib.ledger import Ledger
-from tp2lib.memory import FREE_CACHES, RUNGS, SMALLER
+from tp2lib.memory import RUNGS, SMALLER, treatments
 from tp2lib.recipe import Recipe
 from tp2lib.runs import Run
 from tp2lib.source import Source, prepare_source
@@ -32,7 +33,6 @@ GRADES = ("identical", "within 1 level", "close", "different")
 CLOSE_DB = 30.0  # PSNR, in decibels, from which two pictures count as close
 _TIMEOUT_S = 3600
 _MAX_THREADS = 1024
-_PATHS_DIFFER = ("rungs",)  # judged apart: a rung that changes no pixel is no suspect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +68,7 @@ class Replay:
         return f"{self.grade}{figures}" + (f"; suspects: {then_now}" if then_now else "")
 
 
-def replay(
-    picture: str | os.PathLike[str] | Run, *, model: str | None = None, source: Source | None = None
-) -> Replay:
+def replay(picture: str | os.PathLike[str] | Run, *, model: str | None = None, source: Source | None = None) -> Replay:
     """Render a picture again in a fresh process, executed as it was, and compare the pixels.
 
     Parameters
@@ -144,8 +142,6 @@ def grade(original: Image.Image, again: Image.Image) -> tuple[str, int, float | 
 
 def _job(run: Run, model: str | None, trusted: bool) -> dict[str, Any]:
     """Say what the process has to do, from a record that may be anybody's."""
-    from tp2lib.catalogue import CATALOGUE
-
     effective = run.effective
     name, threads, device = (effective.get(key) for key in ("model", "threads", "device"))
     if model is None and name not in CATALOGUE and not trusted:
@@ -164,8 +160,8 @@ def _job(run: Run, model: str | None, trusted: bool) -> dict[str, Any]:
         height=effective.get("height"),
         source=run.recipe.source and "the kept photo",
     )
-    rungs = [rung for rung in rungs if rung != FREE_CACHES]
-    return {"recipe": recipe.to_dict(), "model": model or name, "threads": threads, "device": device, "rungs": rungs}
+    how = {"threads": threads, "device": device, "rungs": treatments(rungs)}
+    return {"recipe": recipe.to_dict(), "model": model or name, **how}
 
 
 def _find_source(run: Run, given: Source | None) -> Image.Image:
@@ -212,11 +208,13 @@ def _judge(original: Run, folder: Path, number: int) -> Replay:
 
 def _differences(then: Run, now: Run) -> dict[str, tuple[Any, Any]]:
     found = {}
-    for before, after in ((then.effective, now.effective), (then.environment, now.environment)):
-        for name in after:
-            if name not in _PATHS_DIFFER and before.get(name) != after[name]:
-                found[name] = (before.get(name), after[name])
+    for before, after in ((_conditions(then), _conditions(now)), (then.environment, now.environment)):
+        found.update({name: (before.get(name), after[name]) for name in after if before.get(name) != after[name]})
     return found
+
+
+def _conditions(run: Run) -> dict[str, Any]:
+    return {**run.effective, "rungs": treatments(run.effective["rungs"])}
 
 
 def main(arguments: Sequence[str]) -> None:

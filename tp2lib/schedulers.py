@@ -20,7 +20,15 @@ from diffusers import SchedulerMixin
 from tp2lib.errors import RecipeError
 from tp2lib.recipe import scheduler_name
 
-__all__ = ["SCHEDULERS", "SD15_BASE", "SchedulerInfo", "make_scheduler", "scheduler_hash", "scheduler_info", "set_timesteps"]
+__all__ = [
+    "SCHEDULERS",
+    "SD15_BASE",
+    "SchedulerInfo",
+    "make_scheduler",
+    "scheduler_hash",
+    "scheduler_info",
+    "set_timesteps",
+]
 
 SD15_BASE: Mapping[str, Any] = MappingProxyType(
     {

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tp2lib.axes import Place, Planner, announce, axis_values, where
+from tp2lib.axes import Place, Planner, announce, axis_values, check_axes, where
 from tp2lib.control import dead_pairs, prove
 from tp2lib.errors import Cancelled, RecipeError, TP2Error, did_you_mean
 from tp2lib.generate import find_source, run_plan
 from tp2lib.ledger import Ledger
-from tp2lib.memory import FREE_CACHES
+from tp2lib.memory import treatments
 from tp2lib.models import Model, load
 from tp2lib.pictures import pixels_sha256
 from tp2lib.plan import Plan
@@ -22,6 +22,7 @@ from tp2lib.runs import Run
 from tp2lib.source import Source
 
 __all__ = ["Cell", "Sweep", "sweep"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
@@ -86,7 +87,9 @@ class Sweep:
         for name in place:
             if name not in (*self.axes, "seed"):
                 known = (*self.axes, "seed")
-                raise RecipeError(f"the sweep has no axis {name!r}; it has {', '.join(known)}.{did_you_mean(name, known)}")
+                raise RecipeError(
+                    f"the sweep has no axis {name!r}; it has {', '.join(known)}.{did_you_mean(name, known)}"
+                )
         found = [cell for cell in self.cells if place.items() <= cell.place.items()]
         if not found:
             raise RecipeError(f"the sweep has no cell at {place}; its axes are {self.axes}, its seeds {self.seeds}.")
@@ -148,12 +151,7 @@ def sweep(
     Cancelled
         If it was stopped; finished runs stay in the ledger.
     """
-    grid = {name: axis_values(name, values) for name, values in axes.items()}
-    if not 1 <= len(grid) <= 2:
-        raise RecipeError(
-            f"the sweep has {len(grid)} axes ({', '.join(grid) or 'none'}); it must have one or two, "
-            "such as steps=[15, 30, 50]."
-        )
+    grid = check_axes(axes)
     chosen = (recipe.seed,) if seeds is None else axis_values("seeds", seeds)
     model = load(recipe.model) if model is None else model
     planner = Planner(recipe, model, grid, chosen, find_source(recipe, source, ledger))
@@ -197,8 +195,8 @@ class _Work:
             cells = []
             for place, plan in plans:
                 cells.append(self._make(place, plan, made))
-                taken = _rungs(cells[-1])
-                if taken != rungs and cells[-1].run:
+                taken = treatments(cells[-1].run.effective["rungs"]) if cells[-1].run else rungs
+                if taken != rungs:
                     break
             else:
                 return cells
@@ -225,11 +223,6 @@ class _Work:
         except TP2Error as error:  # out of memory, in quarantine: the other cells still count
             return replace(cell, error=str(error))
         return replace(cell, run=run, error=None if run.outcome == "ok" else f"no picture: {run.outcome}")
-
-
-def _rungs(cell: Cell) -> list[str]:
-    """The rungs that a cell stood on, but for the one that changes no pixel."""
-    return [rung for rung in cell.run.effective["rungs"] if rung != FREE_CACHES] if cell.run else []
 
 
 def _dead(cells: Sequence[Cell], axes: Mapping[str, tuple]) -> list[str]:

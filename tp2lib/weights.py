@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from tp2lib.errors import ModelError, ModelNotFound, shown
 
-__all__ = ["WEIGHT_FILES", "check_folder", "hash_folder", "read_json"]
+__all__ = ["WEIGHT_FILES", "check_folder", "check_index", "hash_folder", "read_json"]
 
 WEIGHT_FILES = {
     "unet": "diffusion_pytorch_model",
@@ -42,7 +42,9 @@ def read_json(path: Path) -> dict[str, Any]:
         if not isinstance(content, dict):
             raise ValueError("not a JSON object")
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path.name} of the model in {path.parent} cannot be read ({error}). Fetch it again.") from None
+        raise ModelError(
+            f"{path.name} of the model in {path.parent} cannot be read ({error}). Fetch it again."
+        ) from None
     return content
 
 
@@ -66,6 +68,24 @@ def check_folder(folder: Path) -> str | None:
     ModelError
         If the model is of another kind, incomplete, damaged, pickled, or brings code of its own.
     """
+    index = check_index(folder)
+    present = [name for name in WEIGHT_FILES if name != "safety_checker" or (index.get(name) or [None])[0] is not None]
+    if not (folder / "scheduler" / "scheduler_config.json").is_file():
+        raise ModelError(f"the model in {folder} has no scheduler/scheduler_config.json. Fetch it again.")
+    variant = _variant(folder, present)
+    for name in present:
+        _check_weights(folder / name / _file_name(name, variant))
+    return variant
+
+
+def check_index(folder: Path) -> dict[str, Any]:
+    """Read a folder's ``model_index.json``; refuse other kinds of models, and code of their own.
+
+    Raises
+    ------
+    ModelNotFound, ModelError
+        As :func:`check_folder`.
+    """
     if not (folder / "model_index.json").is_file():
         raise ModelNotFound(
             f"no model in {folder}: model_index.json is missing. Name a folder in diffusers format "
@@ -77,17 +97,6 @@ def check_folder(folder: Path) -> str | None:
             f"the model in {folder} is a {shown(index.get('_class_name'))}; only Stable Diffusion 1.x "
             f"({_PIPELINES[0]}) is supported. Choose another model."
         )
-    present = _components(index, folder)
-    if not (folder / "scheduler" / "scheduler_config.json").is_file():
-        raise ModelError(f"the model in {folder} has no scheduler/scheduler_config.json. Fetch it again.")
-    variant = _variant(folder, present)
-    for name in present:
-        _check_weights(folder / name / _file_name(name, variant))
-    return variant
-
-
-def _components(index: dict[str, Any], folder: Path) -> list[str]:
-    """Name the components that hold weights; refuse those that come with code of their own."""
     for name, entry in index.items():
         if name.startswith("_") or not isinstance(entry, list) or not entry or entry[0] is None:
             continue
@@ -96,7 +105,7 @@ def _components(index: dict[str, Any], folder: Path) -> list[str]:
                 f"the model in {folder} wants to run code of its own for {shown(name)} ({shown(entry)}); "
                 "that is never done. Choose a model made of diffusers and transformers classes only."
             )
-    return [name for name in WEIGHT_FILES if (index.get(name) or [None])[0] is not None or name != "safety_checker"]
+    return index
 
 
 def _file_name(component: str, variant: str | None) -> str:
