@@ -1,0 +1,101 @@
+"""How a notebook shows a picture: as PNG, with the words for those who do not see it."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from typing import Any
+
+from matplotlib.figure import Figure
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from tp2lib.errors import SourceError, shown
+
+__all__ = ["alt_text", "image_html", "show", "to_png"]
+
+
+def to_png(picture: Figure | Image.Image, *, alt: str, dpi: float | None = None) -> bytes:
+    """Return a figure or a picture as PNG, with the alternative text in its metadata.
+
+    Parameters
+    ----------
+    picture : matplotlib.figure.Figure or PIL.Image.Image
+    alt : str
+        What there is to see, for those who do not see it. It becomes the PNG text ``Description``.
+    dpi : float, optional
+        Dots per inch of a figure; 300 prints well. By default, the figure's own.
+
+    Raises
+    ------
+    SourceError
+        `alt` is blank, or `picture` is neither.
+    """
+    about = alt_text(alt)
+    buffer = io.BytesIO()
+    if isinstance(picture, Figure):
+        dots = {"dpi": dpi} if dpi else {"dpi": picture.dpi}
+        options = {"facecolor": "white", "bbox_inches": picture.bbox_inches, "transparent": False}
+        picture.savefig(buffer, format="png", metadata={"Description": about, "Software": None}, **options, **dots)
+    elif isinstance(picture, Image.Image):
+        text = PngInfo()
+        text.add_itxt("Description", about)
+        picture.save(buffer, "PNG", pnginfo=text)
+    else:
+        raise SourceError(f"the picture is {shown(picture)}; it must be a figure or a PIL image. Give run.image.")
+    return buffer.getvalue()
+
+
+def show(picture: Figure | Image.Image, *, alt: str, caption: str = "") -> None:
+    """Show a figure or a picture in the notebook.
+
+    JupyterLab drops the alternative text of plain images, so HTML is sent along, which keeps it.
+
+    Parameters
+    ----------
+    picture : matplotlib.figure.Figure or PIL.Image.Image
+    alt : str
+        What there is to see, for those who do not see it; required.
+    caption : str, optional
+        Words to stand under the picture.
+
+    Raises
+    ------
+    SourceError
+        `alt` is blank, or `picture` is neither.
+    """
+    from IPython.display import display
+
+    png = to_png(picture, alt=alt)
+    bundle = {
+        "text/plain": f"[{alt_text(alt)}]" + (f"\n{caption}" if caption else ""),
+        "text/html": image_html(png, alt=alt, caption=caption),
+        "image/png": base64.b64encode(png).decode(),
+    }
+    display(bundle, raw=True, metadata={"image/png": {"alt": alt_text(alt)}})
+
+
+def image_html(data: bytes, *, alt: str, caption: str = "", kind: str = "png", style: str = "max-width:100%") -> str:
+    """Return an ``<img>`` that holds its own picture; `alt` and `caption` may be anybody's words."""
+    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    image = f'<img src="{source}" alt="{html.escape(alt_text(alt))}" style="{style}">'
+    if not caption:
+        return image
+    return f"<figure>{image}<figcaption>{html.escape(caption)}</figcaption></figure>"
+
+
+def alt_text(alt: Any) -> str:
+    """Return an alternative text on one line.
+
+    Raises
+    ------
+    SourceError
+        It is blank.
+    """
+    if not isinstance(alt, str) or not alt.strip():
+        raise SourceError(
+            f"alt is {shown(alt)}; it must say what there is to see, for those who do not see it. "
+            'Write a sentence, such as alt="Six wallets; with more steps the stitches appear."'
+        )
+    return " ".join(alt.split())
