@@ -95,7 +95,7 @@ def test_a_failure_does_not_keep_what_it_worked_on() -> None:
     kept: list[weakref.ref] = []
 
     def work(on_step, should_stop) -> None:
-        tensor = SimpleNamespace()
+        tensor = threading.Event()  # anything that can be watched
         kept.append(weakref.ref(tensor))
         try:
             raise MemoryError
