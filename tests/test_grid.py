@@ -19,7 +19,8 @@ from PIL import Image
 from showing import APPLE, fake_run, picture, words
 
 from tp2lib.errors import ControlError, RecipeError, SourceError
-from tp2lib.grid import OUTCOMES, describe_grid, make_grid, show_grid
+from tp2lib.grid import describe_grid, make_grid, show_grid
+from tp2lib.labels import OUTCOMES
 from tp2lib.sheet import Sheet, legible, wrap
 from tp2lib.show import image_html, show, to_png
 

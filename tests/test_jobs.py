@@ -40,7 +40,7 @@ def until(condition, seconds: float = 10) -> None:
 
 def test_work_is_done_in_another_thread_and_its_result_comes_back() -> None:
     seen: list[int] = []
-    job = Job(steps(3), on_step=lambda info: seen.append(info.index), on_end=lambda job: seen.append(job.state))
+    job = Job(steps(3), on_step=lambda job, info: seen.append(info.index), on_end=lambda job: seen.append(job.state))
     assert job.result(10) == ["tp2-job"]
     assert (job.state, job.done, job.total, job.active) == ("done", 3, 3, False)
     assert seen == [0, 1, 2, "done"] and job.error is None and job.traceback() == ""
@@ -49,7 +49,7 @@ def test_work_is_done_in_another_thread_and_its_result_comes_back() -> None:
 
 def test_stop_ends_it_at_the_next_step() -> None:
     reached = threading.Event()
-    job = Job(steps(10_000, 0.001), on_step=lambda info: reached.set())
+    job = Job(steps(10_000, 0.001), on_step=lambda job, info: reached.set())
     assert reached.wait(10)
     assert job.state == "running" and "step" in job.sentence()
     job.stop()

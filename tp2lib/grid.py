@@ -15,18 +15,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from tp2lib.errors import ControlError, RecipeError, shown
-from tp2lib.labels import fixed, label, unplanned, value, values, varying
+from tp2lib.labels import fixed, label, trouble, unplanned, value, values, varying
 from tp2lib.measures import in_words, take
 from tp2lib.show import alt_text, show
 from tp2lib.tiles import Tile, draw_tiles
 
-__all__ = ["OUTCOMES", "describe_grid", "make_grid", "show_grid"]
-
-OUTCOMES = {
-    "nan": "not a number: the arithmetic overflowed",
-    "black": "all black: nothing came out",
-    "flagged": "withheld: flagged by the model's safety checker",
-}
+__all__ = ["describe_grid", "make_grid", "show_grid"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +119,8 @@ def describe_grid(runs: Sequence[Any], rows: str | None = None, cols: str | None
         if axis
     ]
     what = f"Grid with {' and '.join(sides)}." if sides else f"{len(runs)} pictures: {'; '.join(_changes(runs))}."
-    failed = [f"{', '.join(label(run, axis)[0] for axis in varying(runs))}: {_outcome(run)}" for run in runs if _outcome(run)]
+    lost = {", ".join(label(run, axis)[0] for axis in varying(runs)): why for run in runs if (why := trouble(run))}
+    failed = [f"{which}: {why}" for which, why in lost.items()]
     return f"{what} Fixed: {'; '.join(fixed(runs))}." + (f" Failed: {'; '.join(failed)}." if failed else "")
 
 
@@ -139,7 +134,7 @@ def _runs(given: Any) -> list[Any]:
         run = getattr(cell, "run", cell)
         if run is None and cell.error:
             own = {name: asked for name in known if (asked := getattr(cell.recipe, name)) not in (None, "auto")}
-            run = _Failed(recipe=cell.recipe, outcome=f"failed: {cell.error}", effective={**known, **own})
+            run = _Failed(recipe=cell.recipe, outcome=textwrap.shorten(f"failed: {cell.error}", 140, placeholder=" …"), effective={**known, **own})
         runs += [run] if run is not None else []
     if not runs:
         raise RecipeError("there are no runs to draw; a grid needs at least one. Run the sweep first.")
@@ -187,8 +182,11 @@ def _changes(runs: Sequence[Any]) -> list[str]:
     """Name the first run by all that varies, the others by what they change against it."""
     axes = varying(runs)
     first = ", ".join(label(runs[0], axis)[0] for axis in axes)
-    others = [", ".join(_full(run, axis) for axis in axes if value(run, axis) != value(runs[0], axis)) for run in runs[1:]]
-    return [first, *(words or "the same again" for words in others)]
+    names = [first]
+    for run in runs[1:]:
+        changed = [_full(run, axis) for axis in axes if value(run, axis) != value(runs[0], axis)]
+        names.append(", ".join(changed) or "the same again")
+    return names
 
 
 def _full(run: Any, axis: str) -> str:
@@ -207,11 +205,13 @@ def _undeclared(runs: Sequence[Any], table: _Table) -> list[str]:
     return [f"{axis} {', '.join(map(str, values(runs, axis)))}"[:90] for axis in varying(runs) if axis not in table.axes]
 
 
-def _tile(table: _Table, row: int, column: int, measures: Sequence[str], reference: Image.Image | None) -> Tile | None:
+def _tile(
+    table: _Table, row: int, column: int, measures: Sequence[str], reference: Image.Image | None
+) -> Tile | None:
     run = table.cells[row][column]
     if run is None:
         return None if table.titles else Tile(instead="not run")
-    failed = _outcome(run)
+    failed = trouble(run)
     cost = [f"{run.timings['total']:.1f} s"] if "total" in run.timings else []
     calls = run.effective.get("model_calls")
     cost += [f"{calls} model call{'' if calls == 1 else 's'}"] if calls else []
@@ -222,10 +222,3 @@ def _tile(table: _Table, row: int, column: int, measures: Sequence[str], referen
     measured = [] if failed else [in_words(name, take(name, run.image, reference)) for name in measures]
     notes = tuple(" · ".join(part.replace(" ", "\xa0") for part in parts) for parts in (cost, effects, measured) if parts)
     return Tile(image=None if failed else run.image, instead=f"✗ {failed}", head=head, notes=notes)
-
-
-def _outcome(run: Any) -> str:
-    """Return what happened instead of a picture; empty if there is one."""
-    if run.outcome == "ok" and run.image is not None:
-        return ""
-    return textwrap.shorten(OUTCOMES.get(run.outcome, str(run.outcome)), 140, placeholder=" …")

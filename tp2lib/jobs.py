@@ -32,7 +32,7 @@ class Job:
         Called as ``work(on_step=…, should_stop=…)``, the way `generate` is once its other arguments
         are bound. It is to call `on_step` now and then, and to stop soon once `should_stop()` is true.
     on_step : callable, optional
-        Called in the job's thread with what `work` gives.
+        Called in the job's thread with the job and what `work` gives.
     on_end : callable, optional
         Called in the job's thread with the job, whatever became of it, before anyone's wait is over.
 
@@ -43,6 +43,8 @@ class Job:
         Steps made, and steps to make; 0 until they are known.
     seconds : float
         How long it took, or has taken up to now, from its turn on.
+    value : object
+        What `work` returned, once the state is "done".
     error : BaseException or None
         What `work` raised.
 
@@ -57,14 +59,14 @@ class Job:
         self,
         work: Callable[..., Any],
         *,
-        on_step: Callable[[Any], None] | None = None,
+        on_step: Callable[[Job, Any], None] | None = None,
         on_end: Callable[[Job], None] | None = None,
     ) -> None:
         self.state = "waiting"
         self.done = self.total = 0
+        self.value: Any = None
         self.error: BaseException | None = None
         self._work, self._on_step, self._on_end = work, on_step, on_end
-        self._value: Any = None
         self._stop, self._ended = threading.Event(), threading.Event()
         self._began = self._end = 0.0
         # no daemon, which the interpreter would kill in mid-air: it stops by itself when the main thread ends
@@ -102,7 +104,7 @@ class Job:
             raise ModelError(f"the work has not ended after {timeout:g} s; it goes on. Wait longer, or stop it.")
         if self.error is not None:
             raise self.error
-        return self._value
+        return self.value
 
     def sentence(self) -> str:
         """Say in one plain sentence how it stands, for people who do not read tracebacks."""
@@ -128,7 +130,7 @@ class Job:
         try:
             with self._turn():
                 self.state, self._began = "running", time.perf_counter()
-                self._value = self._work(on_step=self._step, should_stop=self._should_stop)
+                self.value = self._work(on_step=self._step, should_stop=self._should_stop)
             state = "done"
         except Cancelled as error:
             self.error, state = error, "cancelled"
@@ -157,7 +159,7 @@ class Job:
         self._refuse_stopped()
         self.done, self.total = info.index + 1, info.total
         if self._on_step:
-            self._on_step(info)
+            self._on_step(self, info)
 
     def _should_stop(self) -> bool:
         return self._stop.is_set() or not threading.main_thread().is_alive()

@@ -12,7 +12,7 @@ from typing import Any
 from tp2lib.errors import RecipeError, did_you_mean, shown
 from tp2lib.recipe import Recipe
 
-__all__ = ["AXES", "Label", "fixed", "label", "unplanned", "value", "values", "varying"]
+__all__ = ["AXES", "OUTCOMES", "Label", "fixed", "label", "trouble", "unplanned", "value", "values", "varying"]
 
 Label = tuple[str, str]
 
@@ -21,6 +21,12 @@ AXES = (
     "model", "prompt", "negative_prompt", "source", "strength", "strength_mode", "scheduler", "steps", "guidance", "seed",
     "width", "height",
 )  # fmt: skip
+
+OUTCOMES = {
+    "nan": "not a number: the arithmetic overflowed",
+    "black": "all black: nothing came out",
+    "flagged": "withheld: flagged by the model's safety checker",
+}
 
 # Conditions that no recipe sets: where one differs between runs, the runs do not compare.
 _CONDITIONS = ("weights_sha256", "device", "dtype", "threads", "batch_width", "attention", "rungs", "decoder_dtype")
@@ -116,6 +122,13 @@ def fixed(runs: Sequence[Any], besides: Sequence[str] = ()) -> list[str]:
         words.append(f"{value(first, 'width')}×{value(first, 'height')} pixels")
     where = {(run.effective["device"], run.effective["dtype"]) for run in runs if "device" in run.effective}
     return words + ([" ".join(where.pop())] if len(where) == 1 else [])
+
+
+def trouble(run: Any) -> str:
+    """Say what happened instead of a picture; empty if there is one."""
+    if run.outcome == "ok" and run.image is not None:
+        return ""
+    return OUTCOMES.get(run.outcome, str(run.outcome))
 
 
 def _quoted(text: str, limit: int = 160) -> str:
