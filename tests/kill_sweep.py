@@ -14,6 +14,7 @@ import signal
 import sys
 import tempfile
 import time
+from functools import partial
 
 import torch
 
@@ -53,7 +54,7 @@ def kills(model, count: int) -> dict:
     folder = tempfile.TemporaryDirectory()
     chance = random.Random(0)
     while killed < count:
-        status = in_a_child(lambda: run(model, Ledger(folder.name, max_crashes=10**6)), chance.uniform(0, whole))
+        status = in_a_child(partial(run, model, Ledger(folder.name, max_crashes=10**6)), chance.uniform(0, whole))
         killed += os.WIFSIGNALED(status)
         ledger = Ledger(folder.name, max_crashes=10**6)
         done = [key for key in calm if ledger.lookup(key)]

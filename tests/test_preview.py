@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
-from tp2lib.preview import StepInfo, StepWatch, predicted_x0
+from tp2lib.preview import StepInfo, StepWatch, colour_map, predicted_x0
 from tp2lib.schedulers import SD15_BASE, make_scheduler
 
 
@@ -43,10 +45,35 @@ def test_a_model_that_knows_the_answer_gives_the_answer_at_every_step(name):
     torch.testing.assert_close(latents, answer, rtol=0, atol=0.1)
 
 
-def test_large_models_get_a_small_picture_without_decoding():
+class LinearDecoder(torch.nn.Module):
+    """A decoder whose colours are a known linear function of its latents."""
+
+    matrix = torch.tensor([[0.1, 0.2, 0.3], [0.3, -0.1, 0.0], [0.0, 0.2, -0.2], [-0.1, 0.1, 0.1]])
+    config = SimpleNamespace(scaling_factor=0.5)
+    device, dtype = torch.device("cpu"), torch.float32
+    decoded = 0
+
+    def decode(self, latents, return_dict):
+        self.decoded += 1
+        rgb = torch.einsum("bchw,cr->brhw", latents * 0.5, self.matrix) + 0.25
+        return (rgb.repeat_interleave(8, dim=2).repeat_interleave(8, dim=3),)
+
+
+def test_the_colour_map_of_a_linear_decoder_is_that_decoder():
+    vae = LinearDecoder()
+    fitted = colour_map(vae)
+    torch.testing.assert_close(fitted[:-1], vae.matrix, rtol=0, atol=1e-5)
+    torch.testing.assert_close(fitted[-1], torch.full((3,), 0.25), rtol=0, atol=1e-5)
+    assert colour_map(vae) is fitted
+    assert vae.decoded == 1
+
+
+def test_a_preview_has_one_pixel_for_each_latent_and_decodes_nothing():
+    zeros = torch.zeros(1, 4, 32, 48)
     info = StepInfo(
-        index=0, total=1, timestep=0.0, latents=torch.zeros(1, 4, 64, 64), x0=torch.zeros(1, 4, 64, 64),
-        decode=lambda latents: pytest.fail("decoded"), native_size=512,
+        index=0, total=1, timestep=0.0, latents=zeros, x0=zeros, decode=lambda latents: pytest.fail("decoded"),
+        colours=lambda: colour_map(LinearDecoder()),
     )  # fmt: skip
     picture = info.preview()
-    assert picture.size == (64, 64) and picture.getpixel((0, 0)) == (128, 128, 128)
+    assert picture.size == (48, 32)
+    assert picture.getpixel((0, 0)) == (159, 159, 159)  # (0.25 + 1) * 127.5

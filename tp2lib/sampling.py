@@ -14,7 +14,7 @@ from PIL import Image
 from tp2lib.errors import Cancelled
 from tp2lib.memory import Ladder
 from tp2lib.plan import Plan, draw_noise, execution
-from tp2lib.preview import StepInfo, StepWatch
+from tp2lib.preview import StepInfo, StepWatch, colour_map
 from tp2lib.schedulers import make_scheduler
 
 __all__ = ["Sample", "sample"]
@@ -165,7 +165,7 @@ class _Execution:
                 latents=tensors["latents"],
                 x0=self.watch.x0(),
                 decode=self._picture,
-                native_size=self.plan.model.native_size,
+                colours=functools.partial(colour_map, self.pipe.vae),
             )
             self.on_step(info)
         self._stop_if_asked()
