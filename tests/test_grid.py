@@ -229,7 +229,7 @@ def test_a_grid_is_drawn_within_a_second() -> None:
 
 
 def test_the_showing_half_needs_neither_torch_nor_pyplot() -> None:
-    modules = "measures, adherence, labels, sheet, tiles, show, grid"
+    modules = "measures, adherence, labels, sheet, tiles, show, grid, figures, curves, jobs, panel, compare"
     code = f"import sys; from tp2lib import {modules}; print(*({{'torch', 'diffusers', 'matplotlib.pyplot'}} & {{*sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr

@@ -157,6 +157,7 @@ def test_measures_read_as_words() -> None:
     assert in_words("sharpness", 812.4) == "sharpness 812"
     assert in_words("clipped_highlights", 0.0312) == "clipped highlights 3.1%"
     assert in_words("psnr", math.inf) == "PSNR ∞ dB (equal)"
+    assert m.axis_title("perceptual_distance") == "distance (ΔE)" and m.axis_title("contrast") == "contrast"
     values = dataclasses.asdict(measure(product(), product()))
     assert all(in_words(name, value) for name, value in values.items())
 

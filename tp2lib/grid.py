@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from tp2lib.errors import ControlError, RecipeError, shown
-from tp2lib.labels import fixed, label, trouble, unplanned, value, values, varying
+from tp2lib.labels import changes, fixed, label, trouble, unplanned, value, values, varying
 from tp2lib.measures import in_words, take
 from tp2lib.show import alt_text, show
 from tp2lib.tiles import Tile, draw_tiles
@@ -118,7 +118,7 @@ def describe_grid(runs: Sequence[Any], rows: str | None = None, cols: str | None
         for axis, side in ((rows, "rows"), (cols, "columns"))
         if axis
     ]
-    what = f"Grid with {' and '.join(sides)}." if sides else f"{len(runs)} pictures: {'; '.join(_changes(runs))}."
+    what = f"Grid with {' and '.join(sides)}." if sides else f"{len(runs)} pictures: {'; '.join(changes(runs))}."
     lost = {", ".join(label(run, axis)[0] for axis in varying(runs)): why for run in runs if (why := trouble(run))}
     failed = [f"{which}: {why}" for which, why in lost.items()]
     return f"{what} Fixed: {'; '.join(fixed(runs))}." + (f" Failed: {'; '.join(failed)}." if failed else "")
@@ -170,28 +170,12 @@ def _gallery(runs: Sequence[Any], columns: int, titles: Sequence[str] | None) ->
     if titles is not None and len(titles) != len(runs):
         raise RecipeError(f"there are {len(titles)} titles for {len(runs)} runs; give one a run.")
     across = max(1, min(columns, len(runs)))
-    names = list(titles) if titles is not None else _changes(runs)
+    names = list(titles) if titles is not None else changes(runs)
     padded = [*runs, *[None] * (-len(runs) % across)]
     names += [""] * (len(padded) - len(runs))
     lines = range(0, len(padded), across)
     cells, heads = ([full[at : at + across] for at in lines] for full in (padded, names))
     return _Table(cells=cells, heads=[], sides=[], titles=heads, axes=tuple(varying(runs)))
-
-
-def _changes(runs: Sequence[Any]) -> list[str]:
-    """Name the first run by all that varies, the others by what they change against it."""
-    axes = varying(runs)
-    first = ", ".join(label(runs[0], axis)[0] for axis in axes)
-    names = [first]
-    for run in runs[1:]:
-        changed = [_full(run, axis) for axis in axes if value(run, axis) != value(runs[0], axis)]
-        names.append(", ".join(changed) or "the same again")
-    return names
-
-
-def _full(run: Any, axis: str) -> str:
-    setting, effect = label(run, axis)
-    return f"{setting} ({effect})" if effect else setting
 
 
 def _side(runs: Sequence[Any], axis: str) -> str:

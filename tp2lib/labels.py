@@ -12,7 +12,7 @@ from typing import Any
 from tp2lib.errors import RecipeError, did_you_mean, shown
 from tp2lib.recipe import Recipe
 
-__all__ = ["AXES", "OUTCOMES", "Label", "fixed", "label", "trouble", "unplanned", "value", "values", "varying"]
+__all__ = ["AXES", "OUTCOMES", "Label", "changes", "fixed", "label", "trouble", "unplanned", "value", "values", "varying"]
 
 Label = tuple[str, str]
 
@@ -122,6 +122,22 @@ def fixed(runs: Sequence[Any], besides: Sequence[str] = ()) -> list[str]:
         words.append(f"{value(first, 'width')}×{value(first, 'height')} pixels")
     where = {(run.effective["device"], run.effective["dtype"]) for run in runs if "device" in run.effective}
     return words + ([" ".join(where.pop())] if len(where) == 1 else [])
+
+
+def changes(runs: Sequence[Any]) -> list[str]:
+    """Name the first run by all that varies, the others by what they change against it."""
+    axes = varying(runs)
+    first = ", ".join(label(runs[0], axis)[0] for axis in axes)
+    names = [first]
+    for run in runs[1:]:
+        changed = [_full(run, axis) for axis in axes if value(run, axis) != value(runs[0], axis)]
+        names.append(", ".join(changed) or "the same again")
+    return names
+
+
+def _full(run: Any, axis: str) -> str:
+    setting, effect = label(run, axis)
+    return f"{setting} ({effect})" if effect else setting
 
 
 def trouble(run: Any) -> str:

@@ -20,6 +20,7 @@ from tp2lib.errors import SourceError, did_you_mean, shown
 __all__ = [
     "MEASURES",
     "Measures",
+    "axis_title",
     "background_whiteness",
     "clipped_highlights",
     "clipped_shadows",
@@ -169,6 +170,13 @@ def in_words(name: str, value: float) -> str:
     """Return a measure as it stands under a picture, such as ``"contrast 0.213"``."""
     about = _about(name)
     return f"{about['label']} {about['form'].format(value) if math.isfinite(value) else '∞ dB (equal)'}"
+
+
+def axis_title(name: str) -> str:
+    """Return a measure's name and unit, as an axis bears them: ``"distance (ΔE)"``."""
+    about = _about(name)
+    _, _, unit = about["form"].partition("} ")
+    return f"{about['label']} ({unit})" if unit else about["label"]
 
 
 def _about(name: str) -> Any:
