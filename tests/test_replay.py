@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 from dataclasses import replace
 
@@ -10,7 +11,6 @@ import pytest
 import torch
 from PIL import Image
 
-import tp2lib.replay
 from tp2lib.errors import ModelError, RecordError, SourceError
 from tp2lib.generate import generate
 from tp2lib.ledger import Ledger
@@ -46,7 +46,8 @@ def test_a_fresh_process_gives_identical_pixels(model, photo, tmp_path):
 @pytest.fixture
 def in_this_process(monkeypatch):
     """Do the jobs here, where the fresh process itself is not what is tested: it takes seconds to start."""
-    monkeypatch.setattr(tp2lib.replay, "_run_process", lambda folder, jobs: main([str(folder)]))
+    module = importlib.import_module("tp2lib.replay")  # tp2lib.replay itself is the function
+    monkeypatch.setattr(module, "_run_process", lambda folder, jobs: main([str(folder)]))
 
 
 def test_a_picture_that_was_made_otherwise_is_graded_and_its_differences_are_suspects(model, tmp_path, in_this_process):
