@@ -1,44 +1,141 @@
-"""The chain that makes Vitrine, step by step: ``python -m tp2lib.vitrine STEP``."""
+"""The chain that makes Vitrine, step by step: ``python -m tp2lib.vitrine STEP``.
+
+``all`` runs every step in order; each resumes where it was killed. ``--tiny`` runs the
+whole chain in about a minute, to see that it works; its pictures are noise.
+"""
 
 from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
+WEIGHTS = Path(__file__).parent / "weights"
 
-def render(args: argparse.Namespace) -> None:
-    """Path-trace this worker's share of a split."""
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """How much work each step does; the defaults are the run behind the committed weights."""
+
+    tiny: bool = False
+    pixels: int = 256
+    samples: int = 8
+    pictures: tuple[tuple[str, int], ...] = (("train", 14_000), ("judge", 6_000), ("test", 1_000))
+    autoencoder: int = 5_000
+    denoiser: int = 16_000
+    judge: int = 5_000
+    batch: int = 0  # 0: each step's own
+    share: float = 1.0
+
+
+TINY = Scale(tiny=True, pixels=64, samples=2, pictures=(("train", 20), ("judge", 12), ("test", 6)),
+             autoencoder=3, denoiser=4, judge=3, batch=4, share=.01)
+
+
+def _size(scale: Scale):
+    from .model import FULL, TINY
+
+    return TINY if scale.tiny else FULL
+
+
+def render(args: argparse.Namespace, scale: Scale) -> None:
+    """path-trace this worker's share of the pictures"""
     import drjit
     import mitsuba  # noqa: F401  (drjit finds its library through it)
 
     from .render import render_split
     from .scene import SPLITS
 
-    drjit.set_thread_count(1)
-    first, stop = SPLITS[args.split]
-    indices = range(first + args.worker, min(stop, first + (args.count or stop)), args.workers)
-    started, fresh = time.monotonic(), 0
-    for n, index in enumerate(render_split(args.data / "renders", indices), 1):
-        fresh += 1
-        if n % 50 == 0 or n == len(indices):
-            pace = (time.monotonic() - started) / fresh
-            print(f"render {args.split}[{args.worker}] {n}/{len(indices)}  {pace:.2f} s a picture  "
-                  f"{pace * (len(indices) - n) / 60:.0f} min to go", flush=True)
+    drjit.set_thread_count(1 if args.workers > 1 else 0)
+    for split, count in scale.pictures:
+        if args.split not in (None, split):
+            continue
+        first = SPLITS[split][0]
+        indices = range(first + args.worker, first + min(count, args.count or count), args.workers)
+        started = time.monotonic()
+        for n, _ in enumerate(render_split(args.data / "renders", indices, scale.pixels, scale.samples), 1):
+            if n % 50 == 0 or n == len(indices):
+                pace = (time.monotonic() - started) / n
+                print(f"render {split}[{args.worker}] {n}/{len(indices)}  {pace:.2f} s a picture  "
+                      f"{pace * (len(indices) - n) / 60:.0f} min to go", flush=True)
+
+
+def autoencoder(args: argparse.Namespace, scale: Scale) -> None:
+    """train the autoencoder and whiten its latents"""
+    from .autoencoder import CROP, train
+
+    train(args.data, scale.autoencoder, scale.batch or 16, size=_size(scale), crop=min(CROP, scale.pixels))
+
+
+def latents(args: argparse.Namespace, scale: Scale) -> None:
+    """encode the training pictures with the finished autoencoder"""
+    from .latents import encode
+
+    encode(args.data)
+
+
+def denoiser(args: argparse.Namespace, scale: Scale) -> None:
+    """train the text encoder and the UNet"""
+    from .denoiser import Plan, train
+
+    train(args.data, Plan(steps=scale.denoiser, batch=scale.batch or 64), _size(scale))
+
+
+def judge(args: argparse.Namespace, scale: Scale) -> None:
+    """train and calibrate the judge"""
+    from .judging import train
+
+    train(args.data, args.to / "judge.safetensors", scale.judge, scale.batch or 32)
+
+
+def export(args: argparse.Namespace, scale: Scale) -> None:
+    """write the trained pipeline as a diffusers folder"""
+    import torch
+    from diffusers import AutoencoderKL
+
+    from .denoiser import Denoiser
+    from .model import save_pipeline
+
+    model = Denoiser(_size(scale))
+    model.load_state_dict(torch.load(args.data / "denoiser.pt", weights_only=True)[f"average.{args.average}"])
+    save_pipeline(args.to, model.text, AutoencoderKL.from_pretrained(args.data / "vae"), model.unet, model.tokenizer)
+
+
+def evaluate(args: argparse.Namespace, scale: Scale) -> None:
+    """measure every bar and print the table"""
+    from .evaluate import Bench, report
+
+    print(report(Bench(args.to), args.data, args.data / "evaluation", scale.share * args.share))
+
+
+STEPS = (render, autoencoder, latents, denoiser, judge, export, evaluate)
+
+
+def everything(args: argparse.Namespace, scale: Scale) -> None:
+    """run every step in order"""
+    for step in STEPS:
+        step(args, scale)
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m tp2lib.vitrine", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tp2lib.vitrine", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = {step.__name__: step for step in STEPS} | {"all": everything}
+    parser.add_argument("step", choices=names, metavar="STEP",
+                        help="; ".join(f"{name}: {step.__doc__}" for name, step in names.items()))
+    parser.add_argument("--tiny", action="store_true", help="a minute's worth of everything")
     parser.add_argument("--data", type=Path, default=Path(".vitrine"), help="working folder (default: .vitrine)")
-    steps = parser.add_subparsers(dest="step", required=True)
-    step = steps.add_parser("render", help=render.__doc__)
-    step.add_argument("--split", default="train", choices=("train", "judge", "test"))
-    step.add_argument("--count", type=int, help="only the first COUNT pictures of the split")
-    step.add_argument("--worker", type=int, default=0)
-    step.add_argument("--workers", type=int, default=1)
-    step.set_defaults(run=render)
+    parser.add_argument("--to", type=Path, help="where the weights go or are (default: the package; with --tiny, DATA/weights)")
+    parser.add_argument("--split", choices=("train", "judge", "test"), help="render: only this split")
+    parser.add_argument("--count", type=int, help="render: only the first COUNT pictures of a split")
+    parser.add_argument("--worker", type=int, default=0, help="render: this worker's number")
+    parser.add_argument("--workers", type=int, default=1, help="render: how many workers share the pictures")
+    parser.add_argument("--average", choices=("fast", "slow"), default="slow", help="export: which moving average")
+    parser.add_argument("--share", type=float, default=1.0, help="evaluate: share of the full sample sizes, for a quick look")
     args = parser.parse_args(argv)
-    args.run(args)
+    args.to = args.to or (args.data / "weights" if args.tiny else WEIGHTS)
+    names[args.step](args, TINY if args.tiny else Scale())
 
 
 if __name__ == "__main__":

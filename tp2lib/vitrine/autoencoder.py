@@ -44,7 +44,7 @@ def _crops(renders: Renders, rng: np.random.Generator, batch: int, size: int) ->
     return torch.from_numpy(out).permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous(memory_format=torch.channels_last)
 
 
-def train(data: Path, total: int = 9000, batch: int = 16, peak: float = 5e-4, size: Size = FULL,
+def train(data: Path, total: int = 5000, batch: int = 16, peak: float = 5e-4, size: Size = FULL,
           crop: int = CROP) -> None:
     """Train for ``total`` steps, resuming from ``data/autoencoder.pt``, then write ``data/vae``."""
     torch.manual_seed(0)

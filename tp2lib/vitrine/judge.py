@@ -13,14 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from .words import ATTRIBUTES
 
-WEIGHTS = Path(__file__).parent / "judge" / "judge.safetensors"
+WEIGHTS = Path(__file__).parent / "weights" / "judge.safetensors"
 SIZE = 256
 
 

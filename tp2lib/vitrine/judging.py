@@ -34,8 +34,8 @@ def _batch(renders: Renders, picks: np.ndarray, rng: np.random.Generator) -> tor
     return torch.lerp(x, soft, mix).contiguous(memory_format=torch.channels_last)
 
 
-def train(data: Path, steps: int = 5000, batch: int = 32, peak: float = 1.5e-3, out: Path | None = None) -> None:
-    """Train for ``steps`` steps, resuming from ``data/judge.pt``, calibrate, and write the weights."""
+def train(data: Path, out: Path, steps: int = 5000, batch: int = 32, peak: float = 1.5e-3) -> None:
+    """Train for ``steps`` steps, resuming from ``data/judge.pt``, calibrate, and write ``out``."""
     torch.manual_seed(2)
     renders = Renders(data / "renders", "judge")
     order = np.random.default_rng(41).permutation(len(renders))
@@ -64,7 +64,7 @@ def train(data: Path, steps: int = 5000, batch: int = 32, peak: float = 1.5e-3, 
         checkpoint.save(step + 1, force=step + 1 == steps)
         clock.tell(step + 1, f"loss {smooth:.3f}")
     calibrate(average.module, renders, held)
-    save_judge(average.module, *([out] if out else []))
+    save_judge(average.module, out)
 
 
 @torch.no_grad()

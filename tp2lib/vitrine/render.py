@@ -90,7 +90,7 @@ def photograph(record: dict, size: int = 256, spp: int = 8) -> tuple[Image.Image
     return develop(picture, record), mask
 
 
-def render_split(folder: Path, indices: Iterable[int]) -> Iterator[int]:
+def render_split(folder: Path, indices: Iterable[int], size: int = 256, spp: int = 8) -> Iterator[int]:
     """Render the pictures that are not there yet.
 
     Each picture is three files, ``NNNNNN.png``, ``.mask.png`` and ``.json``; the record is
@@ -107,7 +107,7 @@ def render_split(folder: Path, indices: Iterable[int]) -> Iterator[int]:
         if not done.exists():
             base.parent.mkdir(parents=True, exist_ok=True)
             record = draw(index)
-            image, mask = photograph(record)
+            image, mask = photograph(record, size, spp)
             for suffix, picture in ((".png", image), (".mask.png", Image.fromarray(mask))):
                 part = base.with_suffix(suffix + ".tmp")
                 picture.save(part, "PNG")

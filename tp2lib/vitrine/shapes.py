@@ -55,6 +55,14 @@ class Mesh:
         return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
 
 
+@dataclass(frozen=True)
+class Part:
+    """A mesh and the name of its surface: ``body``, ``trim``, ``steel``, ``paper``, …"""
+
+    mesh: Mesh
+    look: str
+
+
 def sheet(points: np.ndarray, uv: np.ndarray) -> Mesh:
     """Join a (rows, columns, 3) grid of points into triangles."""
     rows, columns = points.shape[:2]
@@ -209,3 +217,23 @@ def merge(meshes: list[Mesh]) -> Mesh:
     return Mesh(np.concatenate([m.points for m in meshes]),
                 np.concatenate([m.faces + np.uint32(o) for m, o in zip(meshes, offsets)]),
                 np.concatenate([m.uv for m in meshes]))
+
+
+def path_through(*points, n: int = 24) -> np.ndarray:
+    """A smooth path through 3-D points."""
+    p = np.float64(points)
+    t, s = np.linspace(0, 1, len(p)), np.linspace(0, 1, n)
+    if len(p) < 3:
+        return np.stack([np.interp(s, t, p[:, k]) for k in range(3)], 1)
+    fit = np.polynomial.Polynomial.fit
+    return np.stack([fit(t, p[:, k], len(p) - 1)(s) for k in range(3)], 1)
+
+
+def rounded_frame(width: float, height: float, radius: float, n: int = 10) -> np.ndarray:
+    """A closed rounded rectangle in the xy plane, as a path."""
+    a = np.linspace(0, np.pi / 2, n)
+    corners = [(1, 1, 0), (-1, 1, 1), (-1, -1, 2), (1, -1, 3)]
+    pts = [(sx * (width / 2 - radius) + radius * np.cos(t + k * np.pi / 2),
+            sy * (height / 2 - radius) + radius * np.sin(t + k * np.pi / 2), 0.0)
+           for sx, sy, k in corners for t in a]
+    return np.float64(pts + pts[:1])

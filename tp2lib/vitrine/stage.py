@@ -6,9 +6,9 @@ import mitsuba as mi
 import numpy as np
 
 from . import textures
-from .products import Part, build
+from .products import build
 from .scene import PASTELS
-from .shapes import Mesh, cylinder, merge, rounded_box, sheet, sphere
+from .shapes import Mesh, Part, cylinder, merge, rounded_box, sheet, sphere
 
 mi.set_variant("scalar_rgb")
 T = mi.ScalarTransform4f
