@@ -26,19 +26,28 @@ def picture(number: int = 0, side: int = 64) -> Image.Image:
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 
-def fake_run(number: int = 0, *, outcome: str = "ok", image: Image.Image | None = None, known: Any = (), **changes: Any) -> Run:
+def fake_run(
+    number: int = 0, *, outcome: str = "ok", image: Image.Image | None = None, known: Any = (), **changes: Any
+) -> Run:
     """A run of APPLE, or of what `changes` make of it, with effective settings such as `resolve` finds."""
     recipe = APPLE.vary(**changes)
     calls = 2 * recipe.steps - 1 if recipe.scheduler == "Heun" else recipe.effective_steps
+    guided = recipe.guidance > 1
     effective = {
-        "model": "vitrine", "width": 64, "height": 64, "steps": recipe.effective_steps, "nominal_steps": recipe.nominal_steps,
-        "model_calls": calls, "guidance_active": recipe.guidance > 1, "tokens_cut": 0, "device": "cpu", "dtype": "float32",
-        "negative_used": bool(recipe.negative_prompt) and recipe.guidance > 1, "threads": 2, "rungs": [],
+        "model": "vitrine", "width": 64, "height": 64, "device": "cpu", "dtype": "float32", "threads": 2, "rungs": [],
+        "steps": recipe.effective_steps, "nominal_steps": recipe.nominal_steps, "model_calls": calls, "tokens_cut": 0,
+        "guidance_active": guided, "negative_used": bool(recipe.negative_prompt) and guided,
     }  # fmt: skip
     return Run(
-        recipe=recipe, effective=effective | dict(known), timings={"total": 0.1 * calls}, environment={}, outcome=outcome,
-        key=f"{number:032x}", image=image or (picture(number) if outcome == "ok" else None), path=Path(f"{number}.png"),
-    )  # fmt: skip
+        recipe=recipe,
+        effective=effective | dict(known),
+        timings={"total": 0.1 * calls},
+        environment={},
+        outcome=outcome,
+        key=f"{number:032x}",
+        path=Path(f"{number}.png"),
+        image=image or (picture(number) if outcome == "ok" else None),
+    )
 
 
 def words(figure: Figure) -> str:

@@ -45,12 +45,20 @@ def shoot(film: Film, total: int, spread: float = 1.0) -> Film:
     for index in range(total):
         latents = np.random.default_rng(index).normal(0, spread, (1, 4, 8, 8))
         decode = lambda latents: Image.new("RGB", (64, 64), (min(int(100 * latents.std()), 255),) * 3)  # noqa: E731
-        info = {"index": index, "total": total, "timestep": 999.0 - index, "latents": latents, "x0": 2 * latents / spread}
+        info = {
+            "index": index,
+            "total": total,
+            "timestep": 999.0 - index,
+            "latents": latents,
+            "x0": 2 * latents / spread,
+        }
         film(SimpleNamespace(**info, decode=decode))
     return film
 
 
-@pytest.mark.parametrize(("count", "total", "steps"), [(6, 30, [1, 7, 13, 18, 24, 30]), (3, 2, [1, 2]), (1, 9, [1]), (4, 1, [1])])
+@pytest.mark.parametrize(
+    ("count", "total", "steps"), [(6, 30, [1, 7, 13, 18, 24, 30]), (3, 2, [1, 2]), (1, 9, [1]), (4, 1, [1])]
+)
 def test_a_film_keeps_first_last_and_even_steps(count: int, total: int, steps: list[int]) -> None:
     film = shoot(Film(count), total)
     assert [frame.step for frame in film.frames] == steps and {frame.total for frame in film.frames} == {total}
@@ -82,8 +90,10 @@ def test_a_film_serves_for_one_run_at_a_time() -> None:
 def test_a_difference_shows_where_and_says_how_much() -> None:
     other = picture().copy()
     other.paste((0, 90, 200), (0, 0, 32, 16))  # an eighth of the picture
-    figure = make_difference(picture(), fake_run(image=other), heads=("the source", "strength 0.6"), title="What changed")
-    before, after, difference = figure.axes[0].images
+    figure = make_difference(
+        picture(), fake_run(image=other), heads=("the source", "strength 0.6"), title="What changed"
+    )
+    *_, difference = figure.axes[0].images
     shown_map = difference.get_array()
     assert shown_map[:16, :32].min() > 20 and shown_map[16:].max() == 0
     for wanted in ("the source", "strength 0.6", "What changed", "12% of the pixels", "PSNR", "SSIM", "distance"):
@@ -99,7 +109,9 @@ def test_differences_of_unlike_things_are_refused() -> None:
         make_difference(picture(), fake_run(outcome="nan"))
 
 
-@pytest.mark.parametrize(("centre", "box"), [((0.5, 0.5), (16, 16, 48, 48)), ((0, 1), (0, 32, 32, 64)), ((9, -9), (32, 0, 64, 32))])
+@pytest.mark.parametrize(
+    ("centre", "box"), [((0.5, 0.5), (16, 16, 48, 48)), ((0, 1), (0, 32, 32, 64)), ((9, -9), (32, 0, 64, 32))]
+)
 def test_crops_show_the_very_pixels(centre: tuple[float, float], box: tuple[int, int, int, int]) -> None:
     runs = [fake_run(n, steps=10 * n + 10) for n in range(3)]
     figure = make_crops(runs, centre=centre)
@@ -138,12 +150,24 @@ def test_fidelity_compares_with_the_source() -> None:
 
 def test_curves_say_how_many_seeds_and_what_is_fixed() -> None:
     said = words(make_convergence(over_steps(), title="Convergence"))
-    for wanted in ("Convergence", "median of 2 seeds", "to the next of 5, 10, 20, 50", "distance (ΔE) to the next step count", "just noticeable"):
+    for wanted in (
+        "Convergence",
+        "median of 2 seeds",
+        "to the next of 5, 10, 20, 50",
+        "distance (ΔE) to the next step count",
+        "just noticeable",
+    ):
         assert wanted in said
     assert "guidance 7.5" in said and "seed 1" not in said
     lost = [*over_strength((7,)), fake_run(strength=0.85, seed=7, outcome="nan", **PHOTO)]
     said = words(make_fidelity(lost, picture()))
-    for wanted in ("One seed, 7.", "1 of 4 runs have no picture", "0.35 10 of 30 steps", "SSIM to the source photo", "source product.jpg"):
+    for wanted in (
+        "One seed, 7.",
+        "1 of 4 runs have no picture",
+        "0.35 10 of 30 steps",
+        "SSIM to the source photo",
+        "source product.jpg",
+    ):
         assert wanted in said
 
 
@@ -153,7 +177,11 @@ def test_curves_of_several_settings_differ_in_more_than_colour() -> None:
     axes = figure.axes[1]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["EulerA", "DDIM", "Heun"]
     thick = [line for line in axes.lines if line.get_linewidth() == 2]
-    assert len({(line.get_marker(), line.get_linestyle()) for line in thick}) == len({line.get_color() for line in thick}) == 3
+    assert (
+        len({(line.get_marker(), line.get_linestyle()) for line in thick})
+        == len({line.get_color() for line in thick})
+        == 3
+    )
     assert len(to_png(figure, alt="three curves")) > 1000
     with pytest.raises(ControlError, match="differ in scheduler too.*by='scheduler'"):
         convergence(runs)

@@ -54,7 +54,10 @@ def test_a_grid_names_its_sides_its_costs_and_what_is_fixed() -> None:
 
 
 def test_places_follow_the_settings_and_not_the_order_of_the_runs() -> None:
-    one, other = (make_grid(runs, rows="scheduler", cols="steps") for runs in (sweep(), sorted(sweep(), key=lambda r: r.recipe.steps)))
+    one, other = (
+        make_grid(runs, rows="scheduler", cols="steps")
+        for runs in (sweep(), sorted(sweep(), key=lambda r: r.recipe.steps))
+    )
     assert to_png(one, alt="x") == to_png(other, alt="x")
     across = [image.get_extent()[0] for image in make_grid(sweep()[:4][::-1], cols="steps").axes[0].images]
     assert across == sorted(across) and words(make_grid(sweep()[:4][::-1], cols="steps")).startswith("10 steps")
@@ -81,7 +84,14 @@ def test_a_gallery_is_headed_by_what_each_run_changes() -> None:
     changes = ({}, {"steps": 15}, {"steps": 50}, {"guidance": 1}, {"guidance": 12}, {"scheduler": "DDIM"})
     six = [fake_run(n, **change) for n, change in enumerate(changes)]
     said = words(make_grid(six))
-    for head in ("EulerA, 30 steps, guidance 7.5", "15 steps", "50 steps", "guidance 1 (guidance off)", "guidance 12", "DDIM"):
+    for head in (
+        "EulerA, 30 steps, guidance 7.5",
+        "15 steps",
+        "50 steps",
+        "guidance 1 (guidance off)",
+        "guidance 12",
+        "DDIM",
+    ):
         assert f"{head} | " in said
     assert "Fixed" in said and "⚠" not in said
     assert "run05 guidance 12 | " in words(make_grid(six, titles=[f"run0{n} guidance 12" for n in range(1, 7)]))
@@ -89,7 +99,9 @@ def test_a_gallery_is_headed_by_what_each_run_changes() -> None:
 
 
 def test_what_else_varies_is_said() -> None:
-    said = words(make_grid([fake_run(0, steps=10, seed=1), fake_run(1, steps=20, seed=2, known={"threads": 1})], cols="steps"))
+    said = words(
+        make_grid([fake_run(0, steps=10, seed=1), fake_run(1, steps=20, seed=2, known={"threads": 1})], cols="steps")
+    )
     assert "⚠ Also varies: seed 1, 2." in said and "⚠ Not the same: threads 2, 1." in said
 
 
@@ -124,7 +136,9 @@ def test_measures_can_be_chosen_and_compared_with_a_reference() -> None:
 
 
 def test_wide_and_tall_pictures_keep_their_proportions() -> None:
-    wide = make_grid([fake_run(n, steps=n + 1, image=Image.new("RGB", (96, 32), "red")) for n in range(2)], cols="steps")
+    wide = make_grid(
+        [fake_run(n, steps=n + 1, image=Image.new("RGB", (96, 32), "red")) for n in range(2)], cols="steps"
+    )
     for image in wide.axes[0].images:
         left, right, bottom, top = image.get_extent()
         assert (right - left) / (bottom - top) == pytest.approx(3)
@@ -154,7 +168,7 @@ def test_other_refusals() -> None:
 # -- words --------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(st.text(max_size=80))
 def test_any_prompt_is_drawn_without_a_warning(text: str) -> None:
     try:
@@ -177,7 +191,9 @@ def test_wrapping_loses_nothing_and_fits(text: str, width: float) -> None:
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
     sheet = Sheet(6, 1)
     for line in lines:
-        drawn = sheet.page.text(0, 0, line, fontsize=8, family="DejaVu Sans").get_window_extent(sheet.figure.canvas.get_renderer())
+        drawn = sheet.page.text(0, 0, line, fontsize=8, family="DejaVu Sans").get_window_extent(
+            sheet.figure.canvas.get_renderer()
+        )
         assert drawn.width / sheet.figure.dpi <= width + 0.02
 
 
@@ -187,7 +203,9 @@ def test_wrapping_loses_nothing_and_fits(text: str, width: float) -> None:
 def test_a_grid_is_shown_with_words_for_those_who_do_not_see_it(displayed: list) -> None:
     show_grid(sweep(), rows="scheduler", cols="steps", alt='Apples & "pears"\n<script>alert(1)</script>')
     ((data, options),) = displayed
-    assert options["raw"] and "Grid with scheduler in rows: EulerA, Heun, DDIM" in options["metadata"]["image/png"]["alt"]
+    assert (
+        options["raw"] and "Grid with scheduler in rows: EulerA, Heun, DDIM" in options["metadata"]["image/png"]["alt"]
+    )
     assert "<script>" not in data["text/html"]
     assert 'alt="Apples &amp; &quot;pears&quot; &lt;script&gt;' in data["text/html"]
     png = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
@@ -204,7 +222,11 @@ def test_a_picture_is_shown_pixel_by_pixel(displayed: list) -> None:
 
 @pytest.mark.parametrize("alt", ["", "  \n", None, 3])
 def test_an_image_without_alternative_text_is_refused(alt: object, displayed: list) -> None:
-    for shower in (lambda: show(picture(), alt=alt), lambda: show_grid(sweep(), alt=alt), lambda: image_html(b"", alt=alt)):
+    for shower in (
+        lambda: show(picture(), alt=alt),
+        lambda: show_grid(sweep(), alt=alt),
+        lambda: image_html(b"", alt=alt),
+    ):
         with pytest.raises(SourceError, match="alt is .*must say what there is to see"):
             shower()
     with pytest.raises(TypeError):
@@ -216,8 +238,9 @@ def test_an_image_without_alternative_text_is_refused(alt: object, displayed: li
 
 def test_the_users_own_style_changes_nothing() -> None:
     plain = to_png(make_grid(sweep()[:4], cols="steps"), alt="x")
-    with matplotlib.rc_context({"text.color": "white", "font.size": 30, "figure.facecolor": "black", "font.family": "serif",
-                                "savefig.bbox": "tight", "savefig.facecolor": "red", "savefig.dpi": 10, "figure.dpi": 20}):  # fmt: skip
+    saving = {"savefig.bbox": "tight", "savefig.facecolor": "red", "savefig.dpi": 10, "figure.dpi": 20}
+    drawing = {"text.color": "white", "font.size": 30, "figure.facecolor": "black", "font.family": "serif"}
+    with matplotlib.rc_context(saving | drawing):
         assert to_png(make_grid(sweep()[:4], cols="steps"), alt="x") == plain
 
 
@@ -229,8 +252,9 @@ def test_a_grid_is_drawn_within_a_second() -> None:
 
 
 def test_the_showing_half_needs_neither_torch_nor_pyplot() -> None:
-    modules = "measures, adherence, labels, sheet, tiles, show, grid, figures, curves, jobs, panel, compare"
-    code = f"import sys; from tp2lib import {modules}; print(*({{'torch', 'diffusers', 'matplotlib.pyplot'}} & {{*sys.modules}}))"
+    ours = "measures, adherence, labels, sheet, tiles, show, grid, figures, curves, jobs, controls, panel, compare"
+    heavy = "{'torch', 'diffusers', 'transformers', 'matplotlib.pyplot'}"
+    code = f"import sys; from tp2lib import {ours}; print(*({heavy} & {{*sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
 

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 from showing import APPLE, fake_run, picture
 
+from tp2lib.controls import SETTINGS, control
 from tp2lib.errors import Cancelled, ModelError, RecipeError
-from tp2lib.panel import SETTINGS, Panel, control
+from tp2lib.panel import Panel
 from tp2lib.recipe import Recipe, setting
 
 PHOTO = APPLE.vary(source="inputs/product.jpg", strength=0.6, width=64, height=64)
@@ -22,7 +23,9 @@ PHOTO = APPLE.vary(source="inputs/product.jpg", strength=0.6, width=64, height=6
 class Engine:
     """Stands for `generate`: the same signature, a step each time the test lets it."""
 
-    def __init__(self, outcome: str = "ok", error: Exception | None = None, gate: threading.Event | None = None) -> None:
+    def __init__(
+        self, outcome: str = "ok", error: Exception | None = None, gate: threading.Event | None = None
+    ) -> None:
         self.outcome, self.error, self.gate = outcome, error, gate
         self.calls: list[tuple[Recipe, dict]] = []
         self.previews = 0
@@ -39,7 +42,7 @@ class Engine:
                 assert self.gate.wait(10)
         if self.error:
             raise self.error
-        return fake_run(1, outcome=self.outcome, **{name: getattr(recipe, name) for name in SETTINGS + ("source",)})
+        return fake_run(1, outcome=self.outcome, **{name: getattr(recipe, name) for name in (*SETTINGS, "source")})
 
 
 def panel(*settings: str, recipe: Recipe = APPLE, **engine: object) -> tuple[Panel, Engine]:
@@ -64,8 +67,10 @@ def test_a_control_has_the_range_the_words_and_the_value_of_its_setting(name: st
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_what_a_browser_sends_becomes_the_recipe(name: str) -> None:
-    sent = {"prompt": "a mug", "negative_prompt": "blur", "seed": 2**32 - 1, "steps": 7, "guidance": 4.5, "scheduler": "DDIM",
-            "strength": 0.35000000000000003, "strength_mode": "constant", "width": 128, "height": 128}[name]  # fmt: skip
+    sent = {
+        "prompt": "a mug", "negative_prompt": "blur", "seed": 2**32 - 1, "steps": 7, "guidance": 4.5, "width": 128,
+        "height": 128, "scheduler": "DDIM", "strength": 0.35000000000000003, "strength_mode": "constant",
+    }[name]  # fmt: skip
     shown, _ = panel(name, recipe=PHOTO)
     made = shown.controls[name]
     made.set_state({"index": made.options.index(sent)} if name in ("scheduler", "strength_mode") else {"value": sent})
@@ -173,11 +178,15 @@ def test_a_click_on_settings_at_odds_says_so() -> None:
         shown.run()
 
 
-@pytest.mark.parametrize(("outcome", "words"), [("nan", "not a number"), ("black", "all black"), ("flagged", "withheld")])
+@pytest.mark.parametrize(
+    ("outcome", "words"), [("nan", "not a number"), ("black", "all black"), ("flagged", "withheld")]
+)
 def test_a_run_without_a_picture_is_no_black_square(outcome: str, words: str) -> None:
     shown, _ = panel(outcome=outcome)
     assert shown.run(timeout=10).outcome == outcome
-    assert f"✗ No picture: {words}" in shown.status.value and shown.picture.value == "" and shown.bar.bar_style == "danger"
+    assert (
+        f"✗ No picture: {words}" in shown.status.value and shown.picture.value == "" and shown.bar.bar_style == "danger"
+    )
 
 
 def test_prompts_are_escaped_wherever_they_are_shown() -> None:

@@ -122,7 +122,9 @@ def named_values(prompt: str, words: Words | None = None) -> dict[str, tuple[str
         product = min(at for at, _ in found["kind"])
         before = [hit for hit in found["colour"] if hit[0] < product]
         found["colour"] = [max(before) if before else min(found["colour"])]
-    in_order = {attribute: [value for _, value in sorted(found[attribute])] for attribute in words if attribute in found}
+    in_order = {
+        attribute: [value for _, value in sorted(found[attribute])] for attribute in words if attribute in found
+    }
     return {attribute: tuple(dict.fromkeys(values)) for attribute, values in in_order.items()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ def convergence(runs: Sequence[Any], *, measure: str = "perceptual_distance", by
     points = []
     for (group, seed), row in _rows(runs, "steps", by).items():
         row.sort(key=lambda run: run.recipe.steps)
-        pairs = zip(row, row[1:])
+        pairs = itertools.pairwise(row)
         points += [Point(x=a.recipe.steps, y=take(measure, a.image, b.image), seed=seed, group=group) for a, b in pairs]
     return _some(points, "steps")
 
@@ -152,7 +153,9 @@ def _some(points: list[Point], axis: str) -> list[Point]:
 def _said(points: list[Point], runs: Sequence[Any], axis: str, by: str | None) -> list[str]:
     """Say how many seeds there are, what is left out, and what stayed fixed."""
     seeds, lost = sorted({point.seed for point in points}), sum(1 for run in runs if trouble(run))
-    said = [f"Thick: the median of {len(seeds)} seeds; thin: each seed." if len(seeds) > 1 else f"One seed, {seeds[0]}."]
+    said = [
+        f"Thick: the median of {len(seeds)} seeds; thin: each seed." if len(seeds) > 1 else f"One seed, {seeds[0]}."
+    ]
     said += [f"{lost} of {len(runs)} runs have no picture and are left out."] if lost else []
     return [*said, f"Fixed: {'; '.join(fixed(runs, (axis, 'seed', by or '')))}."]
 

@@ -134,7 +134,11 @@ def _runs(given: Any) -> list[Any]:
         run = getattr(cell, "run", cell)
         if run is None and cell.error:
             own = {name: asked for name in known if (asked := getattr(cell.recipe, name)) not in (None, "auto")}
-            run = _Failed(recipe=cell.recipe, outcome=textwrap.shorten(f"failed: {cell.error}", 140, placeholder=" …"), effective={**known, **own})
+            run = _Failed(
+                recipe=cell.recipe,
+                outcome=textwrap.shorten(f"failed: {cell.error}", 140, placeholder=" …"),
+                effective={**known, **own},
+            )
         runs += [run] if run is not None else []
     if not runs:
         raise RecipeError("there are no runs to draw; a grid needs at least one. Run the sweep first.")
@@ -144,7 +148,9 @@ def _runs(given: Any) -> list[Any]:
 # -- what goes where ----------------------------------------------------------------------------------
 
 
-def _arrange(runs: Sequence[Any], rows: str | None, cols: str | None, columns: int, titles: Sequence[str] | None) -> _Table:
+def _arrange(
+    runs: Sequence[Any], rows: str | None, cols: str | None, columns: int, titles: Sequence[str] | None
+) -> _Table:
     if not rows and not cols:
         return _gallery(runs, columns, titles)
     if rows == cols:
@@ -186,12 +192,12 @@ def _side(runs: Sequence[Any], axis: str) -> str:
 
 
 def _undeclared(runs: Sequence[Any], table: _Table) -> list[str]:
-    return [f"{axis} {', '.join(map(str, values(runs, axis)))}"[:90] for axis in varying(runs) if axis not in table.axes]
+    return [
+        f"{axis} {', '.join(map(str, values(runs, axis)))}"[:90] for axis in varying(runs) if axis not in table.axes
+    ]
 
 
-def _tile(
-    table: _Table, row: int, column: int, measures: Sequence[str], reference: Image.Image | None
-) -> Tile | None:
+def _tile(table: _Table, row: int, column: int, measures: Sequence[str], reference: Image.Image | None) -> Tile | None:
     run = table.cells[row][column]
     if run is None:
         return None if table.titles else Tile(instead="not run")
@@ -204,5 +210,7 @@ def _tile(
     effects = [label(run, axis)[1] for axis in table.axes]
     effects = [effect for effect in effects if effect and effect not in "\n".join(named)]
     measured = [] if failed else [in_words(name, take(name, run.image, reference)) for name in measures]
-    notes = tuple(" · ".join(part.replace(" ", "\xa0") for part in parts) for parts in (cost, effects, measured) if parts)
+    notes = tuple(
+        " · ".join(part.replace(" ", "\xa0") for part in parts) for parts in (cost, effects, measured) if parts
+    )
     return Tile(image=None if failed else run.image, instead=f"✗ {failed}", head=head, notes=notes)

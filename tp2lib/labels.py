@@ -12,14 +12,26 @@ from typing import Any
 from tp2lib.errors import RecipeError, did_you_mean, shown
 from tp2lib.recipe import Recipe
 
-__all__ = ["AXES", "OUTCOMES", "Label", "changes", "fixed", "label", "trouble", "unplanned", "value", "values", "varying"]
+__all__ = [
+    "AXES",
+    "OUTCOMES",
+    "Label",
+    "changes",
+    "fixed",
+    "label",
+    "trouble",
+    "unplanned",
+    "value",
+    "values",
+    "varying",
+]
 
 Label = tuple[str, str]
 
 # The settings that may be an axis, in the order that captions name them.
 AXES = (
-    "model", "prompt", "negative_prompt", "source", "strength", "strength_mode", "scheduler", "steps", "guidance", "seed",
-    "width", "height",
+    "model", "prompt", "negative_prompt", "source", "strength", "strength_mode", "scheduler", "steps", "guidance",
+    "seed", "width", "height",
 )  # fmt: skip
 
 OUTCOMES = {

@@ -16,21 +16,16 @@ from typing import Any
 import ipywidgets as widgets
 from PIL import Image
 
-from tp2lib.errors import ModelError, RecipeError, TP2Error, did_you_mean, shown
+from tp2lib.controls import control
+from tp2lib.errors import ModelError, TP2Error
 from tp2lib.jobs import Job
 from tp2lib.labels import AXES, label, trouble
-from tp2lib.recipe import Recipe, setting
+from tp2lib.recipe import Recipe
 from tp2lib.show import image_html, to_png
 
-__all__ = ["SETTINGS", "Panel", "control"]
-
-# What may have a control. Not model and source: what is typed into a text box must not name a file.
-SETTINGS = (
-    "prompt", "negative_prompt", "seed", "steps", "guidance", "scheduler", "strength", "strength_mode", "width", "height",
-)  # fmt: skip
+__all__ = ["Panel"]
 
 _EVERY = 0.5  # seconds between previews, at least
-_LONG = 10_000  # values, from which on a whole number is typed and not slid
 
 
 class Panel:
@@ -41,7 +36,7 @@ class Panel:
     recipe : Recipe
         Where the controls start, and what stays as it is.
     settings : sequence of str
-        Which settings get a control, in order; see `SETTINGS`.
+        Which settings get a control, in order; see `tp2lib.controls.SETTINGS`.
     model, source, ledger : optional
         Passed on to `generate`.
     generate : callable, optional
@@ -152,7 +147,9 @@ class Panel:
     # -- the widgets ----------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self.generate_button = widgets.Button(description="Generate", button_style="primary", tooltip="make the picture")
+        self.generate_button = widgets.Button(
+            description="Generate", button_style="primary", tooltip="make the picture"
+        )
         self.stop_button = widgets.Button(description="Stop", disabled=True, tooltip="stop at the next step")
         self.bar = widgets.IntProgress(value=0, max=1, layout={"width": "14em"})
         self.status, self.picture = widgets.HTML(_status("Ready.")), widgets.HTML()
@@ -206,34 +203,6 @@ class Panel:
         self.details.layout.display = "" if job.state == "failed" else "none"
         self.bar.bar_style = {"done": "danger" if failed else "success", "failed": "danger"}.get(job.state, "warning")
         self.generate_button.disabled, self.stop_button.disabled = False, True
-
-
-def control(name: str, value: Any) -> widgets.Widget:
-    """Make the control of one setting, with the range, words and help of the recipe's own field.
-
-    Raises
-    ------
-    RecipeError
-        The setting can have no control, or `value` is None.
-    """
-    if name not in SETTINGS:
-        hint = did_you_mean(name, SETTINGS)
-        raise RecipeError(f"{shown(name)} can have no control; these can: {', '.join(SETTINGS)}.{hint}")
-    known = setting(name)
-    if value is None:
-        need = "a source and a strength" if name == "strength" else f"a {name}"
-        raise RecipeError(f"{name} is None, which no control can show. Give the recipe {need} first.")
-    how = {"value": value, "description": known.label, "tooltip": known.help, "continuous_update": False}
-    look = {"style": {"description_width": "8em"}, "layout": {"width": "36em"}}
-    if known.kind == "choice":
-        del how["continuous_update"]
-        return widgets.Dropdown(options=known.choices, **how, **look)
-    if known.kind == "text":
-        return widgets.Textarea(rows=3, **how, **look)
-    how |= {"min": min(known.min, value), "max": known.max, "step": known.step}
-    if known.kind == "real":
-        return widgets.FloatSlider(readout_format=".2f" if known.step < 0.1 else ".1f", **how, **look)
-    return (widgets.IntSlider if known.max - known.min < _LONG else widgets.BoundedIntText)(**how, **look)
 
 
 def _status(words: str, error: bool = False) -> str:

@@ -20,7 +20,20 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-__all__ = ["COLOURS", "DPI", "FAINT", "FRAME", "INK", "SOFT", "Sheet", "legible", "line_height", "style_axes", "text_style", "wrap"]
+__all__ = [
+    "COLOURS",
+    "DPI",
+    "FAINT",
+    "FRAME",
+    "INK",
+    "SOFT",
+    "Sheet",
+    "legible",
+    "line_height",
+    "style_axes",
+    "text_style",
+    "wrap",
+]
 
 DPI = 144
 INK, SOFT, FAINT, FRAME = "#1a1a1a", "#555555", "#c8c8c8", "#D55E00"
@@ -86,7 +99,9 @@ class Sheet:
         self.page = self.figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0), autoscale_on=False)
         self.page.set_axis_off()
 
-    def picture(self, image: Image.Image | np.ndarray, x: float, y: float, width: float, height: float, **how: Any) -> AxesImage:
+    def picture(
+        self, image: Image.Image | np.ndarray, x: float, y: float, width: float, height: float, **how: Any
+    ) -> AxesImage:
         """Place a picture; `how` may name an `interpolation`, or a `cmap` and `norm` for a map."""
         drawn = AxesImage(self.page, extent=(x, x + width, y + height, y), **{"interpolation": "antialiased", **how})
         drawn.set_data(np.asarray(image))
@@ -98,9 +113,11 @@ class Sheet:
         return self.page.add_patch(Rectangle((x, y), width, height, **{"fill": False, "lw": 0.8, "ec": INK, **how}))
 
     def text(self, x: float, y: float, words: str, size: float = 8, *, width: float = 0, **how: Any) -> None:
-        """Write words from (x, y), their top left corner; lines longer than `width` inches are broken, if it is given."""
+        """Write words from (x, y), their top left corner; if `width` is given, longer lines are broken."""
         bold = how.get("weight") == "bold"
-        lines = [part for line in words.split("\n") for part in (wrap(line, width, size, bold) if width else [legible(line)])]
+        lines = [
+            part for line in words.split("\n") for part in (wrap(line, width, size, bold) if width else [legible(line)])
+        ]
         if words:
             self.page.text(x, y, "\n".join(lines), **text_style(size, va=how.pop("va", "top"), **how))
 
