@@ -106,20 +106,3 @@ def load_judge(path: Path = WEIGHTS) -> Judge:
     net = JudgeNet()
     net.load_state_dict({k: v.float() for k, v in load_file(path).items()})
     return Judge(net.to(memory_format=torch.channels_last))
-
-
-def named(prompt: str) -> dict[str, str]:
-    """The attribute values a prompt asks for, by the words of its captions.
-
-    Longer wordings win over shorter ones they contain ("white marble counter" is a set, not
-    the colour white), and each stretch of text is read once.
-    """
-    text = f" {' '.join(prompt.lower().replace(',', ' , ').split())} "
-    wordings = sorted(((words, name, value) for name, table in ATTRIBUTES.items() for value, all_ in table.items() for words in all_),
-                      key=lambda entry: -len(entry[0]))
-    found: dict[str, str] = {}
-    for words, name, value in wordings:
-        if f" {words} " in text:
-            text = text.replace(f" {words} ", " · ")
-            found.setdefault(name, value)
-    return found
