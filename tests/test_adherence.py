@@ -76,6 +76,29 @@ def test_no_judge_or_nothing_to_judge_is_none() -> None:
         adherence(PICTURE, 7)  # type: ignore[arg-type]
 
 
+def test_the_real_judge_is_asked_the_same_way() -> None:
+    import torch
+
+    from tp2lib.vitrine.judge import Judge as RealJudge
+    from tp2lib.vitrine.judge import JudgeNet
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        untrained = RealJudge(JudgeNet())
+    found = adherence(PICTURE, "a red apple on marble, studio lighting", judge=untrained)
+    assert set(found.seen) == {"kind", "colour", "set", "light"} and 0 < found.score < 1
+    assert str(found).startswith(f"{found.score:.2f}: kind apple 0.")
+
+
+def test_a_judge_without_weights_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> None:
+        raise FileNotFoundError("No such file: judge.safetensors")
+
+    monkeypatch.setattr("tp2lib.vitrine.judge.load_judge", missing)
+    with pytest.raises(ModelNotFound, match="judge cannot be loaded"):
+        adherence(PICTURE, "a red apple")
+
+
 def test_a_missing_clip_is_not_fetched() -> None:
     with pytest.raises(ModelNotFound, match="hf download"):
         clip_score(PICTURE, "a red apple", "nobody/no-such-clip")

@@ -78,22 +78,32 @@ def adherence(image: Image.Image, prompt: str, model: Any = "vitrine", judge: An
 
     Notes
     -----
-    The judge was trained on the same renders as Vitrine, so it shares its blind spots: it tells
-    settings of one model apart, and is no measure of realism.
+    The judge learnt from renders of the same kind as Vitrine did, though not from the same ones, so
+    it may share its blind spots: it tells settings of one model apart, and is no measure of realism.
+
+    Raises
+    ------
+    ModelNotFound
+        The judge's weights are not where they should be.
     """
     if judge is None and getattr(model, "name", model) != "vitrine":
         return None
     named = named_values(prompt)
     if not named:
         return None
-    if judge is None:
-        from tp2lib.vitrine.judge import load_judge
-
-        judge = load_judge()
-    read = judge.read([image])[0]
+    read = (judge or _load_judge()).read([image])[0]
     seen = {attribute: sum(read[attribute][value] for value in values) for attribute, values in named.items()}
     instead = {attribute: max(read[attribute], key=read[attribute].get) for attribute in named}
     return Adherence(score=sum(seen.values()) / len(seen), named=named, seen=seen, instead=instead)
+
+
+def _load_judge() -> Any:
+    from tp2lib.vitrine.judge import load_judge
+
+    try:
+        return load_judge()
+    except OSError as error:
+        raise ModelNotFound(f"Vitrine's judge cannot be loaded ({error}). Install tp2lib again, or train it.") from error
 
 
 def named_values(prompt: str, words: Words | None = None) -> dict[str, tuple[str, ...]]:
