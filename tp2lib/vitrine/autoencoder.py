@@ -13,7 +13,7 @@ from .checkpoint import Average, Checkpoint, Clock, learning_rate
 from .model import FULL, Size, fold_whitening, make_autoencoder
 from .renders import Renders
 
-KL_WEIGHT = 1e-4
+KL_WEIGHT = 2e-5
 CROP = 128
 
 
@@ -65,7 +65,8 @@ def train(data: Path, total: int = 5000, batch: int = 16, peak: float = 5e-4, si
         with torch.autocast("cpu", torch.bfloat16):
             y = vae.decoder(vae.post_quant_conv(z)).float()
         pixel = F.l1_loss(y, x)
-        return pixel, pixel + .5 * laplacian_loss(y, x) + KL_WEIGHT * kl
+        tint = F.l1_loss(F.avg_pool2d(y, 16), F.avg_pool2d(x, 16))
+        return pixel, pixel + tint + .5 * laplacian_loss(y, x) + KL_WEIGHT * kl
 
     clock = Clock("autoencoder", first, total)
     for step in range(first, total):

@@ -7,12 +7,14 @@ folder loads with ``StableDiffusionPipeline.from_pretrained`` and nothing of our
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from tokenizers import pre_tokenizers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from .captions import known_words
@@ -25,6 +27,8 @@ SCHEDULER_CONFIG = {
     "set_alpha_to_one": False, "skip_prk_steps": True, "steps_offset": 1, "trained_betas": None,
     "clip_sample": False,
 }
+
+END = "</w>"  # CLIP's mark of a word's end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,18 +54,29 @@ def make_tokenizer() -> CLIPTokenizer:
     All 256 bytes stay encodable, inside and at the end of a word, so no text is lost;
     words the model never saw are spelled in pieces and can be told by that.
     """
-    suffix, words = "</w>", known_words()
-    trainer = trainers.BpeTrainer(vocab_size=4096, end_of_word_suffix=suffix, show_progress=False,
-                                  initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()))
-    bpe = Tokenizer(models.BPE(end_of_word_suffix=suffix))
-    bpe.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    bpe.train_from_iterator(words, trainer)
-    merges = [tuple(pair) for pair in json.loads(bpe.to_str())["model"]["merges"]]
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokens = ["<|startoftext|>", "<|endoftext|>", *letters, *(c + suffix for c in letters)]
-    tokens += [a + b for a, b in merges if a + b not in set(tokens)]
+    merges = _merges(known_words())
+    tokens = ["<|startoftext|>", "<|endoftext|>", *letters, *(c + END for c in letters), *(a + b for a, b in merges)]
     vocab = {token: k for k, token in enumerate(dict.fromkeys(tokens))}
     return CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=77)
+
+
+def _merges(words: list[str]) -> list[tuple[str, str]]:
+    """Byte-pair merges until each word is one symbol, the most frequent pair first.
+
+    Ties go to the pair that sorts last, so that the ids are the same on every machine and
+    in every process; the ``tokenizers`` trainer breaks them at random.
+    """
+    spelled = [[*word[:-1], word[-1] + END] for word in words]
+    merges = []
+    while pairs := Counter(pair for symbols in spelled for pair in pairwise(symbols)):
+        best = max(pairs, key=lambda pair: (pairs[pair], pair))
+        merges.append(best)
+        for symbols in spelled:
+            for k in range(len(symbols) - 2, -1, -1):
+                if (*symbols[k:k + 2],) == best:
+                    symbols[k:k + 2] = ["".join(best)]
+    return merges
 
 
 def make_text_encoder(tokenizer: CLIPTokenizer, size: Size = FULL) -> CLIPTextModel:
@@ -74,10 +89,14 @@ def make_text_encoder(tokenizer: CLIPTokenizer, size: Size = FULL) -> CLIPTextMo
 
 def make_autoencoder(size: Size = FULL) -> AutoencoderKL:
     n = len(size.vae)
-    return AutoencoderKL(
+    vae = AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * n, up_block_types=("UpDecoderBlock2D",) * n,
         block_out_channels=size.vae, layers_per_block=1, latent_channels=4, norm_num_groups=size.groups // 2,
         sample_size=size.sample * 2 ** (n - 1), scaling_factor=1.0)
+    with torch.no_grad():  # start with little posterior noise, or colour drowns in it for a long time
+        vae.quant_conv.weight[4:] = 0
+        vae.quant_conv.bias[4:] = -6
+    return vae
 
 
 def make_unet(size: Size = FULL) -> UNet2DConditionModel:

@@ -6,7 +6,7 @@ in scene units (a product is about one unit tall).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Callable
 
 import numpy as np
@@ -21,11 +21,14 @@ class Mesh:
     points : ndarray of shape (V, 3), float32
     faces : ndarray of shape (F, 3), uint32
     uv : ndarray of shape (V, 2), float32
+    twins : ndarray of shape (K, 2), int64
+        Vertices on either side of a texture seam: two places in the texture, one normal.
     """
 
     points: np.ndarray
     faces: np.ndarray
     uv: np.ndarray
+    twins: np.ndarray = field(default_factory=lambda: np.empty((0, 2), np.int64))
 
     def moved(self, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Mesh:
         return replace(self, points=self.points + np.float32([x, y, z]))
@@ -52,6 +55,7 @@ class Mesh:
         out = np.zeros_like(self.points)
         for k in range(3):
             np.add.at(out, self.faces[:, k], face)
+        out[self.twins] = out[self.twins].sum(1, keepdims=True)
         return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
 
 
@@ -100,11 +104,8 @@ def lathe(profile, segments: int = 72, wave: Callable | None = None) -> Mesh:
     length = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(profile, axis=0), axis=1))])
     uv = np.stack(np.broadcast_arrays(angle[None] / (2 * np.pi) * 3, length[:, None]), -1)
     mesh = sheet(points, uv)
-    # The seam's two columns of vertices share normals once their points are merged by index.
-    columns = segments + 1
-    seam = mesh.faces % columns == segments
-    return replace(mesh, faces=np.where(seam, mesh.faces - segments, mesh.faces).astype(np.uint32)
-                   ) if wave is None else mesh
+    first = np.arange(len(profile)) * (segments + 1)
+    return replace(mesh, twins=np.stack([first, first + segments], 1))
 
 
 def shell(outside: np.ndarray, wall: float, floor: float, segments: int = 72,
@@ -166,7 +167,7 @@ def rounded_box(width: float, depth: float, height: float, radius: float, pillow
                                  for k in (u_axis, v_axis)], axis=0)
                 points[..., axis] += side * pillow * swell
             mesh = sheet(points, np.stack([u, v], -1))
-            outward = side * (1 if axis != 1 else -1)
+            outward = side * (-1 if axis != 1 else 1)
             meshes.append(mesh if outward > 0 else replace(mesh, faces=mesh.faces[:, ::-1]))
     return merge(meshes).moved(z=half[2])
 
@@ -191,7 +192,7 @@ def tube(path, radius, segments: int = 18, flat: float = 1.0, closed: bool = Fal
         side /= np.linalg.norm(side)
         sides.append(side)
     sides = np.float64(sides)
-    ups = np.cross(sides, tangent)
+    ups = np.cross(tangent, sides)
     if not closed:
         path = np.concatenate([path[:1], path[:1], path, path[-1:], path[-1:]])
         sides, ups = (np.concatenate([v[:1], v[:1], v, v[-1:], v[-1:]]) for v in (sides, ups))
@@ -216,7 +217,8 @@ def merge(meshes: list[Mesh]) -> Mesh:
     offsets = np.cumsum([0] + [len(m.points) for m in meshes[:-1]])
     return Mesh(np.concatenate([m.points for m in meshes]),
                 np.concatenate([m.faces + np.uint32(o) for m, o in zip(meshes, offsets)]),
-                np.concatenate([m.uv for m in meshes]))
+                np.concatenate([m.uv for m in meshes]),
+                np.concatenate([m.twins + o for m, o in zip(meshes, offsets)]))
 
 
 def path_through(*points, n: int = 24) -> np.ndarray:

@@ -1,0 +1,149 @@
+"""Training resumes exactly, its losses fall, and the whole tiny chain runs."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tp2lib.vitrine import latents
+from tp2lib.vitrine.__main__ import main
+from tp2lib.vitrine.autoencoder import laplacian_loss, reconstruction
+from tp2lib.vitrine.checkpoint import Average, Checkpoint, learning_rate
+from tp2lib.vitrine.denoiser import Denoiser, Plan, draw_captions, draw_timesteps, train
+from tp2lib.vitrine.model import SCHEDULER_CONFIG, TINY, make_autoencoder
+from tp2lib.vitrine.scene import draw
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Made-up latents of a dozen records, in the form `latents.encode` writes."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "latents").mkdir()
+    high, low = rng.standard_normal((12, 2, 4, 8, 8)), rng.standard_normal((12, 2, 4, 4, 4))
+    np.savez(tmp_path / "latents" / "0000.npz", high=high.astype(np.float16), low=low.astype(np.float16),
+             records=json.dumps([draw(k) for k in range(12)]))
+    return tmp_path
+
+
+def weights(folder):
+    return torch.load(folder / "denoiser.pt", weights_only=True)
+
+
+def test_a_run_killed_half_way_ends_where_an_unbroken_one_does(data, tmp_path_factory, monkeypatch):
+    plan = Plan(steps=4, batch=4, warmup=1)
+    train(data, plan, TINY)
+    unbroken = weights(data)
+    (data / "denoiser.pt").unlink()
+
+    class Killed(Exception):
+        pass
+
+    save = Checkpoint.save
+
+    def save_and_die(self, step, force=False):
+        save(self, step, force=True)
+        if step == 2:
+            raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Checkpoint, "save", save_and_die)
+        train(data, plan, TINY)
+    assert weights(data)["step"] == 2
+    train(data, plan, TINY)
+    resumed = weights(data)
+    assert resumed["step"] == unbroken["step"] == 4
+    for part in ("model", "average.fast", "average.slow"):
+        for name, value in unbroken[part].items():
+            assert torch.equal(resumed[part][name], value), (part, name)
+
+
+def test_an_average_starts_at_the_weights_and_trails_them():
+    layer = torch.nn.Linear(2, 2)
+    average = Average(layer, .99)
+    start = average.module.weight.clone()
+    with torch.no_grad():
+        layer.weight += 1
+    average.update(layer)
+    step = (average.module.weight - start).mean().item()
+    assert 0 < step < 1
+    for _ in range(2000):
+        average.update(layer)
+    assert torch.allclose(average.module.weight, layer.weight, atol=1e-3)
+
+
+def test_the_learning_rate_warms_up_then_falls_to_its_floor():
+    rates = [learning_rate(k, 100, 10) for k in range(101)]
+    assert rates[:10] == sorted(rates[:10]) and rates[9] == 1
+    assert rates[10:] == sorted(rates[10:], reverse=True) and rates[-1] == pytest.approx(.05)
+
+
+def test_timesteps_cover_the_schedule_and_favour_the_middle():
+    from diffusers import DDPMScheduler
+
+    alphas = DDPMScheduler.from_config(SCHEDULER_CONFIG).alphas_cumprod
+    t = draw_timesteps(alphas, 4000, np.random.default_rng(0))
+    assert t.min() < 10 and t.max() > 990
+    middle = (alphas[t] > .1) & (alphas[t] < .9)
+    assert middle.float().mean() > ((alphas > .1) & (alphas < .9)).float().mean() + .1
+
+
+def test_the_planned_shares_of_captions_are_empty_or_wrong():
+    records = [draw(k, kind="apple") for k in range(10)] + [draw(k, kind="pen") for k in range(90)]
+    texts = draw_captions(records, np.zeros(4000, int), Plan(empty=.2, wrong=.3), np.random.default_rng(0))
+    assert sum(text == "" for text in texts) / 4000 == pytest.approx(.2, abs=.03)
+    assert sum("pen" in text.replace(",", "").split() for text in texts) / 4000 == pytest.approx(.3 * .9, abs=.06)
+
+
+def test_a_denoiser_learns_one_batch(data):
+    plan = Plan(steps=30, batch=8, warmup=2, peak=3e-3, low_share=1.0)
+    torch.manual_seed(0)
+    from tp2lib.vitrine import denoiser
+
+    high, low, records = latents.load(data)
+    alphas = denoiser.DDPMScheduler.from_config(SCHEDULER_CONFIG).alphas_cumprod
+    model = Denoiser(TINY)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=plan.peak)
+    losses = []
+    for _ in range(plan.steps):
+        loss = denoiser._step_loss(model, low, records, alphas, plan, np.random.default_rng(1))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < .7 * losses[0]
+
+
+def test_the_pyramid_loss_is_zero_for_equal_pictures_and_grows_with_blur():
+    torch.manual_seed(0)
+    x = torch.rand(1, 3, 32, 32)
+    soft = torch.nn.functional.avg_pool2d(x, 3, 1, 1)
+    softer = torch.nn.functional.avg_pool2d(x, 7, 1, 3)
+    assert laplacian_loss(x, x) == 0
+    assert laplacian_loss(x, soft) < laplacian_loss(x, softer)
+
+
+def test_reconstruction_of_an_untrained_autoencoder_is_poor_and_finite():
+    torch.manual_seed(0)
+    picture = np.asarray(Image.linear_gradient("L").resize((64, 64)).convert("RGB"))
+    got = reconstruction(make_autoencoder(TINY).eval(), [picture])
+    assert 0 < got["psnr"] < 20 and got["ssim"] < .9 and got["colour"] > 2
+
+
+@pytest.mark.slow
+def test_the_tiny_chain_renders_trains_exports_and_measures(tmp_path, capsys):
+    pytest.importorskip("mitsuba", reason="the renderer's packages are in the extra 'train'")
+    main(["all", "--tiny", "--data", str(tmp_path)])
+    text = capsys.readouterr().out
+    for word in ("PSNR", "judge: kind", "obedience", "guidance", "steps: DDIM", "strength", "negative", "diversity", "speed"):
+        assert word in text
+    made = tmp_path / "weights"
+    assert {p.name for p in made.iterdir()} >= {"model_index.json", "words.json", "judge.safetensors"}
+    assert (tmp_path / "evaluation" / "table.md").read_text().strip() in text
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("renders/*/*.png")}
+    main(["denoiser", "--tiny", "--data", str(tmp_path)])  # finished: nothing to do again
+    main(["render", "--tiny", "--data", str(tmp_path)])
+    assert before == {p: p.stat().st_mtime_ns for p in tmp_path.glob("renders/*/*.png")}

@@ -1,0 +1,63 @@
+"""The vocabulary, the records drawn from it and the captions made of them agree."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from tp2lib.vitrine.captions import caption, known_words
+from tp2lib.vitrine.scene import SPLITS, draw
+from tp2lib.vitrine.words import ATTRIBUTES, COLOURS, DEFECT_WORDS, HELD_OUT, KIND_WORDS, KINDS
+
+
+def test_a_seed_decides_the_whole_record():
+    assert draw(5) == draw(5)
+    assert draw(5) != draw(6)
+
+
+def test_a_fixed_attribute_is_kept_and_an_unknown_one_refused():
+    record = draw(5, kind="apple", colour="blue")
+    assert (record["kind"], record["colour"]) == ("apple", "blue")
+    with pytest.raises(KeyError, match="flavour"):
+        draw(5, flavour="sweet")
+
+
+def test_training_never_shows_a_held_out_pair_and_other_splits_do():
+    train = {(r["kind"], r["colour"]) for r in map(draw, range(*SPLITS["train"], 3))}
+    judge = {(r["kind"], r["colour"]) for r in map(draw, range(*SPLITS["judge"], 2))}
+    assert not train & HELD_OUT
+    assert len(train) == len(KINDS) * len(COLOURS) - len(HELD_OUT)
+    assert HELD_OUT <= judge
+
+
+def test_splits_do_not_overlap():
+    spans = sorted(SPLITS.values())
+    assert all(stop <= start for (_, stop), (start, _) in zip(spans, spans[1:]))
+
+
+def test_every_value_of_every_attribute_is_common_enough_to_learn():
+    records = [draw(k) for k in range(4000)]
+    for attribute, values in ATTRIBUTES.items():
+        counts = Counter(r[attribute] for r in records)
+        assert set(counts) == set(values), attribute
+        assert min(counts.values()) > 4000 * .018, (attribute, counts)
+
+
+def test_captions_use_known_words_only_and_always_name_a_defect():
+    words = set(known_words())
+    rng = np.random.default_rng(0)
+    for seed in range(800):
+        record = draw(seed)
+        text = caption(record, rng)
+        assert text and set(text.replace(",", " ").replace("-", " ").split()) <= words, text
+        if record["defect"] != "none":
+            assert any(wording in text for wording in DEFECT_WORDS[record["defect"]]), (text, record["defect"])
+
+
+def test_captions_vary_and_some_are_the_bare_kind():
+    rng, record = np.random.default_rng(1), draw(3, defect="none")
+    texts = [caption(record, rng) for _ in range(300)]
+    assert len(set(texts)) > 200
+    assert 8 < sum(text in KIND_WORDS[record["kind"]] for text in texts) < 60
