@@ -1,0 +1,241 @@
+"""The command line: exit codes, help, one plain message, and the same pictures as the library's."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+from PIL import Image
+
+from tp2lib.cli import main
+from tp2lib.experiments import EXPERIMENTS
+from tp2lib.pictures import read_recipe
+
+COMMANDS = ("lab", "run", "generate", "sweep", "replay", "doctor")
+SMALL = ["--steps", "2", "--width", "64", "--height", "64"]
+PLAN = """
+seeds = [1, 2]
+[recipe]
+prompt = "a red apple"
+width = 64
+height = 64
+[axes]
+steps = [2, 3]
+"""
+
+
+def status(*arguments):
+    """Run a command; argparse leaves by SystemExit."""
+    try:
+        return main([str(argument) for argument in arguments])
+    except SystemExit as end:
+        return end.code
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
+def test_help_is_there_and_is_no_failure(command, capsys):
+    assert status(*command, "--help") == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"usage: {' '.join(('tp2', *command))}")
+    assert all(name in said for name in COMMANDS) or command
+
+
+def test_help_does_not_wait_for_torch():
+    code = "import sys; from tp2lib.cli import main\ntry: main(['generate', '--help'])\nexcept SystemExit: pass\n"
+    done = subprocess.run([sys.executable, "-c", f"{code}sys.exit('torch' in sys.modules)"], capture_output=True)
+    assert done.returncode == 0
+
+
+def test_every_command_that_writes_takes_outputs(capsys):
+    for name in COMMANDS:
+        status(name, "--help")
+        assert ("--outputs DIR" in capsys.readouterr().out) == (name != "replay")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [], ["walk"], ["generate"], ["generate", "apple", "--steps", "many"], ["generate", "apple", "--steps", "999"],
+        ["generate", "apple", "--scheduler", "Eulr"], ["generate", "apple", "--strength", "0.5"], ["sweep"], ["replay"],
+        ["replay", "x.png", "--at-least", "nice"], ["run", "basline"], ["doctor", "--what"],
+    ],
+)  # fmt: skip
+def test_a_command_that_is_not_understood_ends_with_2(arguments, capsys):
+    assert status(*arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and "usage: tp2" in said.err
+
+
+def test_what_is_allowed_stands_in_the_message(capsys):
+    status("generate", "apple", "--scheduler", "Eulr")
+    assert "Did you mean 'Euler" in capsys.readouterr().err
+
+
+def test_a_failure_is_one_plain_message(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TP2_VITRINE", str(tmp_path / "nowhere"))
+    assert status("generate", "an apple", "--model", "vitrine", "--outputs", tmp_path) == 1
+    said = capsys.readouterr()
+    assert said.out == "" and "Traceback" not in said.err
+    assert said.err.startswith("tp2 generate: no model in") and "`tp2 doctor`" in said.err
+
+
+def test_generate_prints_the_path_and_nothing_else(vitrine, tmp_path, capsys):
+    arguments = ["generate", "a red zebra", *SMALL, "--scheduler", "euler a", "--guidance", "4", "--outputs", tmp_path]
+    assert status(*arguments) == 0
+    said = capsys.readouterr()
+    (picture,) = (tmp_path / "runs").glob("*.png")
+    assert said.out == f"{picture}\n"
+    assert "never saw these words in training: zebra" in said.err
+    recipe = read_recipe(picture)
+    assert (recipe.scheduler, recipe.guidance, recipe.steps, recipe.seed) == ("EulerA", 4.0, 2, 42)
+    assert status(*arguments, "--file", "zebra.png") == 0
+    said = capsys.readouterr()
+    assert said.out == f"{tmp_path / 'zebra.png'}\n" and "kept from before" in said.err
+
+
+def test_generate_starts_from_a_photo(vitrine, tmp_path):
+    photo = tmp_path / "photo.png"
+    Image.linear_gradient("L").convert("RGB").save(photo)
+    assert status("generate", "an apple", *SMALL, "--source", photo, "--strength", "0.5", "--outputs", tmp_path) == 0
+    assert status("generate", "an apple", *SMALL, "--source", "no.png", "--strength", "0.5", "--outputs", tmp_path) == 1
+
+
+def test_a_sweep_is_planned_made_and_told(vitrine, tmp_path, capsys):
+    plan = tmp_path / "plan.toml"
+    plan.write_text(PLAN)
+    assert status("sweep", plan, "--outputs", tmp_path, "--dry-run") == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[0] == "steps 2, seed 1: planned" and "4 images (4 to make" in said.err
+    assert not (tmp_path / "runs").exists()
+    assert status("sweep", plan, "--outputs", tmp_path) == 0
+    paths = [line.partition(": ")[2] for line in capsys.readouterr().out.splitlines()]
+    assert [read_recipe(path).steps for path in paths] == [2, 2, 3, 3]
+
+
+def test_a_sweeps_photo_is_found_beside_its_plan(vitrine, tmp_path, capsys):
+    (tmp_path / "plans").mkdir()
+    Image.linear_gradient("L").convert("RGB").save(tmp_path / "plans" / "photo.png")
+    plan = tmp_path / "plans" / "plan.toml"
+    text = PLAN.replace("[axes]\nsteps = [2, 3]", 'source = "photo.png"\n[axes]\nstrength = [0.5, 0.9]')
+    plan.write_text(text)
+    assert status("sweep", plan, "--outputs", tmp_path, "--dry-run") == 0
+    assert capsys.readouterr().out.splitlines()[0] == "strength 0.5, seed 1: planned"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("[axes]", "[axis]"), "the plan has 'axis'.*Did you mean 'axes'"),
+        (("[axes]\nsteps = [2, 3]", ""), r"the plan's axes is missing.*\[axes\]"),
+        (("steps = [2, 3]", "model = ['sd15']"), "'model' cannot be an axis"),
+        (("steps = [2, 3]", "say = [1]"), "'say' cannot be an axis"),
+        (("steps = [2, 3]", "step = [1]"), "'step' cannot be an axis.*Did you mean 'steps'"),
+        (("steps = [2, 3]", "steps = 2"), "steps is 2; as an axis it must be a list"),
+        (("seeds = [1, 2]", "steps = 3"), r"the plan has 'steps'.*under \[recipe\]"),
+        (("seeds = [1, 2]", "seeds = 1"), "seeds is 1"),
+        (("seeds = [1, 2]", "seeds = [[["), "cannot be read"),
+        (("prompt", "promt"), "no setting 'promt'.*Did you mean 'prompt'"),
+    ],
+)
+def test_a_plan_that_is_wrong_says_where(change, message, vitrine, tmp_path, capsys):
+    plan = tmp_path / "plan.toml"
+    plan.write_text(PLAN.replace(*change))
+    assert status("sweep", plan, "--outputs", tmp_path) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert re.search(message, said), said
+
+
+def test_a_plan_that_is_not_there_says_so(tmp_path, capsys):
+    assert status("sweep", tmp_path / "no.toml", "--outputs", tmp_path) == 1
+    assert "cannot be read: No such file" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_report_is_run_and_all_nine_are_replayed_identical(vitrine, tmp_path, capsys):
+    """`tp2 run`, then `tp2 replay` in a fresh process, as a reader would."""
+    (tmp_path / "inputs").mkdir()
+    Image.linear_gradient("L").convert("RGB").resize((300, 200)).save(tmp_path / "inputs" / "product.jpg")
+    where = ["--outputs", tmp_path / "outputs", "--inputs", tmp_path / "inputs"]
+    assert status("run", *where) == 0
+    assert "11 of 11 pictures" in capsys.readouterr().out
+    pictures = [tmp_path / "outputs" / one.file for one in EXPERIMENTS.values()]
+    assert all(picture.is_file() for picture in pictures)
+    assert status("run", "img2img", *where) == 0
+    assert capsys.readouterr().out.count("kept from before") == 3
+    assert status("replay", *pictures[2:], "--at-least", "identical") == 0
+    assert [line.rpartition(": ")[2] for line in capsys.readouterr().out.splitlines()] == ["identical"] * 9
+
+
+def test_one_experiment_that_fails_does_not_stop_the_others(vitrine, tmp_path, capsys):
+    assert status("run", "smoke", "i2i_run07_strength035", "--outputs", tmp_path, "--inputs", tmp_path) == 1
+    said = capsys.readouterr()
+    assert "1 of 2 pictures" in said.out and "i2i_run07_strength035.png" in said.err and "failed" in said.err
+
+
+def test_a_picture_that_comes_out_otherwise_ends_with_1(monkeypatch):
+    module = importlib.import_module("tp2lib.replay")
+    grades = ["identical", "close"]
+    monkeypatch.setattr(module, "replay_all", lambda paths, model: [SimpleNamespace(grade=grade) for grade in grades])
+    assert status("replay", "a.png", "b.png") == 0
+    assert status("replay", "a.png", "b.png", "--at-least", "within-1-level") == 1
+    grades[1] = "different"
+    assert status("replay", "a.png", "b.png") == 1
+
+
+def test_a_picture_of_somebody_elses_is_refused(tmp_path, capsys):
+    Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
+    assert status("replay", tmp_path / "x.png") == 1
+    assert "carries no tp2 record" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_with_130(vitrine, monkeypatch, tmp_path, capsys):
+    def interrupted(*args, **how):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tp2lib.cli.run_experiment", interrupted)
+    assert status("run", "smoke", "--outputs", tmp_path) == 130
+    assert "Stopped" in capsys.readouterr().err
+
+
+def test_doctors_status_is_that_of_its_checks(vitrine, tmp_path, capsys):
+    assert status("doctor", "--outputs", tmp_path) == 0
+    assert "All 8 checks are well." in capsys.readouterr().out
+    (tmp_path / "file").write_text("")
+    assert status("doctor", "--outputs", tmp_path / "file") == 1
+    assert "1 of 8 checks failed." in capsys.readouterr().out
+
+
+def test_lab_opens_the_first_notebook_with_this_python(monkeypatch, tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "01_smoke.ipynb").write_text("{}")
+    seen = {}
+
+    def start(command, **how):
+        seen.update(how, command=command)
+        return subprocess.CompletedProcess(command, 3)
+
+    monkeypatch.setattr("tp2lib.cli.ROOT", tmp_path)
+    monkeypatch.setattr("tp2lib.cli.NOTEBOOKS", tmp_path / "notebooks")
+    monkeypatch.setattr(subprocess, "run", start)
+    assert status("lab", "--outputs", tmp_path / "mine", "--", "--no-browser") == 3
+    notebook = os.path.join("notebooks", "01_smoke.ipynb")
+    assert seen["command"] == [sys.executable, "-m", "jupyterlab", notebook, "--no-browser"]
+    assert seen["cwd"] == tmp_path and seen["env"]["TP2_OUTPUTS"] == str(tmp_path / "mine")
+
+
+def test_lab_without_notebooks_says_so(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("tp2lib.cli.NOTEBOOKS", tmp_path)
+    assert status("lab") == 1
+    assert "come with the clone" in capsys.readouterr().err
+
+
+def test_it_also_starts_as_a_module_and_survives_a_poor_terminal(tmp_path):
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii:strict"}
+    command = [sys.executable, "-m", "tp2lib", "sweep", str(tmp_path / "…")]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 1 and "cannot be read" in done.stderr and "Traceback" not in done.stderr

@@ -1,0 +1,10 @@
+"""``python -m tp2lib`` is ``tp2``, where that is not on the path."""
+
+from __future__ import annotations
+
+import sys
+
+from tp2lib.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())
