@@ -244,11 +244,11 @@ def test_the_users_own_style_changes_nothing() -> None:
         assert to_png(make_grid(sweep()[:4], cols="steps"), alt="x") == plain
 
 
-def test_a_grid_is_drawn_within_a_second() -> None:
+def test_a_grid_is_drawn_quickly() -> None:
     runs = [fake_run(n, steps=n + 1, image=picture(n, 256)) for n in range(12)]
     began = time.process_time()
     to_png(make_grid(runs, columns=4), alt="x")
-    assert time.process_time() - began < 2  # 0.4 s here, and room for a slow machine
+    assert time.process_time() - began < 3  # 0.5 s here, and room for a slow machine
 
 
 def test_the_showing_half_needs_neither_torch_nor_pyplot() -> None:
