@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import importlib
 from dataclasses import replace
 
 import pytest
@@ -125,8 +125,8 @@ def test_a_missing_photo_is_named(model, tmp_path):
 
 
 def test_a_run_without_a_picture_is_not_published(model, tmp_path, monkeypatch):
-    real = sys.modules["tp2lib.generate"].generate
-    black = lambda *args, **how: replace(real(*args, **how), outcome="black")  # noqa: E731
-    monkeypatch.setattr(sys.modules["tp2lib.generate"], "generate", black)
+    engine = importlib.import_module("tp2lib.generate")
+    real = engine.generate
+    monkeypatch.setattr(engine, "generate", lambda *args, **how: replace(real(*args, **how), outcome="black"))
     run = run_experiment(small("smoke"), model, Ledger(tmp_path))
     assert run.outcome == "black" and not (tmp_path / "smoke.png").exists()

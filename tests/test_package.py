@@ -1,0 +1,263 @@
+"""The package as a whole: what it exports, what it costs to import, which way its arrows go, what its files may not say."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+import tp2lib
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+MODULES = {path.stem: path for path in (ROOT / "tp2lib").glob("*.py")}
+
+HEAVY = ("torch", "diffusers", "transformers", "matplotlib", "skimage", "IPython", "ipywidgets", "numpy", "PIL")
+SHOWING = ("matplotlib", "IPython", "ipywidgets")
+RECORDS = (
+    "errors", "settings", "paths", "recipe", "infotext", "records", "marks", "pixels", "source", "files", "pictures",
+    "journal", "ledger", "experiments", "planfile", "cli",
+)  # fmt: skip
+ENGINE = (
+    "devices", "hub", "weights", "catalogue", "models", "schedulers", "memory", "preview", "plan", "sampling", "runs",
+    "generate", "control", "axes", "sweep", "replay",
+)  # fmt: skip
+
+
+def python(code, **environment):
+    """Run code in a fresh process and return what it printed."""
+    settings = {**os.environ, **environment}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=settings, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+# -- the public names --------------------------------------------------------------------------------
+
+
+def test_the_names_are_few_sorted_and_all_there():
+    def order(name):  # constants, classes, functions, as ruff sorts them
+        return (0 if name.isupper() else 1 if name[0].isupper() else 2, name)
+
+    assert tp2lib.__all__ == sorted(tp2lib.__all__, key=lambda name: order(name.replace("TP2", "Tp")))
+    assert len(tp2lib.__all__) == len(set(tp2lib.__all__)) <= 25
+    for name in tp2lib.__all__:
+        value = getattr(tp2lib, name)
+        assert not inspect.ismodule(value), name
+        assert name.isupper() or value.__name__ == name
+    assert set(tp2lib.__all__) <= set(dir(tp2lib))
+
+
+def test_what_editors_read_is_what_is_exported():
+    tree = ast.parse(MODULES["__init__"].read_text(encoding="utf-8"))
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    imported = {alias.name: node.module for node in block.body for alias in node.names}
+    assert sorted(imported) == sorted(tp2lib.__all__)
+    for name, module in imported.items():
+        assert f"tp2lib.{tp2lib._HOME.get(name, name)}" == module
+
+
+def test_a_module_never_hides_the_function_of_its_name():
+    code = (
+        "import tp2lib.sweep, tp2lib.replay, tp2lib.doctor\n"
+        "from tp2lib import doctor, generate, replay, sweep\n"
+        "import inspect; print(all(map(inspect.isfunction, (doctor, generate, replay, sweep, tp2lib.sweep))))"
+    )
+    assert python(code) == "True"
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'generat'"):
+        tp2lib.generat  # noqa: B018
+    with pytest.raises(ImportError, match="cannot import name 'generat'"):
+        exec("from tp2lib import generat")
+
+
+def test_importing_it_is_quick_and_loads_nothing_heavy():
+    code = (
+        "import sys, time; began = time.process_time(); import tp2lib; took = time.process_time() - began\n"
+        f"print(took, *{{*{HEAVY!r}}} & {{*sys.modules}})"
+    )
+    took, *heavy = min((python(code).split() for _ in range(3)), key=lambda line: float(line[0]))
+    assert heavy == [] and float(took) <= 0.2  # 0.005 s here
+
+
+# -- the arrows --------------------------------------------------------------------------------------
+
+
+def imports(path):
+    """The modules of tp2lib that a module imports when it is itself imported."""
+    found = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.module == "tp2lib":
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tp2lib."):
+            found.add(node.module.split(".")[1])
+    return found
+
+
+def test_no_import_goes_round_in_a_circle():
+    left = {name: imports(path) & MODULES.keys() for name, path in MODULES.items()}
+    while left:
+        free = [name for name, wanted in left.items() if not wanted & left.keys()]
+        assert free, f"among these, imports go round in a circle: {sorted(left)}"
+        for name in free:
+            del left[name]
+
+
+def test_the_records_need_no_torch():
+    modules = ", ".join(f"tp2lib.{name}" for name in RECORDS)
+    assert python(f"import sys, {modules}; print('torch' in sys.modules or 'matplotlib' in sys.modules)") == "False"
+
+
+def test_the_engine_shows_nothing():
+    for name in (*RECORDS, *ENGINE):
+        for node in ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8"))):
+            named = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            named += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            assert not {one.split(".")[0] for one in named} & {*SHOWING}, name
+
+
+def test_every_module_has_its_room():
+    rooms = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("| room |")[2].partition("\n\n")[0]
+    known = set(re.findall(r"`([a-z]+)`", rooms))
+    assert known == MODULES.keys() - {"__init__", "__main__"}
+
+
+def test_the_model_is_imported_by_nothing_else():
+    assert [name for name, path in MODULES.items() if "vitrine" in imports(path)] == []
+
+
+# -- what files may be -------------------------------------------------------------------------------
+
+
+def test_modules_are_short_and_do_one_job():
+    lengths = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in MODULES.items()}
+    assert {name: lines for name, lines in lengths.items() if lines > 300} == {}
+    assert not {"utils", "util", "helpers", "misc", "common"} & lengths.keys()
+
+
+def texts():
+    """The text files that are or will be in git."""
+    folders = [ROOT, *(ROOT / name for name in ("tp2lib", "tests", "notebooks", "inputs", "outputs", ".ci", ".github"))]
+    kinds = {".py", ".md", ".toml", ".yml", ".yaml", ".ipynb", ".json", ".sh", ""}
+    for folder in folders:
+        for path in folder.iterdir() if folder == ROOT else folder.rglob("*"):
+            if path.is_file() and path.suffix in kinds and path.stat().st_size < 2_000_000 and path != Path(__file__):
+                if "outputs" not in path.parts or path.name == "README.md":
+                    yield path
+
+
+def test_no_file_names_a_folder_of_some_machine_or_a_registry():
+    folders = r"(?<![\w.])/(?:work|root|mnt|farm|usr/local)/\w|/Users/(?!alice)|/home/(?!alice|somebody)|\.library\b"
+    hosts = r"pypi\.org|pythonhosted\.org|download\.pytorch\.org|anaconda\.(?:org|com)|(?:extra-)?index-url|find-links"
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in texts()
+        for match in re.finditer(f"{folders}|{hosts}", path.read_text(encoding="utf-8", errors="replace"))
+    ]
+    assert found == []
+
+
+def test_only_the_agreed_folders_stand_at_the_top():
+    done = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip("not a git clone")
+    folders = {Path(line).parts[0] for line in done.stdout.splitlines() if "/" in line}
+    assert folders <= {"notebooks", "tp2lib", "inputs", "outputs", "tests", ".ci", ".github"}
+
+
+def test_the_licence_is_whole():
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert PROJECT["project"]["license"] == "Apache-2.0"
+    assert "Version 2.0, January 2004" in text and "END OF TERMS AND CONDITIONS" in text and len(text) > 11_000
+
+
+# -- the two commands, and the other road ------------------------------------------------------------
+
+
+def commands():
+    """The commands of the README's shell blocks."""
+    return [block.strip() for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)]
+
+
+def test_ci_runs_the_readmes_second_command():
+    start, test = commands()
+    assert start == "pip install uv && uv run tp2 lab"
+    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()[-1] == test
+    assert os.access(ROOT / ".ci" / "run", os.X_OK) or os.name == "nt"
+    assert subprocess.run(["bash", "-n", ROOT / ".ci" / "run"]).returncode == 0
+
+
+def test_the_second_command_runs_tests_and_notebooks_without_a_network():
+    words = shlex.split(commands()[1])
+    extras = [words[at + 1] for at, word in enumerate(words) if word == "--extra"]
+    known = PROJECT["project"]["optional-dependencies"]
+    assert set(extras) <= known.keys() and any(one.startswith("pytest") for one in known["test"])
+    options = PROJECT["tool"]["pytest"]["ini_options"]
+    assert options["testpaths"] == ["tests", "notebooks"]
+    assert {"--nbmake", "--disable-socket"} <= {*options["addopts"]}
+
+
+def test_environment_yml_says_nothing_that_pyproject_does_not():
+    content = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    assert content["channels"] == ["conda-forge", "nodefaults"]
+    *plain, last = content["dependencies"]
+    assert plain == ["python=3.11", "pip"] and list(last) == ["pip"]
+    (install,) = last["pip"]
+    extras = re.fullmatch(r"-e \.\[([\w,]+)\]", install)[1].split(",")
+    assert set(extras) <= PROJECT["project"]["optional-dependencies"].keys()
+    lowest = re.match(r">=(3\.\d+)", PROJECT["project"]["requires-python"])[1]
+    assert plain[0] == f"python={lowest}"
+    assert f"conda activate {content['name']}" in README
+
+
+def test_every_dependency_has_both_bounds():
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    for one in (*PROJECT["project"]["dependencies"], *(line for lines in extras for line in lines)):
+        assert ">=" in one and "<" in one, one
+
+
+# -- the README --------------------------------------------------------------------------------------
+
+
+def test_the_readme_is_short():
+    assert len(README.splitlines()) < 150
+
+
+def test_the_readme_lists_the_public_names():
+    listed = README.partition("tp2lib.__all__")[2].partition("\n\n")[0].partition("-->")[2]
+    assert sorted(re.findall(r"`(\w+)`", listed)) == sorted(tp2lib.__all__)
+
+
+def test_the_readme_lists_the_notebooks_that_exist():
+    listed = re.findall(r"^\| `(\d\d_\w+)` \|.*\| \d+ \|$", README, re.MULTILINE)
+    there = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+    assert there == [name for name in listed if name in there]
+    assert not there or "04_img2img" not in there or listed == there  # the first four come one by one
+
+
+def test_the_readme_names_files_that_exist():
+    for name in re.findall(r"\]\(([\w./]+)\)", README):
+        assert (ROOT / name).is_file(), name
+
+
+def test_the_readmes_example_runs_as_it_stands(vitrine, tmp_path):
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    code = [line for line in example.splitlines() if line.strip()]
+    assert len(code) <= 15
+    said = python(example, TP2_VITRINE=str(vitrine), TP2_OUTPUTS=str(tmp_path)).splitlines()
+    assert said[0].endswith(" identical")
+    assert said[1].startswith("sweep over guidance [4.0, 7.5], seeds [1, 2]: 4 images")
+    assert said[-2].startswith("{'guidance': [") and said[-1].endswith("Did you mean 'steps'?")
+    assert len(list((tmp_path / "runs").glob("*.png"))) == 5
