@@ -73,7 +73,9 @@ def weights(tiny_folder, tmp_path, monkeypatch):
     folder = tmp_path / "weights"
     shutil.copytree(tiny_folder, folder)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder).as_posix()}\n" for path in files]
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+    names = [path.relative_to(folder).as_posix() for path in files]
+    sums = [f"{digest}  {name}\n" for digest, name in zip(digests, names, strict=True)]
     (folder / SUMS).write_text("".join(sums))
     monkeypatch.setenv("TP2_VITRINE", str(folder))
     return folder
@@ -84,19 +86,20 @@ def test_weights_as_listed_are_well(weights):
     assert check.ok and check.found.endswith(f"every file as in {SUMS}")
 
 
+UNET = "unet/diffusion_pytorch_model.safetensors"
+
+
 @pytest.mark.parametrize(
     ("harm", "found"),
     [
-        (lambda folder: (folder / "vae/config.json").open("a").close(), "every file"),
+        (lambda folder: (folder / "vae/config.json").touch(), "every file"),
         (lambda folder: (folder / "words.json").write_text("[]"), "words.json was changed"),
         (lambda folder: (folder / "words.json").unlink(), "words.json is missing"),
-        (lambda folder: shutil.copy(folder / "vae" / "diffusion_pytorch_model.safetensors", folder / "vae" / "x.safetensors"),
-         "vae/x.safetensors is not listed"),
-        (lambda folder: (folder / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"version https://git-lfs"),
-         "damaged or cut short"),
+        (lambda folder: shutil.copy(folder / UNET, folder / "vae" / "x.safetensors"), "vae/x.safetensors is not listed"),
+        (lambda folder: (folder / UNET).write_bytes(b"version https://git-lfs"), "damaged or cut short"),
         (shutil.rmtree, "are missing"),
     ],
-)  # fmt: skip
+)
 def test_weights_that_are_not_what_they_were_fail(weights, harm, found):
     harm(weights)
     (check,) = only(module._weights)
