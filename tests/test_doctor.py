@@ -95,7 +95,7 @@ UNET = "unet/diffusion_pytorch_model.safetensors"
         (lambda folder: (folder / "vae/config.json").touch(), "every file"),
         (lambda folder: (folder / "words.json").write_text("[]"), "words.json was changed"),
         (lambda folder: (folder / "words.json").unlink(), "words.json is missing"),
-        (lambda folder: shutil.copy(folder / UNET, folder / "vae" / "x.safetensors"), "vae/x.safetensors is not listed"),
+        (lambda folder: shutil.copy(folder / UNET, folder / "vae/x.safetensors"), "vae/x.safetensors is not listed"),
         (lambda folder: (folder / UNET).write_bytes(b"version https://git-lfs"), "damaged or cut short"),
         (shutil.rmtree, "are missing"),
     ],
