@@ -109,6 +109,13 @@ def evaluate(args: argparse.Namespace, scale: Scale) -> None:
     print(report(Bench(args.to), args.data, args.data / "evaluation", scale.share * args.share))
 
 
+def photos(args: argparse.Namespace, scale: Scale) -> None:
+    """render the photos of inputs/ at high quality into DATA/photos"""
+    from .photos import take
+
+    take(args.data / "photos", *((scale.pixels, scale.samples) if scale.tiny else ()))
+
+
 STEPS = (render, autoencoder, latents, denoiser, judge, export, evaluate)
 
 
@@ -121,7 +128,7 @@ def everything(args: argparse.Namespace, scale: Scale) -> None:
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tp2lib.vitrine", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = {step.__name__: step for step in STEPS} | {"all": everything}
+    names = {step.__name__: step for step in (*STEPS, photos)} | {"all": everything}
     parser.add_argument("step", choices=names, metavar="STEP",
                         help="; ".join(f"{name}: {step.__doc__}" for name, step in names.items()))
     parser.add_argument("--tiny", action="store_true", help="a minute's worth of everything")
