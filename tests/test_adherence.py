@@ -106,13 +106,14 @@ def test_a_missing_clip_is_not_fetched() -> None:
 
 def test_clip_score_is_a_cosine(tmp_path: Path) -> None:
     import torch
-    from conftest import _vocabulary
-    from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
+    from transformers import CLIPConfig, CLIPModel
 
-    vocabulary, merges = _vocabulary()
-    CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=77).save_pretrained(tmp_path)
+    from tp2lib.vitrine.model import make_tokenizer
+
+    tokenizer = make_tokenizer()
+    tokenizer.save_pretrained(tmp_path)
     tiny = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    marks = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1, "vocab_size": len(vocabulary)}
+    marks = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1, "vocab_size": len(tokenizer)}
     config = CLIPConfig(
         text_config=tiny | marks, vision_config=tiny | {"image_size": 32, "patch_size": 8}, projection_dim=8
     )
