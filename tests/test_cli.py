@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import re
@@ -213,19 +214,27 @@ def test_doctors_status_is_that_of_its_checks(vitrine, tmp_path, capsys):
 def test_lab_opens_the_first_notebook_with_this_python(monkeypatch, tmp_path):
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks" / "01_smoke.ipynb").write_text("{}")
-    seen = {}
+    said, seen = iter([KeyboardInterrupt, 3]), {}
 
-    def start(command, **how):
-        seen.update(how, command=command)
-        return subprocess.CompletedProcess(command, 3)
+    class Lab(contextlib.nullcontext):
+        def __init__(self, command, **how):
+            super().__init__(self)
+            seen.update(how, command=command)
+
+        def wait(self):
+            status = next(said)
+            if status is KeyboardInterrupt:  # Ctrl-C is JupyterLab's to answer
+                raise status
+            return status
 
     monkeypatch.setattr("tp2lib.cli.ROOT", tmp_path)
     monkeypatch.setattr("tp2lib.cli.NOTEBOOKS", tmp_path / "notebooks")
-    monkeypatch.setattr(subprocess, "run", start)
+    monkeypatch.setattr(subprocess, "Popen", Lab)
     assert status("lab", "--outputs", tmp_path / "mine", "--", "--no-browser") == 3
-    notebook = os.path.join("notebooks", "01_smoke.ipynb")
-    assert seen["command"] == [sys.executable, "-m", "jupyterlab", notebook, "--no-browser"]
-    assert seen["cwd"] == tmp_path and seen["env"]["TP2_OUTPUTS"] == str(tmp_path / "mine")
+    notebook = str(tmp_path / "notebooks" / "01_smoke.ipynb")
+    root = ["--ServerApp.root_dir", str(tmp_path)]
+    assert seen["command"] == [sys.executable, "-m", "jupyterlab", *root, notebook, "--no-browser"]
+    assert seen["env"]["TP2_OUTPUTS"] == str(tmp_path / "mine")
 
 
 def test_lab_without_notebooks_says_so(monkeypatch, tmp_path, capsys):

@@ -67,8 +67,13 @@ def _lab(given: argparse.Namespace) -> int:
     if not notebook.is_file():
         raise OutputError(f"{notebook} is not there; the notebooks come with the clone, so start `tp2 lab` in one.")
     environment = {**os.environ, "TP2_OUTPUTS": str(given.outputs.resolve())}
-    command = [sys.executable, "-m", "jupyterlab", str(notebook.relative_to(ROOT)), *given.options]
-    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    opened = ["--ServerApp.root_dir", str(ROOT), str(notebook)]  # the whole clone is served: notebooks link to it
+    with subprocess.Popen([sys.executable, "-m", "jupyterlab", *opened, *given.options], env=environment) as lab:
+        while True:
+            try:
+                return lab.wait()
+            except KeyboardInterrupt:  # JupyterLab got it too, and asks whether it is meant
+                continue
 
 
 def _run(given: argparse.Namespace) -> int:
