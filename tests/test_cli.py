@@ -231,9 +231,8 @@ def test_lab_opens_the_first_notebook_with_this_python(monkeypatch, tmp_path):
     monkeypatch.setattr("tp2lib.cli.NOTEBOOKS", tmp_path / "notebooks")
     monkeypatch.setattr(subprocess, "Popen", Lab)
     assert status("lab", "--outputs", tmp_path / "mine", "--", "--no-browser") == 3
-    notebook = str(tmp_path / "notebooks" / "01_smoke.ipynb")
-    root = ["--ServerApp.root_dir", str(tmp_path)]
-    assert seen["command"] == [sys.executable, "-m", "jupyterlab", *root, notebook, "--no-browser"]
+    where = ["--ServerApp.root_dir", str(tmp_path), "--LabApp.default_url", "/lab/tree/notebooks/01_smoke.ipynb"]
+    assert seen["command"] == [sys.executable, "-m", "jupyterlab", *where, "--no-browser"]
     assert seen["env"]["TP2_OUTPUTS"] == str(tmp_path / "mine")
 
 

@@ -67,7 +67,8 @@ def _lab(given: argparse.Namespace) -> int:
     if not notebook.is_file():
         raise OutputError(f"{notebook} is not there; the notebooks come with the clone, so start `tp2 lab` in one.")
     environment = {**os.environ, "TP2_OUTPUTS": str(given.outputs.resolve())}
-    opened = ["--ServerApp.root_dir", str(ROOT), str(notebook)]  # the whole clone is served: notebooks link to it
+    first = f"/lab/tree/notebooks/{notebook.name}"  # the whole clone is served, since notebooks link into it
+    opened = ["--ServerApp.root_dir", str(ROOT), "--LabApp.default_url", first]
     with subprocess.Popen([sys.executable, "-m", "jupyterlab", *opened, *given.options], env=environment) as lab:
         while True:
             try:
