@@ -23,7 +23,7 @@ def data(tmp_path):
     """Made-up latents of a dozen records, in the form `latents.encode` writes."""
     rng = np.random.default_rng(0)
     (tmp_path / "latents").mkdir()
-    high, low = rng.standard_normal((12, 2, 4, 8, 8)), rng.standard_normal((12, 2, 4, 4, 4))
+    high, low = rng.standard_normal((12, 2, 4, 16, 16)), rng.standard_normal((12, 2, 4, 8, 8))
     np.savez(tmp_path / "latents" / "0000.npz", high=high.astype(np.float16), low=low.astype(np.float16),
              records=json.dumps([draw(k) for k in range(12)]))
     return tmp_path
