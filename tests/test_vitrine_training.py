@@ -147,10 +147,11 @@ def test_the_tiny_chain_renders_trains_exports_and_measures(tmp_path, capsys):
     pytest.importorskip("mitsuba", reason="the renderer's packages are in the extra 'train'")
     main(["all", "--tiny", "--data", str(tmp_path)])
     text = capsys.readouterr().out
-    for word in ("PSNR", "judge: kind", "obedience", "guidance", "steps: DDIM", "strength", "negative", "diversity", "speed"):
+    for word in ("PSNR", "schedulers", "judge: kind", "obedience", "guidance", "steps: DDIM", "strength", "negative", "diversity", "speed"):
         assert word in text
     made = tmp_path / "weights"
-    assert {p.name for p in made.iterdir()} >= {"model_index.json", "words.json", "judge.safetensors"}
+    assert {p.name for p in made.iterdir()} >= {"model_index.json", "words.json", "judge.safetensors", "SHA256SUMS"}
+    assert (made / "SHA256SUMS").read_text().count("  ") == len(list(made.rglob("*.safetensors")))
     assert (tmp_path / "evaluation" / "table.md").read_text().strip() in text
     before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("renders/*/*.png")}
     main(["denoiser", "--tiny", "--data", str(tmp_path)])  # finished: nothing to do again

@@ -20,9 +20,9 @@ class Scale:
 
     tiny: bool = False
     pixels: int = 256
-    samples: int = 8
+    samples: int = 4
     pictures: tuple[tuple[str, int], ...] = (("train", 14_000), ("judge", 6_000), ("test", 1_000))
-    autoencoder: int = 5_000
+    autoencoder: int = 3_000
     denoiser: int = 16_000
     judge: int = 5_000
     batch: int = 0  # 0: each step's own
@@ -87,8 +87,10 @@ def denoiser(args: argparse.Namespace, scale: Scale) -> None:
 def judge(args: argparse.Namespace, scale: Scale) -> None:
     """train and calibrate the judge"""
     from .judging import train
+    from .model import seal
 
     train(args.data, args.to / "judge.safetensors", scale.judge, scale.batch or 32)
+    seal(args.to)
 
 
 def export(args: argparse.Namespace, scale: Scale) -> None:
@@ -97,11 +99,12 @@ def export(args: argparse.Namespace, scale: Scale) -> None:
     from diffusers import AutoencoderKL
 
     from .denoiser import Denoiser
-    from .model import save_pipeline
+    from .model import save_pipeline, seal
 
     model = Denoiser(_size(scale))
     model.load_state_dict(torch.load(args.data / "denoiser.pt", weights_only=True)[f"average.{args.average}"])
     save_pipeline(args.to, model.text, AutoencoderKL.from_pretrained(args.data / "vae"), model.unet, model.tokenizer)
+    seal(args.to)
 
 
 def evaluate(args: argparse.Namespace, scale: Scale) -> None:

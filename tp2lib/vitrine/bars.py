@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import DDIMScheduler, EulerAncestralDiscreteScheduler
+from diffusers import DDIMScheduler, EulerAncestralDiscreteScheduler, StableDiffusionInpaintPipeline
 from PIL import Image
+
+from tp2lib.schedulers import SCHEDULERS, make_scheduler
 
 from .autoencoder import reconstruction as reconstruct
 from .bench import REPORT_PROMPTS, Bench, Row, pixels, prompt_for, rmse, row, share_right, wishes_for
@@ -82,6 +84,29 @@ def steps(bench: Bench, n: int = 16) -> list[Row]:
         rows.append(Row(f"steps: {name}, distance to 100 steps at 5, 15, 30, 50", "falls",
                         " → ".join(f"{f:.3f}" for f in far), all(a > b for a, b in zip(far, far[1:]))))
     return rows
+
+
+def schedulers(bench: Bench) -> list[Row]:
+    """Every scheduler of the library in all three pipelines; the grids and a pair that must differ."""
+    inpaint = StableDiffusionInpaintPipeline(**bench.pipe.components, requires_safety_checker=False)
+    inpaint.set_progress_bar_config(disable=True)
+    side = bench.pipe.unet.config.sample_size * bench.pipe.vae_scale_factor
+    source, mask = Image.new("RGB", (side, side), "grey"), Image.new("L", (side, side), 255)
+    ran, equal = [], 0
+    for name in SCHEDULERS:
+        pictures = []
+        for pipe, more in ((bench.pipe, {}), (bench.img2img, {"image": source, "strength": .6}), (inpaint, {"image": source, "mask_image": mask})):
+            pipe.scheduler = make_scheduler(name, bench.base)
+            pictures += pipe("a red apple", num_inference_steps=5, generator=torch.Generator().manual_seed(0), output_type="np", **more).images.tolist()
+        if np.isfinite(pictures).all():
+            ran.append(name)
+        ours, theirs = make_scheduler(name, bench.base), make_scheduler(name)
+        ours.set_timesteps(20), theirs.set_timesteps(20)
+        equal += torch.equal(ours.timesteps, theirs.timesteps)
+    a, b = (pixels(bench.draw(["a red apple"], [0], scheduler=kind)) for kind in (EulerAncestralDiscreteScheduler, DDIMScheduler))
+    return [Row("schedulers: text-to-image, image-to-image and inpainting", "≥ 14", f"{len(ran)} of {len(SCHEDULERS)}", len(ran) >= 14),
+            Row("schedulers: timesteps equal Stable Diffusion 1.5's", "all", f"{equal} of {len(SCHEDULERS)}", equal == len(SCHEDULERS)),
+            Row("schedulers: EulerA and DDIM at one seed", "differ", f"RMSE {rmse(a, b)[0]:.3f}", bool(rmse(a, b)[0] > .005))]
 
 
 def strength(bench: Bench, data: Path, n: int = 32) -> list[Row]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .bars import guidance, judging, negative, obedience, reconstruction, report_prompts, speed, steps, strength
+from .bars import guidance, judging, negative, obedience, reconstruction, report_prompts, schedulers, speed, steps, strength
 from .bench import REPORT_PROMPTS, Bench, Row
 from .renders import Renders
 
@@ -68,7 +68,7 @@ def report(bench: Bench, data: Path, out: Path, share: float = 1.0) -> str:
     varied, pairs = diversity(bench, data, some(64))
     rows = [*reconstruction(bench, data, some(200)), *judging(bench, data), *obedience(bench, some(300)),
             *report_prompts(bench, some(16)), *guidance(bench, some(64)), *steps(bench, some(16)),
-            *strength(bench, data, some(32)), *negative(bench, some(100)), *varied, *speed(bench)]
+            *schedulers(bench), *strength(bench, data, some(32)), *negative(bench, some(100)), *varied, *speed(bench)]
     out.mkdir(parents=True, exist_ok=True)
     (out / "table.md").write_text(table(rows) + "\n")
     prompts = [prompt for prompt, _ in REPORT_PROMPTS.values()]

@@ -6,6 +6,7 @@ folder loads with ``StableDiffusionPipeline.from_pretrained`` and nothing of our
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -36,10 +37,10 @@ class Size:
     """How big the networks are; ``TINY`` serves the tests."""
 
     text: int = 192
-    text_layers: int = 4
+    text_layers: int = 3
     unet: tuple[int, ...] = (64, 96, 160, 192)
     unet_layers: int = 1
-    vae: tuple[int, ...] = (32, 64, 128, 128)
+    vae: tuple[int, ...] = (16, 32, 96, 128)
     sample: int = 32
     groups: int = 16
 
@@ -91,7 +92,7 @@ def make_autoencoder(size: Size = FULL) -> AutoencoderKL:
     n = len(size.vae)
     vae = AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * n, up_block_types=("UpDecoderBlock2D",) * n,
-        block_out_channels=size.vae, layers_per_block=1, latent_channels=4, norm_num_groups=size.groups // 2,
+        block_out_channels=size.vae, layers_per_block=1, latent_channels=4, norm_num_groups=2, mid_block_add_attention=False,
         sample_size=size.sample * 2 ** (n - 1), scaling_factor=1.0)
     with torch.no_grad():  # start with little posterior noise, or colour drowns in it for a long time
         vae.quant_conv.weight[4:] = 0
@@ -123,6 +124,15 @@ def save_pipeline(folder: Path, text_encoder: CLIPTextModel, vae: AutoencoderKL,
     pipe.save_pretrained(folder, safe_serialization=True)
     (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(SCHEDULER_CONFIG, indent=2) + "\n")
     (folder / "words.json").write_text(json.dumps(known_words(), indent=0) + "\n")
+
+
+def seal(folder: Path) -> None:
+    """Write ``SHA256SUMS`` for all the weights in a folder, as ``sha256sum`` does."""
+    lines = []
+    for path in sorted(folder.rglob("*.safetensors")):
+        with path.open("rb") as file:
+            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.relative_to(folder).as_posix()}\n")
+    (folder / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
 
 
 @torch.no_grad()

@@ -30,6 +30,11 @@ class Renders:
         self.records = [json.loads(p.with_suffix(".json").read_text()) for p in self.paths]
         self.picture = lru_cache(maxsize=None)(self._decode)
 
+    @property
+    def side(self) -> int:
+        """Width and height of the pictures, in pixels."""
+        return len(self.picture(0))
+
     def __len__(self) -> int:
         return len(self.paths)
 
