@@ -15,6 +15,7 @@ from tp2lib.vitrine.autoencoder import laplacian_loss, reconstruction
 from tp2lib.vitrine.checkpoint import Average, Checkpoint, learning_rate
 from tp2lib.vitrine.denoiser import Denoiser, Plan, draw_captions, draw_timesteps, train
 from tp2lib.vitrine.model import SCHEDULER_CONFIG, TINY, make_autoencoder
+from tp2lib.vitrine.parallel import side_by_side
 from tp2lib.vitrine.scene import draw
 
 
@@ -68,6 +69,19 @@ def test_a_run_killed_half_way_ends_where_an_unbroken_one_does(data, one_thread,
     for part in ("model", "average.fast", "average.slow"):
         for name, value in unbroken[part].items():
             assert torch.equal(resumed[part][name], value), (part, name)
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does(data, one_thread):
+    plan = Plan(steps=3, batch=4, warmup=1)
+    train(data, plan, TINY)
+    alone = weights(data)
+    (data / "denoiser.pt").unlink()
+    side_by_side(train, 2, data, plan, TINY)
+    together = weights(data)
+    assert together["step"] == alone["step"] == 3
+    for name, value in alone["model"].items():
+        assert torch.allclose(together["model"][name], value, atol=2e-4), name
 
 
 def test_an_average_starts_at_the_weights_and_trails_them():

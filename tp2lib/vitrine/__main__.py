@@ -7,6 +7,7 @@ whole chain in about a minute, to see that it works; its pictures are noise.
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ class Scale:
     pixels: int = 256
     samples: int = 4
     pictures: tuple[tuple[str, int], ...] = (("train", 14_000), ("judge", 6_000), ("test", 1_000))
-    autoencoder: int = 3_000
+    autoencoder: int = 2_300
     denoiser: int = 16_000
     judge: int = 5_000
     batch: int = 0  # 0: each step's own
@@ -49,14 +50,15 @@ def render(args: argparse.Namespace, scale: Scale) -> None:
     from .render import render_split
     from .scene import SPLITS
 
-    drjit.set_thread_count(1 if args.workers > 1 else 0)
+    drjit.set_thread_count(1 if args.workers > 1 else int(os.environ.get("OMP_NUM_THREADS", 0)))
     for split, count in scale.pictures:
         if args.split not in (None, split):
             continue
         first = SPLITS[split][0]
         indices = range(first + args.worker, first + min(count, args.count or count), args.workers)
+        coarse = 2 if split == "judge" else 1  # the judge sees 128 pixels
         started = time.monotonic()
-        for n, _ in enumerate(render_split(args.data / "renders", indices, scale.pixels, scale.samples), 1):
+        for n, _ in enumerate(render_split(args.data / "renders", indices, scale.pixels, scale.samples, coarse), 1):
             if n % 50 == 0 or n == len(indices):
                 pace = (time.monotonic() - started) / n
                 print(f"render {split}[{args.worker}] {n}/{len(indices)}  {pace:.2f} s a picture  "
@@ -80,8 +82,10 @@ def latents(args: argparse.Namespace, scale: Scale) -> None:
 def denoiser(args: argparse.Namespace, scale: Scale) -> None:
     """train the text encoder and the UNet"""
     from .denoiser import Plan, train
+    from .parallel import side_by_side
 
-    train(args.data, Plan(steps=scale.denoiser, batch=scale.batch or 64), _size(scale))
+    plan = Plan(steps=scale.denoiser, batch=scale.batch or 64)
+    side_by_side(train, args.workers, args.data, plan, _size(scale))
 
 
 def judge(args: argparse.Namespace, scale: Scale) -> None:
@@ -142,7 +146,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--split", choices=("train", "judge", "test"), help="render: only this split")
     parser.add_argument("--count", type=int, help="render: only the first COUNT pictures of a split")
     parser.add_argument("--worker", type=int, default=0, help="render: this worker's number")
-    parser.add_argument("--workers", type=int, default=1, help="render: how many workers share the pictures")
+    parser.add_argument("--workers", type=int, default=1, help="render: how many workers share the pictures; denoiser: how many processes share a batch")
     parser.add_argument("--average", choices=("fast", "slow"), default="slow", help="export: which moving average")
     parser.add_argument("--share", type=float, default=1.0, help="evaluate: share of the full sample sizes, for a quick look")
     args = parser.parse_args(argv)

@@ -18,8 +18,9 @@ from torch import nn
 
 from . import latents
 from .captions import caption
-from .checkpoint import Average, Checkpoint, Clock, learning_rate
+from .checkpoint import Average, Checkpoint, Clock, autocast, learning_rate
 from .model import FULL, SCHEDULER_CONFIG, Size, make_text_encoder, make_tokenizer, make_unet
+from .parallel import average_gradients, is_first, share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,8 @@ class Plan:
     Attributes
     ----------
     low_share : float
-        First part of the steps, on half-size latents at a quarter of the cost.
+        First part of the steps, on half-size latents at a quarter of the cost and with the
+        text cut after ``low_tokens``, which no caption reaches: the rest is padding.
     empty, wrong : float
         Share of captions emptied, and exchanged for another picture's.
     """
@@ -39,6 +41,7 @@ class Plan:
     peak: float = 4e-4
     warmup: int = 400
     low_share: float = .35
+    low_tokens: int = 40
     empty: float = .10
     wrong: float = .08
     snr_cap: float = 5.0
@@ -51,7 +54,7 @@ class Denoiser(nn.Module):
         super().__init__()
         self.tokenizer = make_tokenizer()
         self.text = make_text_encoder(self.tokenizer, size)
-        self.unet = make_unet(size).to(memory_format=torch.channels_last)
+        self.unet = make_unet(size)
 
     def forward(self, noisy: torch.Tensor, t: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         states = self.text(ids)[0]
@@ -96,33 +99,35 @@ def train(data: Path, plan: Plan = Plan(), size: Size = FULL) -> None:
     clock, smooth = Clock("denoiser", first, plan.steps), 0.0
     for step in range(first, plan.steps):
         rng = np.random.default_rng([31, step])
-        source = low if step < plan.low_share * plan.steps else high
-        loss = _step_loss(model, source, records, alphas, plan, rng)
+        source, tokens = (low, plan.low_tokens) if step < plan.low_share * plan.steps else (high, 77)
+        loss = _step_loss(model, source, records, alphas, plan, rng, tokens)
         for group in optimiser.param_groups:
             group["lr"] = plan.peak * learning_rate(step, plan.steps, plan.warmup)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        average_gradients(model)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         for average in averages.values():
             average.update(model)
         smooth = loss.item() if not smooth else .98 * smooth + .02 * loss.item()
-        checkpoint.save(step + 1, force=step + 1 == plan.steps)
-        clock.tell(step + 1, f"loss {smooth:.4f}")
+        if is_first():
+            checkpoint.save(step + 1, force=step + 1 == plan.steps)
+            clock.tell(step + 1, f"loss {smooth:.4f}")
 
 
 def _step_loss(model: Denoiser, source: torch.Tensor, records: list[dict], alphas: torch.Tensor, plan: Plan,
-               rng: np.random.Generator) -> torch.Tensor:
-    """Weighted squared error of one batch; all its randomness comes from ``rng``."""
-    picks = rng.integers(0, len(source), plan.batch)
+               rng: np.random.Generator, tokens: int = 77) -> torch.Tensor:
+    """Weighted squared error of this process's share of a batch; all its randomness comes from ``rng``."""
+    picks, mine = rng.integers(0, len(source), plan.batch), share()
     z = source[torch.from_numpy(picks), torch.from_numpy(rng.integers(0, 2, plan.batch))].float()
-    noise = torch.from_numpy(rng.standard_normal(z.shape, dtype=np.float32))
-    t = draw_timesteps(alphas, plan.batch, rng)
+    noise = torch.from_numpy(rng.standard_normal(z.shape, dtype=np.float32))[mine]
+    t = draw_timesteps(alphas, plan.batch, rng)[mine]
+    texts = draw_captions(records, picks, plan, rng)[mine]
     a = alphas[t][:, None, None, None]
-    noisy = (a.sqrt() * z + (1 - a).sqrt() * noise).contiguous(memory_format=torch.channels_last)
-    ids = model.tokenizer(draw_captions(records, picks, plan, rng), padding="max_length", truncation=True,
-                          max_length=77, return_tensors="pt").input_ids
-    with torch.autocast("cpu", torch.bfloat16):
+    noisy = a.sqrt() * z[mine] + (1 - a).sqrt() * noise
+    ids = model.tokenizer(texts, padding="max_length", truncation=True, max_length=tokens, return_tensors="pt").input_ids
+    with autocast():
         predicted = model(noisy, t, ids)
     snr = alphas[t] / (1 - alphas[t])
     weight = snr.clamp(max=plan.snr_cap) / snr

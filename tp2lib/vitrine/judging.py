@@ -8,8 +8,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .checkpoint import Average, Checkpoint, Clock, learning_rate
-from .judge import JudgeNet, save_judge
+from .checkpoint import Average, Checkpoint, Clock, autocast, learning_rate
+from .judge import SIZE, JudgeNet, save_judge
 from .renders import Renders
 from .words import ATTRIBUTES
 
@@ -19,14 +19,19 @@ def _labels(records: list[dict]) -> dict[str, torch.Tensor]:
     return {name: torch.tensor([index[name][r[name]] for r in records]) for name in ATTRIBUTES}
 
 
+def _inputs(pictures: list[np.ndarray]) -> torch.Tensor:
+    x = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+    return F.avg_pool2d(x, x.shape[-1] // SIZE) if x.shape[-1] > SIZE else x
+
+
 def _batch(renders: Renders, picks: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
-    """Flipped and shifted pictures with a little gain and softness, (N, 3, 256, 256) in [-1, 1]."""
+    """Flipped and shifted pictures with a little gain and softness, (N, 3, 128, 128) in [-1, 1]."""
     out = []
     for k in picks:
         picture = renders.picture(int(k))
         picture = picture[:, ::-1] if rng.random() < .5 else picture
         out.append(np.roll(np.pad(picture, ((12, 12), (12, 12), (0, 0)), "edge"), rng.integers(-12, 13, 2), (0, 1))[12:-12, 12:-12])
-    x = torch.from_numpy(np.stack(out)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+    x = _inputs(out)
     gain = torch.from_numpy(rng.normal(1, .03, (len(x), 1, 1, 1)).astype(np.float32))
     x = ((x + 1) * gain - 1).clamp(-1, 1)
     soft = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
@@ -50,7 +55,7 @@ def train(data: Path, out: Path, steps: int = 5000, batch: int = 32, peak: float
     for step in range(first, steps):
         rng = np.random.default_rng([42, step])
         picks = rng.choice(used, batch)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             logits = net(_batch(renders, picks, rng))
         loss = sum(F.cross_entropy(logits[name].float(), labels[name][picks], label_smoothing=.02) for name in ATTRIBUTES)
         for group in optimiser.param_groups:
@@ -71,8 +76,7 @@ def train(data: Path, out: Path, steps: int = 5000, batch: int = 32, peak: float
 def _logits(net: JudgeNet, renders: Renders, picks: np.ndarray) -> dict[str, torch.Tensor]:
     chunks = []
     for k in range(0, len(picks), 32):
-        x = torch.from_numpy(np.stack([renders.picture(int(i)) for i in picks[k:k + 32]]))
-        chunks.append(net(x.permute(0, 3, 1, 2).float().div(127.5).sub(1)))
+        chunks.append(net(_inputs([renders.picture(int(i)) for i in picks[k:k + 32]])))
     return {name: torch.cat([chunk[name] for chunk in chunks]) for name in ATTRIBUTES}
 
 
