@@ -15,7 +15,7 @@ from skimage.metrics import structural_similarity
 
 from tp2lib.errors import SourceError, shown
 
-__all__ = ["Picture", "as_pixels", "colour_difference", "perceptual_distance", "psnr", "ssim"]
+__all__ = ["Picture", "as_pixels", "colour_difference", "perceptual_distance", "perceptual_map", "psnr", "ssim"]
 
 Picture = Image.Image | np.ndarray
 
@@ -112,8 +112,13 @@ def perceptual_distance(image: Picture, reference: Picture) -> float:
     SourceError
         The two differ in size.
     """
+    return float(perceptual_map(image, reference).mean())
+
+
+def perceptual_map(image: Picture, reference: Picture) -> np.ndarray:
+    """Return :func:`perceptual_distance` pixel by pixel; shape (height, width), ΔE00."""
     a, b = (_glance(one) for one in _pair(image, reference))
-    return float(deltaE_ciede2000(a, b).mean())
+    return deltaE_ciede2000(a, b)
 
 
 def _glance(image: np.ndarray) -> np.ndarray:
