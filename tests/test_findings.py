@@ -1,0 +1,37 @@
+"""tp2lib.findings: sentences held against cases, and medians along an axis."""
+
+from __future__ import annotations
+
+import pytest
+from PIL import Image
+from showing import fake_run
+
+from tp2lib.errors import SourceError
+from tp2lib.findings import tabulate, verdict
+from tp2lib.sweep import Cell, Sweep
+
+
+@pytest.mark.parametrize(("holds", "said"), [([1, 1], "agree with"), ([1, 0], "are split on"), ([0, 0], "contradict")])
+def test_a_sentence_is_held_against_every_case(holds, said):
+    assert verdict("more is more", holds, "pairs") == (
+        f"“more is more”: {sum(holds)} of 2 pairs. Here the measurements {said} the report."
+    )
+
+
+def test_no_case_is_no_verdict():
+    with pytest.raises(SourceError, match="no case"):
+        verdict("more is more", [])
+
+
+def test_a_table_holds_the_median_over_the_seeds_and_leaves_failures_out():
+    greys = {(15, 1): 0, (15, 2): 100, (15, 3): 255, (30, 1): 7}
+    cells = [
+        Cell(place={"steps": steps, "seed": seed}, recipe=run.recipe, key="0" * 8, run=run)
+        for (steps, seed), grey in greys.items()
+        for run in [fake_run(steps=steps, seed=seed, image=Image.new("RGB", (32, 32), (grey,) * 3))]
+    ]
+    cells.append(Cell(place={"steps": 50, "seed": 1}, recipe=cells[0].recipe, key="0" * 8, error="no memory"))
+    study = Sweep(axes={"steps": (15, 30, 50)}, seeds=(1, 2, 3), cells=tuple(cells))
+    head, *rows = tabulate(study, "steps", "background_whiteness").splitlines()
+    assert head.split() == ["steps", "background_whiteness"]
+    assert [row.split() for row in rows] == [["15", "0.392"], ["30", "0.027"], ["50", "-"]]
