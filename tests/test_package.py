@@ -26,7 +26,7 @@ HEAVY = ("torch", "diffusers", "transformers", "matplotlib", "skimage", "IPython
 SHOWING = ("matplotlib", "IPython", "ipywidgets")
 RECORDS = (
     "errors", "settings", "paths", "recipe", "infotext", "records", "marks", "pixels", "source", "files", "pictures",
-    "journal", "ledger", "experiments", "planfile", "cli",
+    "journal", "ledger", "recall", "experiments", "planfile", "cli",
 )  # fmt: skip
 ENGINE = (
     "devices", "hub", "weights", "catalogue", "models", "schedulers", "memory", "preview", "plan", "sampling", "runs",

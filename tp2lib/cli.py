@@ -77,6 +77,13 @@ def _lab(given: argparse.Namespace) -> int:
                 continue
 
 
+def _app(given: argparse.Namespace) -> int:
+    from tp2lib.served import serve
+
+    how = {"port": given.port, "visitors": given.visitors, "browser": not given.no_browser}
+    return serve(outputs=given.outputs, say=_say, **how)
+
+
 def _run(given: argparse.Namespace) -> int:
     from tp2lib.ledger import Ledger
 
@@ -215,6 +222,12 @@ def _parser() -> argparse.ArgumentParser:
 
     lab = add("lab", _lab, "open the first notebook in JupyterLab")
     lab.add_argument("options", nargs="*", help="passed on to JupyterLab, after --: tp2 lab -- --no-browser")
+
+    app = add("app", _app, "serve the mini-product of notebook 05 as a web page, to this computer only")
+    app.add_argument("--port", type=int, default=8866, metavar="N", help="of the address, 1024 to 65535 (default: 8866)")
+    words = "visitors at a time, each with a model in memory, 1 to 16 (default: 2)"
+    app.add_argument("--visitors", type=int, default=2, metavar="N", help=words)
+    app.add_argument("--no-browser", action="store_true", help="only print the address")
 
     run = add("run", _run, "run the report's experiments, and name their pictures as it does")
     words = f"only these: {', '.join(PARTS)}, or one of {', '.join(EXPERIMENTS)}"

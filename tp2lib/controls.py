@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import ipywidgets as widgets
@@ -9,7 +10,7 @@ import ipywidgets as widgets
 from tp2lib.errors import RecipeError, did_you_mean, shown
 from tp2lib.recipe import setting
 
-__all__ = ["SETTINGS", "control"]
+__all__ = ["SETTINGS", "control", "settled"]
 
 # What may have a control. Not model and source: what is typed into a text box must not name a file.
 SETTINGS = (
@@ -46,3 +47,12 @@ def control(name: str, value: Any) -> widgets.Widget:
     if known.kind == "real":
         return widgets.FloatSlider(readout_format=".2f" if known.step < 0.1 else ".1f", **how, **look)
     return (widgets.IntSlider if known.max - known.min < _LONG else widgets.BoundedIntText)(**how, **look)
+
+
+def settled(controls: Mapping[str, widgets.Widget]) -> dict[str, Any]:
+    """Return what the controls stand for, as a recipe keeps it.
+
+    A slider in steps of 0.01 counts 0.35000000000000003; that would be another recipe.
+    """
+    values = {name: one.value for name, one in controls.items()}
+    return {name: round(value, 6) if isinstance(value, float) else value for name, value in values.items()}

@@ -82,6 +82,11 @@ class Job:
         """Seconds since its turn began, up to its end."""
         return (self._end or time.perf_counter()) - self._began if self._began else 0.0
 
+    @property
+    def left(self) -> float | None:
+        """Seconds that the steps still to make will take, at the pace so far; None until a step is made."""
+        return self.seconds * (self.total - self.done) / self.done if self.done else None
+
     def stop(self) -> None:
         """Ask it to stop; returns at once. A job that has ended is left as it is."""
         self._stop.set()
@@ -113,9 +118,10 @@ class Job:
                 return " ".join(str(self.error).split())
             return f"Something went wrong that should not have: {type(self.error).__name__}: {self.error}".strip(": ")
         count = f": step {self.done} of {self.total}" if self.total else ""
+        left = f", about {self.left:.0f} s to go" if self.done else ""
         return {
             "waiting": "Waiting for the work before it to end.",
-            "running": f"Running{count}, {self.seconds:.0f} s.",
+            "running": f"Running{count}, {self.seconds:.0f} s{left}.",
             "done": f"Done in {self.seconds:.1f} s.",
             "cancelled": "Stopped; nothing was kept.",
         }[self.state]

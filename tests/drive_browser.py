@@ -1,0 +1,135 @@
+"""Uses the mini-product with a real browser, as a person does: by keyboard where it can; run by test_browser.py.
+
+``python drive_browser.py CHROMIUM ADDRESS FOLDER lab|app`` prints a JSON line of what was seen, and leaves screenshots.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from playwright.sync_api import Page, expect, sync_playwright
+
+SLOW = 240_000  # ms: machines under load are slow
+
+
+def handle(page: Page, label: str, nth: int = 0):
+    """The handle of the slider with that label."""
+    return page.locator(".widget-slider:visible", has=page.get_by_text(label, exact=True)).nth(nth).locator(".noUi-handle")
+
+
+def readout(page: Page, label: str) -> str:
+    """The number beside that slider."""
+    return page.locator(".widget-slider:visible", has=page.get_by_text(label, exact=True)).first.locator(".widget-readout").inner_text()
+
+
+def press(page: Page, name: str) -> None:
+    """Focus a button and press Enter, without a mouse."""
+    button = page.locator(f"button:visible:has-text('{name}')").first
+    button.focus()
+    page.keyboard.press("Enter")
+
+
+def tab(page: Page, name: str) -> None:
+    page.locator(".lm-TabBar-tab:visible", has_text=name).first.click()
+
+
+def run_all(page: Page) -> None:
+    """Run the notebook that JupyterLab has open."""
+    page.wait_for_selector(".jp-Notebook", timeout=SLOW)
+    page.wait_for_selector(".jp-NotebookPanel-toolbar", timeout=SLOW)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_text("Run All Cells", exact=True).click()
+
+
+def use(page: Page, folder: Path, photo: Path) -> dict:
+    """Move, generate, stop, upload, recall, compare; return what was seen."""
+    seen: dict = {}
+    page.wait_for_selector("button:has-text('Generate')", timeout=SLOW)
+    seen["unknown_words"] = page.locator(".tp2-studio mark:visible").count()
+    for label, key, times in (("steps", "ArrowLeft", 26), ("width", "ArrowLeft", 24), ("height", "ArrowLeft", 24)):
+        handle(page, label).focus()
+        for _ in range(times):
+            page.keyboard.press(key)
+    seen["steps"], seen["width"] = readout(page, "steps"), readout(page, "width")
+    press(page, "Generate")
+    expect(page.locator(".tp2-studio div[role=status]:visible", has_text="Done in")).to_be_visible(timeout=SLOW)
+    expect(page.locator("img[alt^='Generated picture']:visible").first).to_be_visible(timeout=SLOW)
+    seen["alt"] = page.locator("img[alt^='Generated picture']:visible").first.get_attribute("alt")
+    page.get_by_text("Configuration (JSON)").first.click()
+    seen["configuration"] = json.loads(page.locator(".tp2-copy pre:visible").first.inner_text())["requested"]
+    page.screenshot(path=folder / "1_text.png", full_page=True)
+
+    prompt = page.locator("textarea:visible").first
+    prompt.fill('a red unicorn <img src=x onerror="document.title=1">')
+    expect(page.locator("mark:visible", has_text="unicorn")).to_be_visible(timeout=SLOW)
+    handle(page, "steps").focus()
+    page.keyboard.press("End")
+    press(page, "Generate")
+    expect(page.locator("div[role=status]:visible", has_text="step")).to_be_visible(timeout=SLOW)
+    expect(page.locator("button:visible:has-text('Generate')").first).to_be_disabled(timeout=SLOW)
+    began = time.monotonic()
+    press(page, "Stop")
+    expect(page.locator("div[role=status]:visible", has_text="Stopped; nothing was kept")).to_be_visible(timeout=SLOW)
+    seen["stopped_s"] = round(time.monotonic() - began, 2)
+    seen["title"] = page.title()
+
+    tab(page, "Image to image")
+    page.locator("input[type=file]:visible").first.set_input_files(photo)
+    expect(page.locator(".tp2-drop output:visible", has_text="taken")).to_be_visible(timeout=SLOW)
+    for label in ("width", "height"):
+        handle(page, label).focus()
+        for _ in range(24):
+            page.keyboard.press("ArrowLeft")
+    expect(page.locator("li:visible", has_text="scaled to")).to_be_visible(timeout=SLOW)
+    press(page, "Generate")
+    expect(page.locator("div[role=status]:visible", has_text="18 of 30 steps run")).to_be_visible(timeout=SLOW)
+    page.screenshot(path=folder / "2_image.png", full_page=True)
+
+    tab(page, "Gallery")
+    expect(page.get_by_text("2 runs, page 1 of 1")).to_be_visible(timeout=SLOW)
+    page.locator("button:visible:has-text('open ')").last.click()
+    expect(page.locator("button:visible:has-text('Use these settings')")).to_be_visible(timeout=SLOW)
+    press(page, "Export")
+    expect(page.locator("a[download]:visible")).to_be_visible(timeout=SLOW)
+    page.screenshot(path=folder / "3_gallery.png", full_page=True)
+    press(page, "Compare as A")
+    page.locator("button:visible:has-text('open ')").first.click()
+    page.wait_for_timeout(1500)
+    press(page, "Compare as B")
+    expect(page.locator("caption:visible", has_text="differ")).to_be_visible(timeout=SLOW)
+    page.screenshot(path=folder / "4_compare.png", full_page=True)
+    seen["differ"] = page.locator("caption:visible", has_text="differ").inner_text()
+
+    tab(page, "Gallery")
+    page.locator("button:visible:has-text('open ')").last.click()
+    press(page, "Use these settings")
+    expect(page.locator("div[role=status]:visible", has_text="The settings are set.")).to_be_visible(timeout=SLOW)
+    seen["recalled_steps"] = readout(page, "steps")
+    seen["markup"] = page.locator("img[src=x]").count()
+    return seen
+
+
+def main(chromium: str, address: str, folder: str, front: str) -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1360, "height": 1000})
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        try:
+            page.goto(address, timeout=SLOW)
+            if front == "lab":
+                run_all(page)
+            seen = use(page, Path(folder), Path(folder) / "photo.png")
+        except Exception:
+            page.screenshot(path=Path(folder) / "0_failed.png", full_page=True)
+            raise
+        finally:
+            browser.close()
+    print(json.dumps({**seen, "errors": errors}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,83 @@
+"""The mini-product in a real browser: in JupyterLab, and served as an app; moved, stopped, fed, recalled, compared."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+from showing import picture
+
+from tp2lib.served import read_page
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+TESTS = Path(__file__).parent
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt-get install chromium)"),
+]
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def wait_for(port: int, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as one:
+            if one.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.3)
+    raise AssertionError("the server did not come up")
+
+
+def command(front: str, port: int, folder: Path) -> list[str]:
+    if front == "app":
+        code = f"from pathlib import Path; from tp2lib.served import serve; serve(port={port}, browser=False)"
+        return [sys.executable, "-c", code]
+    nbformat.write(read_page(), folder / "page.ipynb")
+    options = {"port": port, "port_retries": 0, "open_browser": False, "root_dir": folder, "ip": "127.0.0.1"}
+    plain = [f"--ServerApp.{name}={value}" for name, value in options.items()]
+    return [sys.executable, "-m", "jupyterlab", *plain, "--IdentityProvider.token=", "--allow-root"]
+
+
+@pytest.mark.parametrize("front", ["app", "lab"])
+def test_a_person_can_use_it(front, tiny_folder, tmp_path) -> None:
+    pytest.importorskip("playwright", reason="playwright is not installed")
+    shots = Path(os.environ.get("TP2_SCREENSHOTS") or tmp_path) / front
+    shots.mkdir(parents=True, exist_ok=True)
+    picture(2, side=120).save(shots / "photo.png")
+    port = free_port()
+    settings = {
+        **os.environ, "TP2_VITRINE": str(tiny_folder), "TP2_OUTPUTS": str(tmp_path / "outputs"), "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
+        "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(tmp_path / "workspaces"),
+    }  # fmt: skip
+    settings.pop("TP2_MODEL", None)
+    with open(shots / "server.log", "wb") as log:
+        server = subprocess.Popen(command(front, port, tmp_path), env=settings, cwd=tmp_path, stdout=log, stderr=log)
+    try:
+        wait_for(port, server)
+        address = f"http://127.0.0.1:{port}/" + ("lab/tree/page.ipynb" if front == "lab" else "")
+        drive = [sys.executable, str(TESTS / "drive_browser.py"), CHROMIUM, address, str(shots), front]
+        done = subprocess.run(drive, capture_output=True, text=True, timeout=1500)
+    finally:
+        server.terminate()
+        server.wait(60)
+    assert done.returncode == 0, done.stderr[-3000:]
+    seen = json.loads(done.stdout.splitlines()[-1])
+    assert seen["steps"] == "4" and seen["configuration"]["steps"] == 4 and seen["width"] == "64"
+    assert "4 steps" in seen["alt"] and seen["recalled_steps"] == "4"
+    assert "differ" in seen["differ"] and seen["markup"] == 0 and seen["title"] != "1"
+    assert seen["stopped_s"] < 30 and seen["errors"] == []
+    assert len(list((tmp_path / "outputs" / "runs").glob("*.png"))) == 2

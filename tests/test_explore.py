@@ -1,0 +1,120 @@
+"""tp2lib.explore: the grid over two settings, what it remembers, and what it refuses."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+
+import pytest
+from studio_parts import MARKUP, studio
+
+from tp2lib.errors import RecipeError
+from tp2lib.explore import AXES, parse_values
+from tp2lib.grid import make_grid
+
+
+@pytest.fixture
+def tool(tmp_path):
+    made, _ = studio(tmp_path)
+    made.text.controls["steps"].value = 3
+    return made
+
+
+def lay(explorer, across="1, 4, 7.5", down="2, 3"):
+    explorer.live.value = False
+    explorer.columns.value, explorer.rows.value = across, down
+    return explorer
+
+
+def test_values_are_read_strictly() -> None:
+    assert parse_values("steps", " 5, 10,20 ") == [5, 10, 20] and parse_values("guidance", "1,7.5") == [1.0, 7.5]
+    assert parse_values("scheduler", "ddim, Euler a") == ["DDIM", "EulerA"]
+    for axis in AXES:
+        assert len(parse_values(axis, AXES[axis])) >= 4
+    wrong = [("steps", ""), ("steps", "0"), ("steps", "2.5"), ("steps", "5, 5"), ("steps", "1e3"), ("guidance", "nan"), ("guidance", "31")]
+    wrong += [("steps", ",".join(map(str, range(1, 10)))), ("scheduler", MARKUP), ("step", "5"), ("seed", "-1"), ("strength", "0"), ("steps", "__import__('os')")]
+    for axis, text in wrong:
+        with pytest.raises(RecipeError):
+            parse_values(axis, text)
+
+
+def test_the_grid_is_filled_and_is_a_controlled_one(tool) -> None:
+    explorer = lay(tool.explorer)
+    runs = explorer.fill(timeout=20)
+    assert [(run.recipe.steps, run.recipe.guidance) for run in runs] == [(s, g) for s in (2, 3) for g in (1.0, 4.0, 7.5)]
+    assert explorer.missing() == [] and explorer.table.value.count("<img") == 6 and "6 made" in explorer.runner.status.value
+    assert make_grid(runs, rows="steps", cols="guidance")
+    assert len({run.recipe.vary(steps=1, guidance=1) for run in runs}) == 1
+
+
+def test_a_place_that_was_rendered_comes_back_at_once(tool) -> None:
+    explorer = lay(tool.explorer)
+    explorer.fill(timeout=20)
+    seconds = []
+    for x in (1.0, 4.0, 7.5):
+        for y in (2, 3):
+            began = time.perf_counter()
+            assert explorer.move(x, y)
+            seconds.append(time.perf_counter() - began)
+            assert f"guidance {x:g}" in explorer.picture.value or "guidance off" in explorer.picture.value
+    assert statistics.median(seconds) < 0.1 and tool.explorer.runner.job.state == "done"
+
+
+def test_what_was_made_stays_when_the_axes_change(tool, tmp_path) -> None:
+    explorer = lay(tool.explorer)
+    explorer.fill(timeout=20)
+    explorer.columns.value = "4, 7.5, 12"
+    assert len(explorer.missing()) == 2
+    again, engine = studio(tmp_path)  # another sitting: the ledger has them
+    again.text.controls["steps"].value = 3
+    runs = lay(again.explorer).fill(timeout=20)
+    assert all(run.reused for run in runs)
+
+
+def test_a_slider_that_stops_on_a_place_makes_it(tool) -> None:
+    explorer = lay(tool.explorer)
+    assert not explorer.move(4.0, 3) and "not made yet" in explorer.picture.value
+    explorer.live.value = True
+    explorer.x.set_state({"index": 2})  # as a browser does
+    assert explorer.runner.job.wait(10)
+    assert [(r.guidance, r.steps) for r in explorer.shots] == [(7.5, 3)] and "<img" in explorer.picture.value
+    assert explorer.move(7.5, 3)
+
+
+def test_the_latest_place_is_made_next(tmp_path) -> None:
+    gate = threading.Event()
+    tool, engine = studio(tmp_path, gate=gate)
+    explorer = lay(tool.explorer)
+    explorer.live.value = True
+    explorer.x.value = 4.0
+    assert engine.reached.wait(10)
+    for x, y in ((7.5, 2), (1.0, 3), (7.5, 3)):  # scrubbed past while the first one is at work
+        explorer.move(x, y)
+    gate.set()
+    assert explorer.runner.job.wait(10)
+    assert [(r.guidance, r.steps) for r in engine.calls] == [(4.0, 2), (7.5, 3)]
+
+
+def test_what_cannot_be_explored_is_a_sentence(tool) -> None:
+    explorer = lay(tool.explorer)
+    explorer.down.value = "guidance"
+    assert "both axes are guidance" in explorer.runner.status.value
+    explorer.down.value = "strength"
+    assert "strength needs a source photo" in explorer.runner.status.value
+    explorer.origin.value = "Image to image"
+    assert "16 places" in explorer.runner.status.value or "12 places" in explorer.runner.status.value
+    explorer.rows.value = MARKUP
+    assert "✗" in explorer.runner.status.value and "<script" not in explorer.runner.status.value
+
+
+def test_strength_is_explored_on_the_photo_of_image_to_image(tool) -> None:
+    explorer = tool.explorer
+    tool.image.controls["steps"].value = 10
+    explorer.live.value = False
+    explorer.origin.value, explorer.down.value, explorer.rows.value, explorer.columns.value = "Image to image", "strength", "0.3, 0.6", "4"
+    runs = explorer.fill(timeout=20)
+    assert [run.recipe.effective_steps for run in runs] == [3, 6] and all(run.source for run in runs)
+    tool.image.photo.choice.value = "mug.png"
+    explorer.rows.value = "0.3, 0.6, 0.9"
+    assert len(explorer.missing()) == 3  # another photo: nothing of the first one passes for it

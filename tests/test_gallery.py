@@ -1,0 +1,300 @@
+"""tp2lib.gallery, favourites, recall, exports and versus: what is kept, what comes back, what leaves the house."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import re
+import stat
+
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from showing import fake_run, picture
+from studio_parts import Engine, studio
+
+from tp2lib.errors import OutputError, RecipeError, RecordError
+from tp2lib.exports import KINDS, export_run
+from tp2lib.favourites import Favourites, earlier_keys, read_run
+from tp2lib.gallery import PAGE
+from tp2lib.ledger import Ledger
+from tp2lib.marks import COMPOSITE, GENERATED, digital_source_type
+from tp2lib.pictures import read_recipe
+from tp2lib.pixels import open_image
+from tp2lib.recall import recall_picture
+from tp2lib.recipe import Recipe
+from tp2lib.versus import VIEWS, Versus, differing
+
+A1111 = (
+    "a red mug on a white background\nNegative prompt: blurry\n"
+    "Steps: 25, Sampler: DPM++ 2M Karras, CFG scale: 6.5, Seed: 123456, Size: 512x640, Model hash: abc, Model: deliberate, Clip skip: 2"
+)
+
+
+def png(text: dict[str, str], image: Image.Image | None = None) -> bytes:
+    info, buffer = PngInfo(), io.BytesIO()
+    for key, value in text.items():
+        info.add_text(key, value)
+    (image or picture()).save(buffer, "PNG", pnginfo=info)
+    return buffer.getvalue()
+
+
+def made(folder, count: int = 3, **changes) -> tuple[Ledger, list]:
+    ledger = Ledger(folder / "outputs")
+    engine = Engine()
+    return ledger, [engine(Recipe(prompt="a red mug", seed=seed, steps=3, **changes), ledger=ledger) for seed in range(count)]
+
+
+# -- the ledger's runs, and favourites ----------------------------------------------------------------
+
+
+def test_earlier_runs_are_the_latest_first_and_only_what_is_done(tmp_path) -> None:
+    ledger, runs = made(tmp_path)
+    with pytest.raises(ZeroDivisionError), ledger.attempt("f" * 32):
+        1 / 0
+    assert earlier_keys(ledger) == [run.key for run in reversed(runs)] == earlier_keys(Ledger(ledger.outputs))
+    assert read_run(ledger, runs[0].key).recipe == runs[0].recipe
+    runs[1].path.write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    assert read_run(ledger, runs[1].key) is None
+
+
+def test_favourites_last_and_survive_damage(tmp_path) -> None:
+    ledger, runs = made(tmp_path)
+    liked = Favourites(ledger)
+    assert not len(liked) and liked.toggle(runs[0].key) and liked.toggle(runs[2].key)
+    assert [*Favourites(Ledger(ledger.outputs))] == [runs[0].key, runs[2].key] and runs[0].key in liked
+    assert liked.toggle(runs[0].key) is False and [*liked] == [runs[2].key]
+    for damage in (b"", b"[1, 2]", b'{"favourites": "no"}', b'{"favourites": ["../../etc", 3, null, "<b>"]}', b"\xff\xfe"):
+        liked.path.write_bytes(damage)
+        assert [*liked] == []
+    assert liked.toggle(runs[1].key) and [*liked] == [runs[1].key]
+
+
+def test_favourites_that_cannot_be_written_are_told_and_not_lost(tmp_path, monkeypatch) -> None:
+    ledger, runs = made(tmp_path)
+    liked = Favourites(ledger)
+    liked.toggle(runs[0].key)
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="No space left"):
+        liked.toggle(runs[1].key)
+    assert [*liked] == [runs[0].key] and sorted(p.name for p in ledger.outputs.glob("*fav*")) == ["favourites.json"]
+
+
+# -- settings out of pictures -------------------------------------------------------------------------
+
+
+def test_a_picture_of_ours_gives_its_recipe_back(tmp_path) -> None:
+    _, (run, *_) = made(tmp_path)
+    recalled = recall_picture(run.path.read_bytes())
+    assert (recalled.recipe, recalled.origin, recalled.notes) == (run.recipe, "tp2", ())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_exports_give_their_recipe_back_too(tmp_path, kind) -> None:
+    _, (run, *_) = made(tmp_path)
+    for preset in ("as made", "marketplace"):
+        copy = export_run(run, tmp_path / "exports", kind=kind, preset=preset)
+        recipe = recall_picture(copy.path.read_bytes()).recipe
+        assert recipe.vary(model="auto", width=None, height=None) == run.recipe
+        assert (recipe.width or 64) == 64  # the size it was made in, not that of the copy
+
+
+def test_a_picture_of_the_webui_gives_its_settings(tmp_path) -> None:
+    recalled = recall_picture(png({"parameters": A1111}))
+    recipe = recalled.recipe
+    assert recalled.origin == "A1111" and recipe.model == "auto" and recipe.negative_prompt == "blurry"
+    assert (recipe.steps, recipe.guidance, recipe.seed, recipe.scheduler) == (25, 6.5, 123456, "DPM++ 2M Karras")
+    assert (recipe.width, recipe.height) == (512, 640)
+    assert any("deliberate" in note for note in recalled.notes) and any("Clip skip" in note for note in recalled.notes)
+
+
+def test_an_altered_picture_says_so(tmp_path) -> None:
+    _, (run, *_) = made(tmp_path)
+    with Image.open(run.path) as image:
+        texts = {key: value for key, value in image.text.items() if key in ("tp2", "parameters")}
+        altered = Image.eval(image.convert("RGB"), lambda level: 255 - level)
+    recalled = recall_picture(png(texts, altered))
+    assert recalled.recipe == run.recipe and "altered" in recalled.notes[0]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"no picture", png({}), png({"tp2": "{"}), png({"tp2": '{"tp2": 99}'}), png({"parameters": "x"}) [:-20],
+        png({"parameters": "mug\nSteps: 99999, Sampler: Euler a, CFG scale: 7, Seed: 1"}),
+        png({"parameters": "mug\nSteps: 5, Sampler: __import__('os').system('x'), CFG scale: 7, Seed: 1"}),
+    ],
+)  # fmt: skip
+def test_hostile_pictures_are_refused_in_a_sentence(tmp_path, data) -> None:
+    with pytest.raises(RecordError):
+        recall_picture(data)
+    tool, _ = studio(tmp_path)
+    before = tool.text.recipe()
+    tool.gallery.drop.take(data, "x.png")
+    assert tool.gallery.drop.said.startswith("✗ ") and tool.text.recipe() == before
+
+
+def test_a_picture_dropped_on_the_gallery_sets_the_controls(tmp_path) -> None:
+    tool, _ = studio(tmp_path)
+    tool.gallery.drop._received(None, {"kind": "file", "name": "<b>.png", "size": 10}, [memoryview(png({"parameters": A1111}))])
+    recipe = tool.text.recipe()
+    assert (recipe.prompt, recipe.steps, recipe.scheduler, recipe.seed) == ("a red mug on a white background", 25, "DPM++ 2M Karras", 123456)
+    assert tool.tabs.selected_index == 0 and "A1111" in tool.gallery.drop.said and "deliberate" in tool.notes.value
+    for strange in ({}, None, {"kind": "file", "name": 3, "size": "x"}, {"kind": "other"}):
+        tool.gallery.drop._received(None, strange, [memoryview(b"")])
+    tool.gallery.drop.take(b"", "big.png", 10**9)
+    assert "1000.0 MB" in tool.gallery.drop.said
+
+
+# -- the gallery --------------------------------------------------------------------------------------
+
+
+def test_pages_show_what_is_there_and_what_is_gone(tmp_path) -> None:
+    ledger, runs = made(tmp_path, PAGE + 2)
+    runs[-1].path.unlink()
+    tool, _ = studio(tmp_path)
+    gallery = tool.gallery
+    assert f"{PAGE + 2} runs, page 1 of 2" in gallery.where.value and len(gallery.grid.children) == PAGE
+    assert "picture gone" in gallery.grid.children[0].children[0].value and gallery.grid.children[0].children[1].disabled
+    gallery.older.click()
+    assert len(gallery.grid.children) == 2 and gallery.older.disabled and not gallery.newer.disabled
+    gallery.grid.children[0].children[1].click()
+    assert gallery.selected.key == runs[1].key
+
+
+def test_favourites_are_shown_alone(tmp_path) -> None:
+    _, runs = made(tmp_path)
+    tool, _ = studio(tmp_path)
+    gallery = tool.gallery
+    gallery.select(gallery.read(runs[1].key))
+    row = gallery.detail.children[0].children[1].children
+    next(button for button in row if "favourite" in button.description).click()
+    gallery.which.value = "favourites"
+    assert gallery.keys() == [runs[1].key] and "1 run, page 1 of 1" in gallery.where.value
+
+
+def test_export_offers_the_very_file_for_download(tmp_path) -> None:
+    made(tmp_path, 1)
+    tool, _ = studio(tmp_path)
+    gallery = tool.gallery
+    gallery.export_button.click()
+    assert "Click a picture first" in gallery.status.value
+    gallery.select(gallery.read(gallery.keys()[0]))
+    gallery.kind.value, gallery.preset.value = "jpeg", "marketplace"
+    copy = gallery.export()
+    data = base64.b64decode(re.search(r"base64,([^\"]+)", gallery.exported.value)[1])
+    assert data == copy.path.read_bytes() and copy.path.parent == tmp_path / "outputs" / "exports"
+    assert "not kept:" in gallery.exported.value  # this picture's background is not white
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="this user may write anywhere")
+def test_an_outputs_folder_that_is_read_only(tmp_path) -> None:
+    ledger, (run,) = made(tmp_path, 1)
+    ledger.outputs.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    try:
+        with pytest.raises(OutputError, match="Check the folder"):
+            Favourites(ledger).toggle(run.key)
+        with pytest.raises(OutputError, match="Check the folder"):
+            export_run(run, ledger.outputs / "exports")
+    finally:
+        ledger.outputs.chmod(stat.S_IRWXU)
+
+
+# -- exports ------------------------------------------------------------------------------------------
+
+
+def white_run(tmp_path, size=(64, 48), colour="#ffffff"):
+    image = Image.new("RGB", size, colour)
+    image.paste((200, 30, 30), (20, 15, 44, 33))
+    run = fake_run(1, image=image)
+    ledger = Ledger(tmp_path / "outputs")
+    known = {**run.effective, "weights_sha256": "a" * 64, "width": size[0], "height": size[1]}
+    with ledger.attempt(run.key):
+        record = {"key": run.key, "effective": known, "timings": {}, "environment": {}, "source": None, "outcome": "ok"}
+        path = ledger.finish(run.key, image, run.recipe, record)
+    from tp2lib.runs import Run
+
+    return Run.from_picture(path)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_marketplace_preset_is_square_large_white_and_marked(tmp_path, kind) -> None:
+    copy = export_run(white_run(tmp_path), tmp_path / "exports", kind=kind, preset="marketplace")
+    image, _ = open_image(copy.path)
+    assert image.size == (1000, 1000) and image.format == {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP"}[kind]
+    assert digital_source_type(image) == GENERATED and copy.ok
+    assert [check.name for check in copy.checks] == ["square", "size", "white background", "mark of origin"]
+    rgb = image.convert("RGB")
+    assert min(rgb.getpixel((500, 60))) > 250 and rgb.getpixel((500, 500))[0] > 150  # padded with white, product kept
+
+
+def test_a_background_that_is_not_white_is_said(tmp_path) -> None:
+    copy = export_run(white_run(tmp_path, (64, 64), "#e0e0e0"), tmp_path / "exports", preset="marketplace")
+    bad = [check for check in copy.checks if not check.ok]
+    assert [check.name for check in bad] == ["white background"] and "87.8%" in bad[0].words and not copy.ok
+
+
+def test_enlarging_is_lanczos_and_claims_no_sampling(tmp_path) -> None:
+    run = white_run(tmp_path, (64, 64))
+    copy = export_run(run, tmp_path / "exports", preset="marketplace", side=1600)
+    expected = run.image.resize((1600, 1600), Image.Resampling.LANCZOS)
+    assert open_image(copy.path)[0].tobytes() == expected.tobytes()
+    assert read_recipe(copy.path) == run.recipe
+    from tp2lib.runs import Run
+
+    with pytest.raises(RecordError, match="nothing of how"):
+        Run.from_picture(copy.path)
+
+
+def test_a_picture_from_a_photo_keeps_its_other_mark(tmp_path) -> None:
+    tool, _ = studio(tmp_path)
+    run = tool.image.run(timeout=10)
+    for preset in ("as made", "marketplace"):
+        assert digital_source_type(open_image(export_run(run, tmp_path / "e", preset=preset).path)[0]) == COMPOSITE
+
+
+def test_exports_that_cannot_be_are_refused(tmp_path) -> None:
+    _, (run,) = made(tmp_path, 1)
+    for wrong in ({"kind": "gif"}, {"kind": "../x"}, {"preset": "amazon"}, {"side": 999}, {"side": 10**6}, {"side": True}):
+        with pytest.raises(RecipeError):
+            export_run(run, tmp_path / "exports", **wrong)
+    with pytest.raises(OutputError, match="with a ledger"):
+        export_run(fake_run(outcome="nan"), tmp_path / "exports")
+    assert not (tmp_path / "exports").exists()
+
+
+# -- comparing ----------------------------------------------------------------------------------------
+
+
+def test_what_differs_is_what_was_varied_and_what_it_came_down_to() -> None:
+    first, second = fake_run(1, guidance=7.5), fake_run(2, guidance=1.0, steps=10)
+    found = {row.setting: (row.first, row.second) for row in differing(first, second)}
+    assert found == {"steps": ("30 steps", "10 steps"), "guidance": ("guidance 7.5", "guidance 1 → guidance off")}
+    assert differing(first, fake_run(3, guidance=7.5)) == []
+    (threads,) = differing(first, fake_run(1, guidance=7.5, known={"threads": 8}))
+    assert (threads.setting, threads.first, threads.second) == ("threads", "2", "8")
+
+
+def test_three_ways_to_look_and_sizes_that_do_not_fit() -> None:
+    runs = {"1": fake_run(1), "2": fake_run(2, seed=9), "3": fake_run(3, image=picture(3, side=32))}
+    table = Versus(runs.get)
+    assert "Choose two runs" in table.table.value
+    table.offer([(f"run {key}", key) for key in runs])
+    table.first.value, table.second.value = "1", "2"
+    for view in VIEWS:
+        table.view.value = view
+        assert len(table.place.children) == 1 and "seed 9" in table.table.value
+    assert "image" in table.place.children[0].value and "ΔE" not in table.table.value
+    table.second.value = "3"
+    table.view.value = VIEWS[1]
+    assert "must have one size" in table.place.children[0].value
+    runs.pop("3")
+    table.view.value = VIEWS[0]
+    assert "no picture any more" in table.place.children[0].value
+    table.offer([("run 1", "1")])
+    assert table.second.value == "3"  # what is chosen stays

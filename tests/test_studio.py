@@ -1,0 +1,309 @@
+"""tp2lib.studio and its modes: what a click does, what is kept and said, and that nobody's words become markup."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from html.parser import HTMLParser
+
+import pytest
+from showing import picture
+from studio_parts import MARKUP, all_html, studio
+
+from tp2lib.card import configuration
+from tp2lib.errors import Cancelled, ModelError, OutputError, RecipeError
+from tp2lib.infotext import from_infotext
+from tp2lib.studio import TABS
+
+
+def cards(mode) -> list:
+    return list(mode.made.children)
+
+
+# -- text to image, image to image --------------------------------------------------------------------
+
+
+def test_both_modes_make_what_their_controls_ask_for(tmp_path) -> None:
+    tool, engine = studio(tmp_path)
+    tool.text.controls["steps"].value, tool.text.controls["prompt"].value = 5, "a red mug"
+    run = tool.text.run(timeout=10)
+    assert (run.recipe.steps, run.recipe.prompt, run.recipe.source, run.effective["mode"]) == (5, "a red mug", None, "text2img")
+    tool.image.controls["strength"].value, tool.image.controls["steps"].value = 0.5, 10
+    run = tool.image.run(timeout=10)
+    assert (run.recipe.strength, run.recipe.effective_steps, run.effective["mode"]) == (0.5, 5, "img2img")
+    assert run.recipe.source == "inputs/product.jpg" and run.source["pixels_sha256"]
+    assert [recipe.source for recipe in engine.calls] == [None, "inputs/product.jpg"]
+    assert len(cards(tool.text)) == len(cards(tool.image)) == 1
+
+
+@pytest.mark.parametrize("name", ["steps", "guidance", "strength", "seed", "scheduler", "width", "height"])
+def test_every_control_matters_down_to_the_pixels(tmp_path, name) -> None:
+    tool, _ = studio(tmp_path)
+    first = tool.image.run(timeout=10)
+    sent = {"steps": 12, "guidance": 3.5, "strength": 0.35, "seed": 7, "width": 128, "height": 72}.get(name)
+    one = tool.image.controls[name]
+    one.set_state({"index": one.options.index("DDIM")} if name == "scheduler" else {"value": sent})  # as a browser does
+    second = tool.image.run(timeout=10)
+    assert getattr(second.recipe, name) == ("DDIM" if name == "scheduler" else sent)
+    assert second.key != first.key and second.image.tobytes() != first.image.tobytes()
+
+
+def test_the_same_settings_are_found_and_not_made_again(tmp_path) -> None:
+    tool, _ = studio(tmp_path)
+    first, again = tool.text.run(timeout=10), tool.text.run(timeout=10)
+    assert again.reused and again.image.tobytes() == first.image.tobytes()
+    assert "Found in the ledger" in tool.text.runner.status.value
+
+
+def test_several_pictures_have_seeds_that_count_up_and_one_bar(tmp_path) -> None:
+    tool, _ = studio(tmp_path)
+    tool.text.controls["seed"].value, tool.text.controls["steps"].value, tool.text.desk.count.value = 2**32 - 1, 4, 3
+    tool.text.run(timeout=10)
+    assert [run.recipe.seed for run in tool.text.runs] == [2**32 - 1, 0, 1]
+    assert (tool.text.runner.bar.value, tool.text.runner.bar.max) == (12, 12) and len(cards(tool.text)) == 3
+
+
+def test_dice_and_lock(tmp_path) -> None:
+    tool, _ = studio(tmp_path)
+    desk = tool.text.desk
+    seed = desk.controls["seed"].value
+    assert "stays" in desk.lock.description and tool.text.run(timeout=10).recipe.seed == seed
+    desk.dice.click()
+    rolled = desk.controls["seed"].value
+    assert rolled != seed and tool.text.run(timeout=10).recipe.seed == rolled
+    desk.lock.value = False
+    assert "new seed" in desk.lock.description
+    assert tool.text.run(timeout=10).recipe.seed not in (seed, rolled)
+
+
+# -- Generate and Stop --------------------------------------------------------------------------------
+
+
+def test_a_second_click_starts_no_second_job_and_stop_acts_within_a_step(tmp_path) -> None:
+    gate = threading.Event()
+    tool, engine = studio(tmp_path, gate=gate)
+    tool.text.runner.generate_button.click()
+    assert engine.reached.wait(10)
+    tool.text.runner.generate_button.click()
+    with pytest.raises(ModelError, match="one picture at a time"):
+        tool.text.start()
+    assert len(engine.calls) == 1 and tool.text.runner.generate_button.disabled
+    tool.text.stop()
+    began = time.perf_counter()
+    gate.set()  # the step that was under way ends
+    with pytest.raises(Cancelled):
+        tool.text.runner.job.result(10)
+    assert time.perf_counter() - began < 0.2
+    assert "Stopped" in tool.text.runner.status.value and not tool.text.runs and tool.text.runner.picture.value == ""
+
+
+def test_stop_keeps_the_pictures_that_were_finished(tmp_path) -> None:
+    tool, engine = studio(tmp_path)
+    engine.gate = threading.Event()
+    engine.gate.set()
+    tool.text.desk.count.value, tool.text.controls["steps"].value = 4, 3
+    done, make = [], engine.__call__
+
+    def slow(*args, **how):
+        if len(done) == 2:
+            tool.text.stop()
+        done.append(1)
+        return make(*args, **how)
+
+    tool._generate = slow
+    tool.text.run(timeout=10)
+    assert len(tool.text.runs) == 2 and "Stopped after 2 of 4 pictures; those are kept" in tool.text.runner.status.value
+
+
+def test_seconds_left_and_a_preview_are_told(tmp_path) -> None:
+    gate = threading.Event()
+    tool, engine = studio(tmp_path, gate=gate)
+    job = tool.text.start()
+    assert engine.reached.wait(10)
+    assert "step 1 of 30" in tool.text.runner.status.value and "to go" in tool.text.runner.status.value
+    assert 'alt="Preview, step 1 of 30"' in tool.text.runner.picture.value and job.left > 0
+    gate.set()
+    assert job.wait(10)
+
+
+def test_an_error_is_one_sentence_with_the_details_folded(tmp_path) -> None:
+    tool, _ = studio(tmp_path, error=ValueError(f"broken {MARKUP}"))
+    tool.text.runner.generate_button.click()
+    assert tool.text.runner.job.wait(10)
+    said = tool.text.runner.status.value
+    assert 'role="alert"' in said and "✗" in said and "<script" not in said and "<img" not in said
+    assert "Traceback" in tool.text.runner.traceback.value and tool.text.runner.details.selected_index is None
+    tool.image.controls["steps"].value, tool.image.controls["strength"].value = 5, 0.1
+    tool.image.runner.generate_button.click()
+    assert "= 0 steps" in tool.image.runner.status.value
+    with pytest.raises(RecipeError):
+        tool.image.run()
+
+
+@pytest.mark.parametrize("outcome", ["nan", "black", "flagged"])
+def test_no_picture_is_no_black_square(tmp_path, outcome) -> None:
+    tool, _ = studio(tmp_path, outcome=outcome)
+    tool.text.run(timeout=10)
+    assert "✗ No picture" in tool.text.runner.status.value and "<img" not in all_html(tool.text.made)
+
+
+# -- configuration ------------------------------------------------------------------------------------
+
+
+def test_the_configuration_under_a_picture_is_exact_in_both_forms(tmp_path) -> None:
+    tool, _ = studio(tmp_path)
+    tool.image.controls["steps"].value, tool.image.controls["guidance"].value = 10, 1
+    tool.image.controls["negative_prompt"].value = "blurry"
+    run = tool.image.run(timeout=10)
+    said = json.loads(configuration_text(cards(tool.image)[0]))
+    assert said == json.loads(json.dumps(configuration(run)))
+    assert said["requested"] == run.recipe.to_dict() and said["requested"]["steps"] == 10
+    assert (said["effective"]["steps"], said["effective"]["guidance_active"], said["effective"]["negative_used"]) == (6, False, False)
+    assert str(tmp_path) not in json.dumps(said)
+    text = cards(tool.image)[0].children[-1].children[1].text
+    recipe, extra = from_infotext(text)
+    assert (recipe.steps, recipe.seed, recipe.prompt, recipe.width) == (10, 42, run.recipe.prompt, 64)
+    assert extra["Denoising strength"] == "0.6"
+
+
+def configuration_text(card) -> str:
+    return card.children[-1].children[0].text
+
+
+# -- recall, compare, start from ----------------------------------------------------------------------
+
+
+def test_settings_come_back_with_a_click(tmp_path) -> None:
+    tool, _ = studio(tmp_path)
+    tool.image.controls["strength"].value, tool.image.controls["scheduler"].value = 0.35, "DDIM"
+    run = tool.image.run(timeout=10)
+    other, _ = studio(tmp_path)  # another sitting on the same ledger
+    other.tabs.selected_index = TABS.index("Gallery")
+    other.gallery.select(other.gallery.read(other.gallery.keys()[0]))
+    other.gallery.use(other.gallery.selected)
+    assert other.tabs.selected_index == 1 and "settings are set" in other.notes.value
+    again = other.image.run(timeout=10)
+    assert again.recipe.vary(source="same") == run.recipe.vary(source="same")
+    assert again.source["pixels_sha256"] == run.source["pixels_sha256"]
+
+
+def test_a_picture_becomes_the_source_of_the_next(tmp_path) -> None:
+    tool, _ = studio(tmp_path)
+    run = tool.text.run(timeout=10)
+    tool.start_from(run)
+    assert tool.tabs.selected_index == 1 and f"run {run.key[:8]}" in tool.image.photo.view.value
+    made = tool.image.run(timeout=10)
+    assert made.recipe.source.startswith("sha256:") and made.source["chain"][0].startswith("read RGB 64x64")
+
+
+def test_the_buttons_under_a_picture_lead_to_gallery_and_comparison(tmp_path) -> None:
+    tool, _ = studio(tmp_path)
+    runs = [tool.text.run(timeout=10)]
+    tool.text.controls["guidance"].value = 3
+    runs.append(tool.text.run(timeout=10))
+    row = {button.description: button for button in cards(tool.text)[0].children[1].children}
+    row["Details and export"].click()
+    assert tool.tabs.selected_index == 2 and tool.gallery.selected.key == runs[1].key
+    tool.compare("A", runs[0])
+    row["Compare as B"].click()
+    assert tool.tabs.selected_index == 3 and "1 setting differs" in tool.versus.table.value
+    assert "guidance 7.5" in tool.versus.table.value and "guidance 3" in tool.versus.table.value
+
+
+def test_a_model_is_never_fetched_and_a_missing_one_is_said(tmp_path, monkeypatch) -> None:
+    asked = []
+
+    def refuse(name, *, download):
+        asked.append((name, download))
+        raise ModelError("model 'sd15' is not on this machine.")
+
+    monkeypatch.setattr("tp2lib.models.load", refuse)
+    tool, engine = studio(tmp_path)
+    tool.text.desk.model.value = "sd15"
+    tool.text.runner.generate_button.click()
+    tool.text.runner.job.wait(10)
+    assert asked == [("sd15", False)] and "not on this machine" in tool.text.runner.status.value and not engine.calls
+    tool.text.desk.model.value = "auto"
+    assert tool.text.run(timeout=10).outcome == "ok"
+
+
+# -- hostile ------------------------------------------------------------------------------------------
+
+
+def planted(markup: str) -> list[str]:
+    """The elements and attributes of a page that could run code."""
+    found = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag, attributes):
+            found.extend(f"{tag} {name}" for name, value in attributes if name.startswith("on"))
+            found.extend([tag] if tag in ("script", "iframe", "object", "embed", "svg") else [])
+            found.extend(f"{tag} {value}" for name, value in attributes if (value or "").strip().startswith("javascript"))
+
+    Reader().feed(markup)
+    return found
+
+
+def test_nothing_typed_becomes_markup_anywhere(tmp_path) -> None:
+    tool, _ = studio(tmp_path)
+    for mode in (tool.text, tool.image):
+        mode.controls["prompt"].value, mode.controls["negative_prompt"].value = f"a mug {MARKUP}", MARKUP
+        mode.run(timeout=10)
+    tool.open(tool.image.result)
+    tool.compare("A", tool.text.result)
+    tool.compare("B", tool.image.result)
+    for view in tool.versus.view.options:
+        tool.versus.view.value = view
+    tool.image.photo.upload(_png(), MARKUP)
+    tool.explorer.columns.value = MARKUP
+    tool.tabs.selected_index = 4
+    everything = all_html(tool.widget)
+    assert "&lt;script&gt;" in everything
+    assert planted(everything) == [] and planted(MARKUP) == ["img onerror", "script"]
+
+
+def test_a_read_only_outputs_folder_is_one_sentence(tmp_path, monkeypatch) -> None:
+    tool, _ = studio(tmp_path)
+
+    def refuse(*args, **how):
+        raise OutputError("outputs cannot be written (Read-only file system). Check the folder, its rights and the free space.")
+
+    monkeypatch.setattr("tp2lib.ledger.Ledger.start", refuse)
+    monkeypatch.setattr("tp2lib.ledger.Ledger.keep_source", refuse)
+    tool.text.runner.generate_button.click()
+    assert tool.text.runner.job.wait(10)
+    assert "✗ outputs cannot be written (Read-only file system)" in tool.text.runner.status.value
+
+
+def test_the_whole_tool_is_there_in_a_second_and_shows_as_a_widget(tmp_path) -> None:
+    studio(tmp_path)  # what is imported on the way is not the tool's to answer for
+    began = time.process_time()
+    tool, engine = studio(tmp_path)
+    assert time.process_time() - began < 1 and not engine.calls
+    assert "application/vnd.jupyter.widget-view+json" in tool._repr_mimebundle_()
+    assert tool.tabs.titles == TABS
+
+
+def test_every_control_has_a_label_and_a_tooltip(tmp_path) -> None:
+    import ipywidgets
+
+    tool, _ = studio(tmp_path)
+
+    def walk(widget):
+        yield widget
+        for child in getattr(widget, "children", ()):
+            yield from walk(child)
+
+    kinds = (ipywidgets.widgets.widget_int._Int, ipywidgets.widgets.widget_float._Float, ipywidgets.Dropdown, ipywidgets.Textarea, ipywidgets.Button)
+    for one in walk(tool.widget):
+        if isinstance(one, kinds) and not isinstance(one, ipywidgets.IntProgress):
+            assert one.description.strip(), one
+
+
+def _png() -> bytes:
+    import io
+
+    buffer = io.BytesIO()
+    picture(4).save(buffer, "PNG")
+    return buffer.getvalue()
