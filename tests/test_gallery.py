@@ -159,6 +159,7 @@ def test_pages_show_what_is_there_and_what_is_gone(tmp_path) -> None:
     runs[-1].path.unlink()
     tool, _ = studio(tmp_path)
     gallery = tool.gallery
+    gallery.turn(0)
     assert f"{PAGE + 2} runs, page 1 of 2" in gallery.where.value and len(gallery.grid.children) == PAGE
     assert "picture gone" in gallery.grid.children[0].children[0].value and gallery.grid.children[0].children[1].disabled
     gallery.older.click()

@@ -35,7 +35,7 @@ def title_of(run: Any) -> str:
 
 
 class Gallery:
-    """Pages of thumbnails over a ledger, and one run in full.
+    """Pages of thumbnails over a ledger, and one run in full; empty until :meth:`turn` turns to a page.
 
     Parameters
     ----------
@@ -55,6 +55,7 @@ class Gallery:
     ) -> None:
         self.ledger, self.favourites = ledger, Favourites(ledger)
         self._recall, self._acts, self._page = recall, dict(acts or {}), 0
+        self._shown: list[str] = []
         self._thumbs: dict[str, tuple[str, str]] = {}  # key -> its thumbnail and its title, made once
         self.selected: Any = None
         self.which = widgets.ToggleButtons(options=["all runs", "favourites"], description="show", tooltips=["", ""])
@@ -75,7 +76,6 @@ class Gallery:
         out = widgets.HBox([self.kind, self.preset, self.export_button], layout={"flex_flow": "row wrap"})
         self.out = widgets.VBox([out, self.exported], layout={"display": "none"})
         self.widget = widgets.VBox([self.drop, bar, self.grid, self.status, self.detail, self.out])
-        self.turn(0)
 
     def keys(self) -> list[str]:
         """List the keys that are shown, the latest first."""

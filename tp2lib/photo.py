@@ -82,11 +82,11 @@ class PhotoPicker:
         names = self.offered()
         if name not in names:  # so that no path leads out of the folder
             raise SourceError(f"{self.inputs.name}/ has no photo {shown(name)}.{did_you_mean(name, names) or ' Drop yours instead.'}")
-        self.choice.value = name
         self._take(self.inputs / name, f"{self.inputs.name}/{name}")
+        self.choice.value = name
 
     def upload(self, data: bytes, name: str = "the upload") -> Source:
-        """Take an uploaded photo, and return it as prepared at its own size for a look.
+        """Take an uploaded photo, and return it as it was prepared.
 
         Raises
         ------
@@ -95,7 +95,7 @@ class PhotoPicker:
         """
         prepare_source(data, 64, 64)  # refused here, before it takes the old photo's place
         self._take(bytes(data), " ".join(name.split())[:80])
-        return self.prepare(256, 256)
+        return self._prepared[1] if self._prepared else self.prepare(256, 256)
 
     def use(self, run: Any) -> None:
         """Take the picture of an earlier run."""

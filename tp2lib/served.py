@@ -93,7 +93,7 @@ def app_config(
     config.Voila.update(
         {
             "notebook_path": str(notebook), "root_dir": str(notebook.parent), "ip": "127.0.0.1", "port": port, "port_retries": 0,
-            "open_browser": browser, "config_file_paths": [], "log_level": "WARNING",
+            "open_browser": browser, "config_file_paths": [], "log_level": "WARN",
             "tornado_settings": {"allow_remote_access": False, "local_hostnames": ["localhost", "127.0.0.1"]},
         }
     )  # fmt: skip
