@@ -68,6 +68,7 @@ def test_other_events_are_refused():
         ([{"event": "solution", "question": "3.1"}, check("wrong")], "solution seen"),
         ([check("right"), {"event": "solution", "question": "3.1"}], "right"),
         ([{"event": "answer", "question": "3.1", "text": "so"}], "saved"),
+        ([{"event": "solution", "question": "3.1"}, {"event": "answer", "question": "3.1", "text": "so"}], STATES[1]),
     ],
 )
 def test_the_best_that_was_reached_counts_and_a_solution_is_remembered(tmp_path, events, state):

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -50,9 +51,13 @@ def read_plan(path: str | os.PathLike[str]) -> PlanFile:
     """
     path = Path(path)
     try:
-        if path.stat().st_size > _LIMIT:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device would never end
+            raise ValueError("it is not a file")
+        with path.open("rb") as file:
+            data = file.read(_LIMIT + 1)
+        if len(data) > _LIMIT:
             raise ValueError(f"it has more than {_LIMIT} bytes")
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(data.decode("utf-8").replace("\r\n", "\n"))
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise RecipeError(

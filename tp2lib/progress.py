@@ -163,11 +163,11 @@ def _summed(notebook: str, events: list[dict[str, Any]]) -> NotebookProgress:
 
 def _after(state: str | None, event: dict[str, Any]) -> str:
     """Return what is known of a question after one more event; what was reached once stays."""
-    if event["event"] == "answer":
-        return "saved"
     seen = state in ("solution seen", "right after the solution")
     if event["event"] == "solution":
         new = "solution seen"
+    elif event["event"] == "answer":
+        new = "right after the solution" if seen else "saved"
     elif event.get("outcome") == "right":
         new = "right after the solution" if seen else "right"
     else:
