@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tp2lib.checks import questions
 from tp2lib.experiments import EXPERIMENTS, PEN
 from tp2lib.paths import NOTEBOOKS
 
@@ -20,7 +21,7 @@ TIMEOUT_S = 900  # a cell; machines under load are slow
 LONGEST_LINE = 120  # characters: what JupyterLab shows without scrolling on a laptop
 _OWN = {"tp2lib", "__future__"} | set(sys.stdlib_module_names)
 _BY_HAND = {"02_baseline.ipynb": {"torch", "diffusers"}}  # where the pipeline is the lesson
-_WIDGETS = ("Panel(", "before_after(")
+_WIDGETS = ("Panel(", "before_after(", "book.ask(")
 _PREDICTED = ("show_grid(", "make_convergence(", "make_fidelity(")
 
 _FORBIDDEN = {
@@ -50,6 +51,12 @@ def _prose(book: nbformat.NotebookNode) -> str:
     return "\n\n".join(cell.source for cell in book.cells if cell.cell_type == "markdown")
 
 
+def _tagged(cell: nbformat.NotebookNode) -> str | None:
+    """The question whose stub a cell is: it bears that name as its only tag, and nothing else."""
+    tags = cell.metadata.get("tags", [])
+    return tags[0] if set(cell.metadata) == {"tags"} and len(tags) == 1 and tags[0] in questions() else None
+
+
 def _length(source: str) -> int:
     return sum(bool(line.strip()) for line in source.splitlines())
 
@@ -66,7 +73,7 @@ def test_file_is_clean(book, path):
     ids = [cell.id for cell in book.cells]
     assert len(set(ids)) == len(ids)
     for cell in book.cells:
-        assert not cell.metadata
+        assert not cell.metadata or (cell.cell_type == "code" and _tagged(cell) is not None)
         assert cell.cell_type == "markdown" or (cell.outputs == [] and cell.execution_count is None)
     assert path.stat().st_size < 100_000
 
@@ -134,26 +141,82 @@ def test_every_picture_has_words(book):
 def test_a_prediction_stands_before_every_study(book):
     sources = _code(book)
     drawn = [at for at, source in enumerate(sources) if any(name in source for name in _PREDICTED)]
-    told = [at for at, source in enumerate(sources) if re.search(r"= predict\(", source)]
+    told = [at for at, source in enumerate(sources) if re.search(r"= book\.ask\(", source)]
     if drawn:
         assert min(told) < min(drawn)
         assert len(told) >= min(len(drawn), 2)
-    for at in told:
-        assert re.search(r"^my_\w+ = ", sources[at], re.MULTILINE), sources[at]
 
 
-def test_exercises_have_minutes_hints_a_stub_and_a_check(book, path):
-    number = int(path.name[:2])
-    cells = book.cells
-    heads = [at for at, cell in enumerate(cells) if re.match(r"### Exercise ", cell.source)]
-    assert len(heads) >= 3
-    for count, at in enumerate(heads, 1):
-        ask, stub, _, check = cells[at : at + 4]
-        assert re.match(rf"### Exercise {number}\.{count} · .+\n\n\*\*\d+ minutes · (easy|medium|hard)\.\*\*", ask.source)
-        assert ask.source.count("<details><summary>Hint ") == 3
-        assert re.search(r"= None", stub.source)
-        for outcome in ("not attempted", "right", "wrong"):
-            assert outcome in check.source
+def test_every_prediction_has_a_plain_twin_and_is_compared(book):
+    sources = _code(book)
+    everything = "\n".join(sources)
+    for at, source in enumerate(sources):
+        for name in re.findall(r"^(\w+) = book\.ask\(", source, re.MULTILINE):
+            assert source.splitlines()[-1] == name  # the widget is shown
+            assert f"{name}.commit(" in sources[at + 1] and "own=False" in sources[at + 1]
+            before, _, after = everything.partition(f"{name}.commit(")
+            assert f"{name}.compare(" in after and f"{name}.compare(" not in before
+
+
+def _exercises(book: nbformat.NotebookNode) -> dict[str, list[nbformat.NotebookNode]]:
+    """Each exercise's cells, from its head to the next."""
+    found: dict[str, list[nbformat.NotebookNode]] = {}
+    name = None
+    for cell in book.cells:
+        if cell.cell_type == "markdown" and (head := re.match(r"#{1,3} (?:Exercise (\d\.\d+))?", cell.source)):
+            name = head[1]
+        if name:
+            found.setdefault(name, []).append(cell)
+    return found
+
+
+def test_every_exercise_exists_and_the_other_way_round(book, path):
+    number = path.name[:2]
+    known = questions(number)
+    exercises = _exercises(book)
+    assert list(exercises) == [question.number for question in known.values()]
+    assert len(known) >= 3
+    named = set(re.findall(r"\bq\d_\d+\b", "\n".join(cell.source for cell in book.cells)))
+    assert named == known.keys()
+    assert [_tagged(cell) for cell in book.cells if cell.metadata] == list(known)
+    assert f'progress_line("{number}")' in _code(book)[-1]
+
+
+def test_exercises_have_minutes_a_stub_and_a_check(book, path):
+    known = {question.number: question for question in questions(path.name[:2]).values()}
+    for number, (ask, *cells) in _exercises(book).items():
+        question = known[number]
+        head = f"### Exercise {number} · {question.title}\n\n**{question.minutes} minutes · {question.difficulty}.** "
+        assert ask.source.startswith(head)
+        (stub,) = [cell for cell in cells if _tagged(cell) == question.name]
+        assert not set(_names(stub.source)) - {*question.parts, _answer_name(question)}
+        for node in ast.walk(ast.parse(stub.source)):
+            assert not isinstance(node, ast.Constant) or node.value in (None, "")
+        check = next(cell for cell in cells[cells.index(stub) :] if f"{question.name}.check(" in cell.source)
+        assert check.source.startswith(f"{question.name}.check(") and len(check.source.splitlines()) == 1
+        assert not cells.index(stub) > cells.index(check)
+
+
+def _names(source: str) -> list[str]:
+    """The names that code sets, in its outermost lines."""
+    targets = [target for node in ast.parse(source).body if isinstance(node, ast.Assign) for target in node.targets]
+    return [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
+
+
+def _answer_name(question) -> str:
+    return _names(question.answer)[-1]
+
+
+def test_no_solution_stands_in_a_notebook(book):
+    """Not a hint, not an explanation, not a line of a solution that says anything."""
+    everything = "\n".join(cell.source for cell in book.cells)
+    squeezed = re.sub(r"\s+", "", everything)
+    for question in questions().values():
+        lines = [re.sub(r"\s+", "", line) for line in question.answer.splitlines()]
+        telling = [line for line in lines if len(line) >= 25 and not line.startswith(("from", "def"))]
+        for words in (*question.hints, question.why, question.answer, *telling):
+            assert re.sub(r"\s+", "", words) not in squeezed, f"{question.number}: {words}"
+    assert "<details>" not in everything
 
 
 def test_prompts_are_the_reports():
@@ -175,22 +238,54 @@ def _hidden_errors(book: nbformat.NotebookNode) -> list[str]:
     return found + [text for text in words if re.search(r"Traceback \(most recent call last\)|Warning: |✗", text)]
 
 
-@pytest.mark.slow
-def test_runs_without_a_hidden_error(path, tiny_folder, tmp_path, monkeypatch):
+def _run(path: Path, tiny_folder: Path, outputs: Path, monkeypatch: pytest.MonkeyPatch) -> nbformat.NotebookNode:
+    """Execute a notebook on the tiny model, and look for what no cell fails on."""
     from nbmake.nb_run import NotebookRun
 
     monkeypatch.setenv("TP2_VITRINE", str(tiny_folder))
-    monkeypatch.setenv("TP2_OUTPUTS", str(tmp_path / "outputs"))
+    monkeypatch.setenv("TP2_OUTPUTS", str(outputs))
     monkeypatch.delenv("TP2_MODEL", raising=False)
     result = NotebookRun(path, TIMEOUT_S).execute()
     assert result.error is None, result.error
     assert _hidden_errors(result.nb) == []
-    outputs = [output for cell in result.nb.cells for output in cell.get("outputs", ())]
-    streams = "".join(output.text for output in outputs if output.output_type == "stream")
-    said = [line for line in streams.splitlines() if re.match(r"\d\.\d (not attempted|right|wrong)", line)]
-    assert len(said) >= 3
+    return result.nb
+
+
+def _replies(book: nbformat.NotebookNode) -> list[str]:
+    """What the checks said."""
+    outputs = [output for cell in book.cells for output in cell.get("outputs", ())]
+    texts = [output.data.get("text/plain", "") for output in outputs if output.output_type == "execute_result"]
+    return [text for text in texts if re.match(r"\d\.\d+ (not attempted|right|wrong|saved):", text)]
+
+
+@pytest.mark.slow
+def test_runs_without_a_hidden_error(path, tiny_folder, tmp_path, monkeypatch):
+    done = _run(path, tiny_folder, tmp_path / "outputs", monkeypatch)
+    said = _replies(done)
+    assert len(said) == len(questions(path.name[:2]))
     assert all("not attempted" in line for line in said)
     assert (tmp_path / "outputs" / "ledger.jsonl").is_file()
+
+
+def solved(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """A copy with every stub replaced by its solution."""
+    copy = nbformat.from_dict(book)
+    for cell in copy.cells:
+        if name := _tagged(cell):
+            cell.source = questions()[name].answer
+    return copy
+
+
+@pytest.mark.slow
+def test_runs_with_the_solutions_filled_in(path, book, tiny_folder, tmp_path, monkeypatch):
+    from tp2lib.progress import summary
+
+    nbformat.write(solved(book), tmp_path / path.name)
+    said = _replies(_run(tmp_path / path.name, tiny_folder, tmp_path / "outputs", monkeypatch))
+    wrong = [line for line in said if not re.match(r"\d\.\d+ (right|saved):", line)]
+    assert wrong == [] and len(said) == len(questions(path.name[:2]))
+    (mine,) = [one for one in summary(tmp_path / "outputs") if one.notebook == path.name[:2]]
+    assert mine.done == len(said)
 
 
 HIDDEN = {
