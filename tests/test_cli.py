@@ -17,7 +17,7 @@ from tp2lib.cli import main
 from tp2lib.experiments import EXPERIMENTS
 from tp2lib.pictures import read_recipe
 
-COMMANDS = ("lab", "app", "run", "generate", "sweep", "replay", "doctor")
+COMMANDS = ("lab", "app", "run", "generate", "sweep", "replay", "report", "doctor")
 SMALL = ["--steps", "2", "--width", "64", "--height", "64"]
 PLAN = """
 seeds = [1, 2]

@@ -1,4 +1,4 @@
-"""The command line: ``tp2 lab``, ``run``, ``generate``, ``sweep``, ``replay`` and ``doctor``.
+"""The command line: ``tp2 lab``, ``run``, ``generate``, ``sweep``, ``replay``, ``report`` and ``doctor``.
 
 Results go to standard output, one a line; what is said on the way goes to standard error. Exit
 status: 0 all is well, 1 the work or a check failed, 2 the command was not understood, 130 Ctrl-C.
@@ -21,6 +21,7 @@ from tp2lib.errors import ModelError, OutputError, RecipeError, TP2Error
 from tp2lib.experiments import EXPERIMENTS, PARTS, choose_experiments, run_experiment
 from tp2lib.paths import INPUTS, NOTEBOOKS, OUTPUTS, ROOT
 from tp2lib.recipe import Recipe, setting
+from tp2lib.reportcommand import add_report_options, report_command
 
 if TYPE_CHECKING:
     from tp2lib.models import Model
@@ -254,6 +255,9 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--model", help="the model to use, for pictures of one that is not in the catalogue")
     words = "exit with 1 for a worse grade (default: close)"
     replay.add_argument("--at-least", choices=_GRADES[:3], default="close", help=words)
+
+    report = add("report", report_command, "write the report of what was made, from its records")
+    add_report_options(report)
 
     doctor = add("doctor", _doctor, "check the installation, and make one timed picture")
     doctor.add_argument("--model", default="auto", help="what to make the picture with (default: auto)")

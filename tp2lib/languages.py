@@ -37,7 +37,7 @@ class Number(float):
         return number
 
     def __format__(self, form: str) -> str:
-        text = float(self).__format__(form)
+        text = re.sub(r"^[-+](?=[0.]+%?$)", "", float(self).__format__(form))  # nothing is neither more nor less
         if self.language == "fr":
             text = re.sub(r"%$", "\xa0%", text.replace(".", ","))
         return text

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tp2lib.evidence import Evidence
-from tp2lib.replay import GRADES, replay_all
 from tp2lib.rubric import POINTS
 from tp2lib.runs import Run
 
@@ -59,6 +58,8 @@ def prove_all(runs: Sequence[Run], outputs: str | os.PathLike[str], *, again: bo
     RecordError, SourceError, ModelError
         As for :func:`replay`.
     """
+    from tp2lib.replay import replay_all  # loads torch, which those who only read grades need not
+
     evidence = Evidence(outputs)
     todo = [run for run in runs if again or known_proof(run, evidence) is None]
     if todo:
@@ -78,7 +79,7 @@ def known_proof(run: Run, evidence: Evidence) -> Proof | None:
 def _proof(event: dict[str, Any]) -> Proof | None:
     """Read a grade from a line that may be anybody's."""
     grade, psnr, suspects = (event.get(name) for name in ("grade", "psnr_db", "suspects"))
-    if grade not in GRADES:
+    if grade not in POINTS:
         return None
     named = tuple(str(one)[:80] for one in suspects[:20]) if isinstance(suspects, list) else ()
     decibels = float(psnr) if isinstance(psnr, (int, float)) else None

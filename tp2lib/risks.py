@@ -94,7 +94,8 @@ class Inspection:
     def why(self, language: str = "en") -> list[str]:
         """Say what stands against publishing, the gravest first."""
         against = sorted((one for one in self.findings if one.verdict != "publish"), key=lambda one: one.verdict != "reject")
-        return [f"{RISKS[one.risk][language]}: {one.say(language)}" for one in against]
+        colon = " : " if language == "fr" else ": "
+        return [f"{RISKS[one.risk][language]}{colon}{one.say(language)}" for one in against]
 
     def __str__(self) -> str:
         return "\n  ".join([self.verdict, *self.why()])

@@ -81,7 +81,7 @@ REASONS: Words = MappingProxyType(
         },
         "background": {
             "en": "whiteness of the frame's edge {white:.2f}; marketplaces ask for 1.00 in the main picture",
-            "fr": "blancheur du bord {white:.2f} ; les places de marché demandent 1.00 pour l'image principale",
+            "fr": "blancheur du bord {white:.2f} ; les places de marché demandent 1,00 pour l'image principale",
         },
         "marked": {
             "en": "the file says that a model made it (IPTC DigitalSourceType)",
