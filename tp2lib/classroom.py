@@ -174,9 +174,9 @@ def _learner(place: Path) -> Learner:
 def _read(name: str, material: Material) -> Learner:
     one = Learner(
         name=name,
-        pictures=len(material.named),
+        pictures=len(material.named) + len(material.strangers),
         swapped=tuple(experiment for experiment in material.named if material.swapped(experiment)),
-        untraced=tuple(experiment for experiment, run in material.named.items() if not material.known(run.key)),
+        untraced=tuple(material.strangers),
         predictions=len(material.judged),
         exercises=sum(notebook.done for notebook in material.progress),
         answers=len(material.answers),

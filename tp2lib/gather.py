@@ -46,7 +46,9 @@ class Material:
     Attributes
     ----------
     named : dict of str to Run
-        The report's pictures that are there, by experiment.
+        The report's pictures that are there and in the ledger, by experiment.
+    strangers : list of str
+        Pictures under the report's names that the ledger does not know: they are left out.
     troubles : list of (str, str)
         A file's name, and what is wrong with it.
     """
@@ -61,6 +63,10 @@ class Material:
             path = self.outputs / experiment.file
             if path.is_file() and (run := self._run(path)) is not None:
                 self.named[name] = run
+        self.strangers = [name for name, run in self.named.items() if not self._in_ledger(run)]
+        for name in self.strangers:
+            del self.named[name]
+            self.troubles.append((EXPERIMENTS[name].file, "the ledger knows no run with these pixels, so it is left out"))
         self.ratings = self._ratings()
         self._events = self._safely("ledger.jsonl", self.ledger.events, [])
 
@@ -113,12 +119,7 @@ class Material:
 
     def known(self, key: str) -> bool:
         """Whether the ledger has a finished run of this key, with the pixels that are shown here."""
-        try:
-            event = self.ledger.lookup(key)
-        except TP2Error:
-            return False
-        run = self.runs.get(key)
-        return event is not None and (run is None or pixels_sha256(run.image) == event["pixels_sha256"])
+        return key in self.runs and self._in_ledger(self.runs[key])
 
     def photo(self, run: Run) -> Image.Image | None:
         """The prepared photo that a run started from, if it is kept."""
@@ -164,6 +165,13 @@ class Material:
         wanted, made = EXPERIMENTS[name].recipe.to_dict(), self.named[name].recipe.to_dict()
         free = ("model", "source", "width", "height")  # an alias, a path, and the model's own size
         return [setting for setting in wanted if setting not in free and wanted[setting] != made[setting]]
+
+    def _in_ledger(self, run: Run) -> bool:
+        try:
+            event = self.ledger.lookup(run.key)
+        except TP2Error:
+            return False
+        return event is not None and pixels_sha256(run.image) == event["pixels_sha256"]
 
     def _run(self, path: Path) -> Run | None:
         return self._safely(path.name, lambda: Run.from_picture(path), None)

@@ -32,7 +32,7 @@ class Asked:
     title, question : mapping of str to str
         By language.
     looks_at : str
-        Which measured figures stand beside it in the report: "cost", "proofs", "risks" or "".
+        Which measured figures stand beside it in the report: "cost", or none.
     """
 
     name: str
@@ -63,14 +63,14 @@ ASKED: Mapping[str, Asked] = MappingProxyType(
                  "scheduler, en secondes et en argent, et à quoi renonceriez-vous d'abord ?"),
             ),
             _asked(
-                "reproducibility", "proofs",
+                "reproducibility", "",
                 ("Reproducibility", "What must be kept so that a picture can be made again, and what did your replays show that a list "
                  "of parameters does not?"),
                 ("Reproductibilité", "Que faut-il conserver pour refaire une image, et qu'ont montré vos replays qu'une liste de "
                  "paramètres ne montre pas ?"),
             ),
             _asked(
-                "risks", "risks",
+                "risks", "",
                 ("Risks", "Which of your pictures would mislead a buyer, what did the risk desk see of it, and what did only you see?"),
                 ("Risques", "Laquelle de vos images tromperait un acheteur, qu'en a vu le contrôle des risques, et qu'avez-vous été "
                  "seul à voir ?"),
