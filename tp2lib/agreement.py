@@ -1,4 +1,4 @@
-"""Do raters agree, does a rater agree with herself, and may two pictures be told apart by their scores?
+"""Do raters agree, does a rater agree with herself, and do scores go with a measure?
 
 Every figure comes with its n and a bootstrap interval, and says "not separable" where the interval leaves it open:
 in published studies of generated pictures two people's scores correlate at about 0.45 only (Ku et al., "VIEScore",
@@ -7,7 +7,6 @@ ACL 2024), so a difference of a point between single scores means little.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,11 +18,10 @@ from tp2lib.errors import RecordError, shown
 from tp2lib.ratings import Ratings
 from tp2lib.rubric import JUDGED, LEVELS
 
-__all__ = ["Agreement", "Difference", "agreement", "compare", "consistency", "correlation", "interval", "quadratic_kappa", "weighted_kappa"]
+__all__ = ["Agreement", "agreement", "consistency", "correlation", "interval", "quadratic_kappa", "weighted_kappa"]
 
 RESAMPLES = 2000
-_LEAST = 3  # raters, or pictures, below which an interval would be make-believe
-_Z = 1.96
+_LEAST = 3  # things below which an interval would be make-believe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,32 +54,6 @@ class Agreement:
     def separable(self) -> bool:
         """Whether the interval says that it is more than chance."""
         return self.low is not None and self.low > 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """How far two pictures' scores are apart.
-
-    Attributes
-    ----------
-    mean : float
-        First minus second picture, in points, mean over raters.
-    low, high : float
-        With three raters or more, the 95 % bootstrap interval over raters; with fewer, what one rater's repeats allow.
-    raters, repeats : int
-        What the interval rests on.
-    """
-
-    mean: float
-    low: float
-    high: float
-    raters: int
-    repeats: int
-
-    @property
-    def separable(self) -> bool:
-        """Whether the interval leaves zero out."""
-        return self.low > 0 or self.high < 0
 
 
 def weighted_kappa(table: np.ndarray, weights: np.ndarray) -> float | None:
@@ -138,7 +110,9 @@ def quadratic_kappa(first: Sequence[int], second: Sequence[int], levels: Sequenc
     return weighted_kappa(table, (steps[:, None] - steps[None, :]) ** 2)
 
 
-def interval(n: int, statistic: Callable[[np.ndarray], float | None], *, seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, float] | None:
+def interval(
+    n: int, statistic: Callable[[np.ndarray], float | None], *, seed: int = 0, resamples: int = RESAMPLES
+) -> tuple[float, float] | None:
     """Return the 95 % percentile bootstrap interval of a statistic of n things (Efron, Annals of Statistics 7, 1979).
 
     Parameters
@@ -219,34 +193,6 @@ def _agreement(criterion: str, rows: np.ndarray, resamples: int) -> Agreement:
     return Agreement(criterion=criterion, raters=raters, n=n, value=value, low=low, high=high, equal=equal)
 
 
-def compare(ratings: Sequence[Ratings], first: str, second: str, *, by: str = "pixels_sha256") -> Difference | None:
-    """Ask whether two pictures' judged points (0 to 8) are apart by more than the raters' own noise.
-
-    With three raters or more: the bootstrap interval of the mean difference, over raters. With fewer, the noise
-    is known from hidden repeats only: 95 % of repeated scores differ by less than 1.96 times their root mean square
-    difference (the coefficient of repeatability of Bland and Altman, Lancet 327, 1986), and one point is the least that
-    it is taken for. Without repeats, nothing is known of the noise.
-
-    Returns
-    -------
-    Difference or None
-        None where nobody scored both, or nothing is known of the noise.
-    """
-    sums = [[sum(of.values()) for picture in (first, second) if len(of := one.of(picture, by=by)) == len(JUDGED)] for one in ratings]
-    apart = np.array([both[0] - both[1] for both in sums if len(both) == 2], float)
-    if not apart.size:
-        return None
-    mean, repeats = float(apart.mean()), _repeat_differences(ratings)
-    if apart.size >= _LEAST:
-        low, high = interval(apart.size, lambda chosen: float(apart[chosen].mean())) or (-math.inf, math.inf)
-    elif repeats:
-        noise = max(_Z * math.sqrt(np.mean(np.square(repeats))), 1.0) / math.sqrt(apart.size)
-        low, high = mean - noise, mean + noise
-    else:
-        return None
-    return Difference(mean=mean, low=low, high=high, raters=int(apart.size), repeats=len(repeats))
-
-
 def _pairwise(rows: np.ndarray) -> np.ndarray:
     """Quadratic weighted kappa of every two rows for which it is defined, from their moments at once.
 
@@ -263,17 +209,9 @@ def _pairwise(rows: np.ndarray) -> np.ndarray:
     return 2 * covariance[first, second][defined] / apart[first, second][defined]
 
 
-def _repeat_differences(ratings: Sequence[Ratings]) -> list[float]:
-    """Differences of the judged totals between the first and the second showing, over all raters."""
-    found = []
-    for one in ratings:
-        pairs = [one.repeats(name) for name in JUDGED]
-        if all(len(pair) == len(pairs[0]) for pair in pairs):
-            found += [float(sum(a - b for a, b in whole)) for whole in zip(*pairs, strict=True)]
-    return found
-
-
-def correlation(scores: Mapping[Any, float], measured: Mapping[Any, float], *, name: str = "", resamples: int = RESAMPLES) -> Agreement:
+def correlation(
+    scores: Mapping[Any, float], measured: Mapping[Any, float], *, name: str = "", resamples: int = RESAMPLES
+) -> Agreement:
     """Spearman's rank correlation of people's scores with an automatic measure, over the pictures that have both.
 
     Notes

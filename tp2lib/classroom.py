@@ -10,22 +10,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any
 
 from tp2lib.agreement import Agreement, agreement
+from tp2lib.classwords import CLASS_WORDS
 from tp2lib.document import Cell, Document, Section, Table, Text
 from tp2lib.errors import OutputError, TP2Error, shown
 from tp2lib.experiments import EXPERIMENTS
-from tp2lib.files import write_atomically
 from tp2lib.filed import NOTHING, counted
+from tp2lib.files import write_atomically
 from tp2lib.gather import Material
 from tp2lib.languages import Number
+from tp2lib.languages import language as known_language
 from tp2lib.ratings import Ratings
 from tp2lib.reflection import ASKED
 from tp2lib.reporthtml import to_html
 from tp2lib.reportmarkdown import to_markdown
 from tp2lib.rubric import CRITERIA
-from tp2lib.classwords import CLASS_WORDS
 
 __all__ = ["FILE", "Learner", "learners", "make_class", "outliers", "replay_sample", "write_class"]
 
@@ -139,8 +139,8 @@ def outliers(values: Sequence[float | None]) -> list[bool]:
 
 def make_class(folder: str | os.PathLike[str], language: str = "en", replayed: dict[str, str] | None = None) -> Document:
     """Make the instructor's view of a folder of learners, as a tree of blocks."""
-    found, words = learners(folder), CLASS_WORDS[language]
-    sections = [_table(found, language, words), *_agreed(found, language), _outlying(found, words), _remarks(found)]
+    found, words = learners(folder), CLASS_WORDS[known_language(language)]
+    sections = [_table(found, language), *_agreed(found, language), _outlying(found), _remarks(found)]
     if replayed is not None:
         rows = [[_label(name), _label(verdict)] for name, verdict in replayed.items()]
         sections.append(Section(title="replayed here", blocks=[Table(heads=("picture", "grade"), rows=rows)]))
@@ -206,7 +206,7 @@ def _number(value: float | None, form: str, language: str) -> Cell:
     return Cell(text=NOTHING if value is None else form.format(Number(value, language)), kind="number")
 
 
-def _table(found: Sequence[Learner], language: str, words: Any) -> Section:
+def _table(found: Sequence[Learner], language: str) -> Section:
     rows = []
     for one in found:
         counts = [
@@ -239,7 +239,7 @@ def _kappa(one: Agreement, language: str) -> list[Cell]:
     return [*cells, _label(one.n), _label(one.raters)]
 
 
-def _outlying(found: Sequence[Learner], words: Any) -> Section:
+def _outlying(found: Sequence[Learner]) -> Section:
     told = []
     for what, values in (("slow", [one.image_s for one in found]), ("scores", [one.judged for one in found])):
         told += [Text(key=f"outlier {what}", filled={"name": _label(one.name)}) for one, far in zip(found, outliers(values), strict=True) if far]

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from tp2lib.agreement import Agreement, agreement, compare, consistency, correlation
+from tp2lib.agreement import Agreement, agreement, consistency, correlation
+from tp2lib.apart import compare
 from tp2lib.cases import CASES, check_cases
 from tp2lib.costs import costs
 from tp2lib.document import Cell, Trace

@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from tp2lib.document import Block, Cell, Document, Gap, Picture, Section, Table, Text, Trace, audit
+from tp2lib.document import Block, Cell, Document, Gap, Section, Table, Text, Trace, audit
 from tp2lib.errors import OutputError, RecordError, shown
 from tp2lib.experiments import EXPERIMENTS, choose_experiments
 from tp2lib.facts import value_of

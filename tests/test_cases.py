@@ -1,0 +1,70 @@
+"""Claims held against files: the report's own contradictions are found, a swapped prompt too, and a true claim passes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from tp2lib.cases import CASES, check_case, check_cases, claim
+from tp2lib.errors import RecordError
+from tp2lib.experiments import BACKPACK, EXPERIMENTS, PEN, WALLET
+from tp2lib.rubric import CRITERIA
+
+RECIPES = {name: EXPERIMENTS[name].recipe for name in CASES}
+
+
+def test_the_cases_are_the_reports_to_the_letter():
+    assert {name: (tuple(case.scores.values()), case.total) for name, case in CASES.items()} == {
+        "t2i_run01_baseline": ((2, 2, 2, 2, 2), 10),
+        "t2i_run05_guid12": ((2, 1, 1, 1, 2), 7),
+        "i2i_run09_strength085": ((2, 1, 1, 0, 2), 6),
+    }
+    assert [case.settings["prompt"] for case in CASES.values()] == [BACKPACK, BACKPACK, PEN]
+    assert [case.settings["guidance"] for case in CASES.values()] == [7.5, 12.0, 7.5]
+    assert all(case.settings["seed"] == 42 and case.settings["steps"] == 30 for case in CASES.values())
+
+
+def test_the_reports_sums_are_right():
+    assert all(sum(case.scores.values()) == case.total for case in CASES.values())
+
+
+def test_the_baseline_was_judged_for_another_product_than_it_was_made_for():
+    found = check_cases(RECIPES)
+    assert [(one.case, one.what) for one in found] == [(name, "prompt") for name in CASES]
+    assert (found[0].claimed, found[0].found) == (BACKPACK, WALLET)
+    assert "backpack" in str(found[0]) and "wallet" in str(found[0])
+
+
+def test_a_true_claim_passes_and_each_planted_error_is_found():
+    recipe = EXPERIMENTS["t2i_run01_baseline"].recipe
+    honest = claim("mine", recipe, dict.fromkeys(CRITERIA, 2))
+    assert honest.total == 10 and check_case(honest, recipe, points=2) == []
+    planted = {
+        "prompt": (honest, recipe.vary(prompt=BACKPACK)),
+        "seed": (honest, recipe.vary(seed=43)),
+        "scheduler": (honest, recipe.vary(scheduler="DDIM")),
+        "total": (replace(honest, total=9), recipe),
+    }
+    for what, (case, made) in planted.items():
+        assert [one.what for one in check_case(case, made, points=2)] == [what]
+    (found,) = check_case(honest, recipe, points=0)
+    assert (found.what, found.claimed, found.found) == ("reproducibility", 2, 0)
+
+
+def test_only_cases_whose_picture_is_there_are_checked():
+    assert check_cases({}) == []
+    assert len(check_cases({"t2i_run05_guid12": RECIPES["t2i_run05_guid12"]})) == 1
+
+
+def test_a_claim_about_nothing_is_refused():
+    case = replace(CASES["t2i_run01_baseline"], settings={"beauty": 9})
+    with pytest.raises(RecordError, match="names beauty"):
+        check_case(case, RECIPES["t2i_run01_baseline"])
+    with pytest.raises(RecordError):
+        claim("mine", RECIPES["t2i_run01_baseline"], {"realism": 5})
+
+
+def test_both_languages_name_every_case():
+    assert all(set(case.about) == {"en", "fr"} and re.match(r"\w", case.about["fr"]) for case in CASES.values())

@@ -1,0 +1,118 @@
+"""The instructor's view: thirty folders, some of them broken or forged, in one table that always comes."""
+
+from __future__ import annotations
+
+import pytest
+from filled import SIDE, fill, made, prove, scored
+
+from tp2lib.classroom import learners, make_class, outliers, replay_sample, write_class
+from tp2lib.classwords import CLASS_WORDS
+from tp2lib.cli import main
+from tp2lib.document import Table
+from tp2lib.errors import OutputError
+from tp2lib.experiments import EXPERIMENTS
+from tp2lib.reflection import answer
+
+NAMES = ("baseline", "t2i_run01_baseline", "t2i_run05_guid12", "i2i_run09_strength085")
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory):
+    """Six learners: two sound ones, one who swapped, one whose picture does not replay, one forger, one broken folder."""
+    root = tmp_path_factory.mktemp("class")
+    for number, name in enumerate(("ann", "ben")):
+        runs = fill(root / name, NAMES)
+        prove(root / name, runs)
+        scored(root / name, runs, name, lambda key, criterion, number=number: (int(key, 16) + number * (criterion == "realism")) % 3, seed=number)
+        answer("risks", "The pen.", root / name)
+    fill(root / "cid" / "outputs", ["t2i_run01_baseline"], t2i_run01_baseline=made(EXPERIMENTS["t2i_run05_guid12"], 4))
+    runs = fill(root / "dan", NAMES[:1])
+    prove(root / "dan", runs, baseline="different")
+    fill(root / "eve", NAMES[:1])
+    made(EXPERIMENTS["baseline"], 0, image=made(EXPERIMENTS["baseline"], 7).image).save(root / "eve" / "baseline.png")
+    (root / "fred <b>").mkdir()
+    (root / "fred <b>" / "baseline.png").write_bytes(b"\x89PNG")
+    (root / "fred <b>" / "ledger.jsonl").write_text("not json\n[1]\n")
+    (root / "fred <b>" / "scores").mkdir()
+    (root / "fred <b>" / "scores" / "x.jsonl").write_text('{"event": "opened", "items": "all"}\n')
+    return root
+
+
+def test_every_folder_becomes_a_line(room):
+    found = {one.name: one for one in learners(room)}
+    assert list(found) == ["ann", "ben", "cid", "dan", "eve", "fred <b>"]
+    assert [one.pictures for one in found.values()] == [4, 4, 1, 1, 1, 0]
+    assert (found["ann"].answers, found["ann"].proofs, found["ann"].not_replayed) == (1, 4, ())
+    assert found["cid"].swapped == ("t2i_run01_baseline",)  # a clone around the outputs folder is fine
+    assert found["dan"].not_replayed == ("baseline",)
+    assert found["eve"].untraced == ("baseline",)
+    assert any("baseline.png" in remark for remark in found["fred <b>"].remarks)
+
+
+def test_agreement_is_over_the_same_pixels_where_there_are_some(room):
+    document = make_class(room)
+    (section,) = [section for section in document.sections if section.title == "agreement"]
+    assert section.blocks[0].key == "same pixels_sha256"
+    rows = {row[0].text: row[1:] for row in section.blocks[1].rows}
+    assert rows["artifacts"][0].text == "1.00" and rows["visual realism"][0].text != "1.00" and rows["artifacts"][2].text == "4"
+
+
+def test_other_machines_are_compared_by_recipe(tmp_path):
+    for number, name in enumerate(("ann", "ben")):
+        runs = fill(tmp_path / name, NAMES, **{one: made(EXPERIMENTS[one], at + 20 * number) for at, one in enumerate(NAMES)})
+        scored(tmp_path / name, runs, name, lambda key, criterion: 1)
+    (section,) = [section for section in make_class(tmp_path).sections if section.title == "agreement"]
+    assert section.blocks[0].key == "same recipe" and section.blocks[1].rows[0][3].text == "4"
+
+
+def test_what_is_to_be_looked_at_is_named_and_markup_is_not(room):
+    markdown, page = (path.read_text() for path in write_class(room))
+    for words in ("cid: t2i", "dan: baseline came out different", "eve: baseline shows a picture that the ledger does not know"):
+        assert words in markdown
+    assert "fred <b>" not in page and "fred &lt;b&gt;" in page
+    assert "ann" in page and isinstance(make_class(room).sections[0].blocks[1], Table)
+
+
+def test_outliers_are_told_by_the_median():
+    times = [3.0, 3.1, 2.9, 3.2, 3.0, 40.0, None]
+    assert outliers(times) == [False] * 5 + [True, False]
+    assert outliers([1.0, 50.0]) == [False, False] and outliers([]) == []
+    assert outliers([2.0] * 5 + [2.5]) == [False] * 5 + [True]
+
+
+def test_a_sample_is_replayed_here_and_a_failure_is_a_line(room, monkeypatch):
+    import importlib
+
+    from tp2lib.errors import ModelError
+
+    def replay(path, model=None):
+        if "ben" in str(path):
+            raise ModelError("no model here")
+        return "identical"
+
+    monkeypatch.setattr(importlib.import_module("tp2lib.replay"), "replay", replay)
+    found = replay_sample(room, ["baseline"])
+    assert found["ann/baseline"] == "identical" and found["ben/baseline"] == "not replayed: no model here"
+    assert "replayed here" in [section.title for section in make_class(room, "fr", found).sections]
+
+
+def test_nothing_is_written_into_a_learners_folder(room):
+    before = {path: path.stat().st_mtime_ns for path in room.rglob("*") if path.is_file() and path.parent != room}
+    write_class(room, "fr")
+    after = {path: path.stat().st_mtime_ns for path in room.rglob("*") if path.is_file() and path.parent != room}
+    assert after == before
+
+
+def test_an_empty_class_is_said(tmp_path, capsys):
+    with pytest.raises(OutputError, match="no folders"):
+        learners(tmp_path)
+    assert main(["report", "--class", str(tmp_path / "nowhere")]) == 1
+
+
+def test_the_command_writes_the_table(room, tmp_path, capsys):
+    assert main(["report", "--class", str(room), "--lang", "fr", "--to", str(tmp_path)]) == 0
+    assert "La classe" in (tmp_path / "class.md").read_text() and SIDE == 96
+
+
+def test_both_languages_have_the_same_sentences():
+    assert CLASS_WORDS["en"].keys() == CLASS_WORDS["fr"].keys()

@@ -1,0 +1,55 @@
+"""The closing questions: asked in two languages, kept word by word, and a damaged file counts as none."""
+
+from __future__ import annotations
+
+import pytest
+
+from tp2lib.errors import OutputError, RecordError
+from tp2lib.reflection import ASKED, FILE, answer, answers
+from tp2lib.reflectionpanel import ReflectionPanel
+
+
+def test_the_reports_six_topics_are_asked_in_both_languages():
+    assert list(ASKED) == ["quality", "latency", "reproducibility", "risks", "negative", "disclosure"]
+    for one in ASKED.values():
+        assert set(one.title) == set(one.question) == {"en", "fr"} and all(words.rstrip().endswith("?") or "what" in words for words in one.question.values())
+
+
+def test_an_answer_is_kept_and_replaced(tmp_path):
+    assert answers(tmp_path) == {}
+    answer("risks", "  The pen.  ", tmp_path)
+    answer("latency", "Four seconds.\nNo more.", tmp_path)
+    answer("risks", "<b>The</b> pen", tmp_path)
+    assert answers(tmp_path) == {"latency": "Four seconds.\nNo more.", "risks": "<b>The</b> pen"}
+
+
+@pytest.mark.parametrize(("name", "text"), [("risk", "yes"), ("risks", ""), ("risks", " \n"), ("risks", None), ("risks", "x" * 4001)])
+def test_what_is_no_answer_is_refused(name, text, tmp_path):
+    with pytest.raises(RecordError):
+        answer(name, text, tmp_path)
+    assert not (tmp_path / FILE).exists()
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{", '{"risks": 7, "beauty": "x"}', '{"risks": "  "}', "x" * 600_000])
+def test_a_file_of_somebody_elses_making_counts_as_none(text, tmp_path):
+    (tmp_path / FILE).write_text(text)
+    assert answers(tmp_path) == {}
+
+
+def test_the_form_saves_what_is_not_blank_and_shows_it_again(tmp_path):
+    form = ReflectionPanel(tmp_path)
+    assert form.save() == []
+    form.boxes["negative"].set_state({"value": "Nothing, with guidance off."})
+    form.button.click()
+    assert answers(tmp_path) == {"negative": "Nothing, with guidance off."} and "1 of 6" in form.status.value
+    assert ReflectionPanel(tmp_path, "fr").boxes["negative"].value == "Nothing, with guidance off."
+
+
+def test_the_form_says_what_went_wrong(tmp_path):
+    form = ReflectionPanel(tmp_path)
+    form.boxes["risks"].value = "<script>" + "x" * 4001
+    form.button.click()
+    assert "✗" in form.status.value and "4009 characters" in form.status.value and "<script>" not in form.status.value
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError):
+        answer("risks", "yes", tmp_path / "file")

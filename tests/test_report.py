@@ -1,0 +1,343 @@
+"""The report: every figure traced, every gap visible, nobody's words taken for markup, in both languages, in good time."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+import re
+import time
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from filled import apple, fill, made, prove, scored
+from PIL import Image
+
+from tp2lib.cli import main
+from tp2lib.document import Cell, Document, Section, Table, Text, Trace, audit, cells
+from tp2lib.errors import OutputError, RecordError
+from tp2lib.experiments import EXPERIMENTS
+from tp2lib.languages import LANGUAGES
+from tp2lib.marks import digital_source_type
+from tp2lib.pictures import read_recipe
+from tp2lib.progress import note
+from tp2lib.reflection import ASKED, answer
+from tp2lib.report import audit_report, make_report, write_report
+from tp2lib.reportmarkdown import escape
+from tp2lib.reportwords import WORDS
+from tp2lib.rubric import JUDGED
+
+NINE = [name for name in EXPERIMENTS if "run" in name]
+EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(2)> | `x` **b** [a](javascript:alert(3)) {{ 7*7 }}'
+
+
+@pytest.fixture(autouse=True)
+def no_judge(monkeypatch):
+    """The judge loads torch, and its weights are another test's business."""
+    monkeypatch.setattr("tp2lib.gather.adherence", lambda *given: None)
+
+
+def whole(outputs):
+    """Everything that a learner who did the whole course has."""
+    runs = fill(outputs)
+    prove(outputs, runs, t2i_run05_guid12="within 1 level")
+    nine = {name: runs[name] for name in NINE}
+    for number, rater in enumerate(("ann", "ben", "cid")):
+        scored(outputs, nine, rater, lambda key, criterion, number=number: (int(key, 16) + number * (criterion == "realism")) % 3, seed=number)
+    for name in ASKED:
+        answer(name, f"My answer to {name}, with 4.2 s a picture.", outputs)
+    for question, expected, came in (("Which steps?", 15, 30), ("Better?", "yes", "yes")):
+        note("predicted", "03", outputs=outputs, question=question, answer=expected, own=True, choices=2)
+        note("measured", "03", outputs=outputs, question=question, measured=came)
+    note("check", "03", outputs=outputs, question="3.1", outcome="right")
+    note("answer", "06", outputs=outputs, question="6.4", title="What you would no longer sign", text="Fifty steps.")
+    keys = [runs["baseline"].key, runs["i2i_run08_strength060"].key]
+    (outputs / "favourites.json").write_text(json.dumps({"favourites": keys}))
+    return runs
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    outputs = tmp_path_factory.mktemp("outputs")
+    whole(outputs)
+    return outputs
+
+
+@pytest.fixture(scope="module")
+def document(full):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tp2lib.gather.adherence", lambda *given: None)
+        return make_report(full)
+
+
+# -- traced ------------------------------------------------------------------------------------------
+
+
+def test_the_full_set_has_every_section_and_only_the_gap_that_is_left(document):
+    titles = [section.title for section in document.sections]
+    for title in ("smoke", "baseline", "text2img", "img2img", "mini-product", "evaluation", "cases", "reflection", "runs"):
+        assert title in titles
+    assert [gap.what for gap in document.gaps] == ["text in pictures"]  # nothing was read in these
+    assert len({picture.run for picture in document.pictures}) == 11
+
+
+def test_every_figure_leads_to_its_run_or_its_file(document, full):
+    assert audit_report(document, full) == []
+    traced = [cell for cell in cells(document) if cell.trace]
+    assert len(traced) > 250
+    for cell in cells(document):
+        assert cell.trace or cell.kind == "label", cell
+    keys = {run for cell in traced for run in cell.trace.runs}
+    assert len(keys) == 11 and all((full / "runs" / f"{key}.png").is_file() for key in keys)
+
+
+def swap(document, old, new):
+    """Plant an error: put another cell in the place of one."""
+
+    def mended(block):
+        if isinstance(block, Text):
+            return replace(block, filled={name: new if cell is old else cell for name, cell in block.filled.items()})
+        if isinstance(block, Table):
+            return replace(block, rows=[[new if cell is old else cell for cell in row] for row in block.rows])
+        return block
+
+    sections = [replace(section, blocks=[mended(block) for block in section.blocks]) for section in document.sections]
+    return replace(document, sections=sections)
+
+
+def first(document, what):
+    return next(cell for cell in cells(document) if cell.trace and cell.trace.what == what)
+
+
+@pytest.mark.parametrize("what", ["seconds", "sharpness", "guidance", "total t2i_run05_guid12", "kappa realism value", "points", "cost 0 step"])
+def test_a_planted_number_is_found(document, full, what):
+    cell = first(document, what)
+    changed = replace(cell, text=re.sub(r"\d", lambda digit: str((int(digit[0]) + 1) % 10), cell.text, count=1))
+    (found,) = audit_report(swap(document, cell, changed), full)
+    assert changed.text in found and cell.text in found
+
+
+def test_a_number_without_a_trace_is_found(document, full):
+    cell = first(document, "seconds")
+    assert "traced to no run" in audit_report(swap(document, cell, Cell(text="1.2 s")), full)[0]
+    assert audit_report(swap(document, cell, Cell(text="quick")), full) == []  # no figure, nothing to trace
+
+
+def test_a_number_of_another_run_is_found(document, full):
+    cell = first(document, "seconds")
+    other = next(c for c in cells(document) if c.trace and c.trace.what == "seconds" and c.text != cell.text)
+    assert audit_report(swap(document, cell, replace(cell, trace=other.trace)), full)
+    lost = Trace(what="seconds", runs=("f" * 32,))
+    assert len(audit_report(swap(document, cell, replace(cell, trace=lost)), full)) == 2  # the value, and the run
+
+
+def test_a_picture_that_the_ledger_does_not_know_is_left_out_and_named(tmp_path):
+    fill(tmp_path, ["smoke", "baseline"])
+    stranger = made(EXPERIMENTS["smoke"], 0, image=apple(9))
+    stranger.save(tmp_path / "smoke.png")  # the key of one, the pixels of another
+    document = make_report(tmp_path)
+    assert "smoke.png" in [gap.what for gap in document.gaps] and audit_report(document, tmp_path) == []
+    assert "smoke.png cannot be used: the ledger knows no run with these pixels" in write_report(tmp_path)[0].read_text()
+
+
+def test_a_report_that_outlived_its_pictures_fails_the_audit(tmp_path):
+    runs = fill(tmp_path, ["smoke", "baseline"])
+    document = make_report(tmp_path)
+    (tmp_path / "runs" / f"{runs['smoke'].key}.png").unlink()
+    found = audit_report(document, tmp_path)
+    assert f"run {runs['smoke'].key} is not in the ledger, or its picture is gone" in found
+
+
+def test_the_audit_itself_sees_a_sentence_that_is_none():
+    blocks = [Text(key="no such sentence 42"), Table(heads=("n",), rows=[[Cell(text="7")]])]
+    document = Document(language="en", words=WORDS["en"], sections=[Section(title="smoke", blocks=blocks)])
+    assert len(audit(document, lambda trace: None, lambda key: True)) == 2
+
+
+def test_reports_do_not_change_unless_the_records_do(full):
+    first_time = write_report(full)[0].read_text()
+    assert write_report(full)[0].read_text() == first_time
+
+
+# -- gaps --------------------------------------------------------------------------------------------
+
+
+def test_an_empty_folder_gives_a_report_of_gaps(tmp_path):
+    document = make_report(tmp_path)
+    assert {gap.what for gap in document.gaps} >= {one.file for one in EXPERIMENTS.values()}
+    assert {gap.notebook for gap in document.gaps} == {
+        "01_smoke", "02_baseline", "03_text2img", "04_img2img", "05_mini_product", "06_evaluation",
+    }  # fmt: skip
+    markdown, page = (path.read_text() for path in write_report(tmp_path, "fr"))
+    assert markdown.count("Manquant") == page.count("Manquant") == len(document.gaps)
+    assert "notebooks/03_text2img.ipynb" in page
+
+
+def test_one_missing_picture_is_one_gap_with_its_notebook(tmp_path):
+    fill(tmp_path, [name for name in EXPERIMENTS if name != "t2i_run04_guid4"])
+    gaps = [gap for gap in make_report(tmp_path).gaps if gap.what.endswith(".png")]
+    assert [(gap.what, gap.notebook) for gap in gaps] == [("t2i_run04_guid4.png", "03_text2img")]
+
+
+def test_there_is_no_report_of_nowhere(tmp_path):
+    with pytest.raises(OutputError, match="no folder"):
+        make_report(tmp_path / "nowhere")
+    with pytest.raises(RecordError, match="language is 'de'"):
+        make_report(tmp_path, "de")
+
+
+# -- what it says ------------------------------------------------------------------------------------
+
+
+def test_a_swapped_picture_is_called_out(tmp_path):
+    other = made(EXPERIMENTS["t2i_run05_guid12"], 4)
+    fill(tmp_path, ["t2i_run01_baseline"], t2i_run01_baseline=other)
+    text = write_report(tmp_path)[0].read_text()
+    assert "t2i\\_run01\\_baseline is not the experiment that its file name says: it was made with another guidance" in text
+
+
+def test_an_uncontrolled_run_is_called_out(tmp_path):
+    noise = made(EXPERIMENTS["t2i_run02_steps15"], 3, noise_sha256="ef" * 32)
+    fill(tmp_path, ["t2i_run01_baseline", "t2i_run02_steps15"], t2i_run02_steps15=noise)
+    assert "Not controlled: besides its own setting, t2i\\_run02\\_steps15 differs from the first run in noise" in write_report(tmp_path)[0].read_text()
+
+
+def test_the_reports_own_contradiction_is_in_it(full):
+    text = write_report(full)[0].read_text()
+    assert "t2i\\_run01\\_baseline: the report judges it with prompt “ultra-realistic product photo of a backpack" in text
+    assert "reproducibility “2”; its file was made with “1”" in text  # the replay that was not identical
+
+
+def test_edited_scores_do_not_count(tmp_path):
+    runs = fill(tmp_path, NINE)
+    session = scored(tmp_path, runs, "eve", lambda key, criterion: 2)
+    session.path.write_text(session.path.read_text().replace('"points":2', '"points":1', 1))
+    scored(tmp_path, runs, "open", lambda key, criterion: 2, lock=False)
+    text = write_report(tmp_path)[0].read_text()
+    assert "The log of eve is edited after it was locked; its points do not count." in text
+    assert "The log of open is not locked; its points do not count." in text and "/10 |" in text
+
+
+def test_what_cannot_be_read_is_named_and_does_no_harm(tmp_path):
+    fill(tmp_path, ["smoke", "baseline"])
+    (tmp_path / "smoke.png").write_bytes(b"\x89PNG not")
+    (tmp_path / "scores").mkdir()
+    (tmp_path / "scores" / "eve.jsonl").write_text("{}\n")
+    (tmp_path / "reflection.json").write_text("[")
+    text = write_report(tmp_path)[0].read_text()
+    assert "smoke.png cannot be used" in text and "scores/eve.jsonl cannot be used" in text and "4.1" not in text
+
+
+# -- hostile words -----------------------------------------------------------------------------------
+
+
+class Seen(HTMLParser):
+    """Collects the tags and attributes of a page."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.names, self.links = set(), set(), set()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.names |= {name for name, _ in attrs}
+        self.links |= {value[:5] for name, value in attrs if name in ("href", "src")}
+
+
+def test_a_hostile_learner_puts_no_markup_into_the_page(tmp_path):
+    run = made(EXPERIMENTS["smoke"], 0)
+    run = replace(
+        run, recipe=run.recipe.vary(prompt=EVIL), environment={**run.environment, "cpu": EVIL, "gpu": [EVIL]},
+        effective={**run.effective, "device": EVIL, "rungs": [EVIL]},
+    )  # fmt: skip
+    fill(tmp_path, ["smoke"], smoke=run)
+    answer("risks", EVIL, tmp_path)
+    note("predicted", "03", outputs=tmp_path, question=EVIL, answer=EVIL, own=True, choices=2)
+    note("measured", "03", outputs=tmp_path, question=EVIL, measured=EVIL)
+    note("answer", "06", outputs=tmp_path, question="6.4", title=EVIL, text=EVIL)
+    markdown, page = (path.read_text() for path in write_report(tmp_path))
+    seen = Seen()
+    seen.feed(page)
+    assert not seen.tags & {"script", "iframe", "object", "form", "link", "base"}
+    assert not [name for name in seen.names if name.startswith("on")] and seen.links <= {"data:", "#s0", *(f"#s{n}" for n in range(40))} | {
+        link for link in seen.links if link.startswith("#r") or link.startswith("#s")
+    }
+    assert "alert(1)" in page and html.escape("<script>") in page and "49" not in re.sub(r"base64,[^\"]+|[0-9a-f]{8,}", "", page)
+    assert "<script" not in markdown and "<img" not in markdown and "](javascript" not in markdown
+
+
+@pytest.mark.parametrize(
+    "text", ["a|b", "`x`", "**b**", "[a](b)", "<b>", "# h", "1. one", "- one", "+ one", "~~s~~", "![i](u)", "$x$", "a\nb"]
+)
+def test_words_stand_for_themselves_in_markdown(text):
+    from markdown_it import MarkdownIt
+
+    shown = re.sub(r"<[^>]+>", "", MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(escape(text)))
+    assert html.unescape(shown).strip() == " ".join(text.split())
+
+
+def test_markdown_is_left_readable():
+    assert escape("4.2 s, -3 % and 256 × 256, well-known") == "4.2 s, -3 % and 256 × 256, well-known"
+
+
+# -- the page ----------------------------------------------------------------------------------------
+
+
+def test_the_page_needs_nothing_else_and_its_pictures_are_the_ledgers_own(full):
+    page = write_report(full)[1].read_text()
+    assert not re.search(r"https?://(?!www\.w3\.org)|url\(|@import|<link|<script", re.sub(r"base64,[^\"]+", "", page))
+    pictures = [base64.b64decode(data) for data in re.findall(r"data:image/png;base64,([^\"]+)", page)]
+    opened = [Image.open(io.BytesIO(data)) for data in pictures]
+    kept = [data for data, image in zip(pictures, opened, strict=True) if digital_source_type(image)]
+    assert len(kept) >= 11 and all(read_recipe(data).seed == 42 for data in kept)  # what is saved out of it can be replayed
+    assert len(re.findall(r"<img [^>]*alt=\"[^\"]{10,}\"", page)) == len(pictures)
+
+
+def test_no_folder_of_this_machine_is_in_it(tmp_path):
+    run = made(EXPERIMENTS["i2i_run07_strength035"], 0)
+    run = replace(run, recipe=run.recipe.vary(source="/home/alice/secret/product.jpg"), source={**run.source, "path": "/home/alice/secret/product.jpg"})
+    fill(tmp_path, ["i2i_run07_strength035"], i2i_run07_strength035=run)
+    page = write_report(tmp_path)[1].read_text()
+    data = b"".join(base64.b64decode(data) for data in re.findall(r"base64,([^\"]+)", page))
+    assert "alice" not in page and b"alice" not in data and str(tmp_path) not in page
+
+
+def test_both_languages_have_the_same_sentences_with_the_same_places():
+    assert set(WORDS) == set(LANGUAGES) and WORDS["en"].keys() == WORDS["fr"].keys()
+    for key, sentence in WORDS["en"].items():
+        assert sorted(re.findall(r"{\w+}", sentence)) == sorted(re.findall(r"{\w+}", WORDS["fr"][key])), key
+        assert not re.search(r"\d{2}(?!\w)", re.sub(r"notebook 03|95 %", "", sentence)), key  # figures are filled in, not written
+
+
+def test_french_has_french_words_and_commas(full):
+    markdown, page = (path.read_text() for path in write_report(full, "fr"))
+    assert write_report(full, "fr")[0].name == "rapport.md" and '<html lang="fr">' in page
+    assert "Rapport TP2" in page and re.search(r"\d,\d s\b", markdown) and not re.search(r"\| \d+\.\d+ s \|", markdown)
+    english = set(re.findall(r"[a-z]{4,}", " ".join(WORDS["en"].values()))) - set(re.findall(r"[a-z]{4,}", " ".join(WORDS["fr"].values())))
+    left = {word for word in english if re.search(rf"\b{word}\b", re.sub(r"base64,[^\"]+|title=\"[^\"]*\"|alt=\"[^\"]*\"|<style>.*?</style>", "", page, flags=re.S))}
+    assert left <= set(re.findall(r"[a-z]{4,}", " ".join(one.recipe.prompt for one in EXPERIMENTS.values()))) | {
+        "read", "scaled", "answer", "from", "with", "size", "picture", "title", "main", "what", "would", "sign", "cases", "ledger", "runs", "which",
+        "better", "longer", "fifty", "value", "model", "each",
+    }  # fmt: skip
+
+
+def test_the_command_writes_both_files_and_prints_their_paths(full, tmp_path, capsys):
+    assert main(["report", "--outputs", str(full), "--lang", "fr", "--to", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.split() == [str(tmp_path / "rapport.md"), str(tmp_path / "rapport.html")]
+    for picture in re.findall(r"\]\(<([^>]+)>\)", (tmp_path / "rapport.md").read_text()):
+        assert (tmp_path / picture).is_file()
+    assert main(["report", "--outputs", str(tmp_path / "nowhere")]) == 1
+
+
+def test_it_is_built_in_ten_seconds(full):
+    began = time.process_time()
+    write_report(full)
+    assert time.process_time() - began < 10
+
+
+def test_all_points_and_sums_stand_in_the_table_of_each_case(full):
+    text = write_report(full)[0].read_text()
+    assert text.count("| total |") >= 3 and "| 10/10 |" in text and "| 7/10 |" in text and "| 6/10 |" in text
+    assert all(name in text for name in ("ann", "ben", "cid")) and len(JUDGED) == 4

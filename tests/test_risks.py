@@ -1,0 +1,157 @@
+"""The risk desk: every fault that is planted is found, with its reason, and what cannot be checked is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from filled import SIDE, apple, fill, made, photo
+from PIL import Image, ImageEnhance
+
+import tp2lib.risks
+from tp2lib.errors import RecordError
+from tp2lib.evidence import Evidence
+from tp2lib.experiments import EXPERIMENTS
+from tp2lib.pictures import export_picture
+from tp2lib.risks import LIMITS, VERDICTS, Inspection, inspect
+from tp2lib.riskwords import REASONS, RISKS, VERDICT_WORDS
+
+NAME = "i2i_run07_strength035"
+
+
+@pytest.fixture(autouse=True)
+def reader(monkeypatch):
+    """A reader of text that reads what the test says; it is asked once a picture."""
+    said, asked = {"words": ()}, []
+
+    def read(image):
+        asked.append(image)
+        of_photo = image.tobytes() == photo().image.tobytes() and len(asked) % 2 == 0
+        return () if of_photo else said["words"]
+
+    monkeypatch.setattr(tp2lib.risks, "read_text", read)
+    said["asked"] = asked
+    return said
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A faithful picture: the photo itself, as image to image of strength 0 would leave it."""
+    return fill(tmp_path, [NAME], **{NAME: made(EXPERIMENTS[NAME], 0, image=photo().image)})[NAME]
+
+
+def found(run, tmp_path, risk, **how):
+    inspection = inspect(run, outputs=tmp_path, **how)
+    return inspection, [one for one in inspection.findings if one.risk == risk]
+
+
+def test_a_sound_picture_may_be_published_and_every_risk_was_looked_at(run, tmp_path):
+    inspection = inspect(run, outputs=tmp_path)
+    assert (inspection.verdict, inspection.use, inspection.unchecked, inspection.why()) == ("publish", "product", (), [])
+    assert {one.risk for one in inspection.findings} == set(RISKS)
+
+
+@pytest.mark.parametrize(
+    ("image", "risk", "reason", "verdict"),
+    [
+        (apple(8), "product", "colour", "reject"),
+        (Image.new("RGB", (SIDE, SIDE), (250, 250, 250)), "product", "no product", "reject"),
+        (apple(0).crop((16, 16, 80, 80)).resize((SIDE, SIDE)), "product", "shape", "reject"),
+        (apple(0).crop((30, 20, 96, 86)).resize((SIDE, SIDE)), "crop", "crop", "reject"),
+        (ImageEnhance.Brightness(apple(0)).enhance(0.8), "background", "background", "retouch"),
+        (ImageEnhance.Color(ImageEnhance.Contrast(apple(0)).enhance(2.5)).enhance(3), "clipped", "clipped", "reject"),
+    ],
+    ids=["another colour", "gone", "larger", "cut off", "dim ground", "burnt out"],
+)
+def test_a_planted_fault_is_found(run, tmp_path, image, risk, reason, verdict):
+    inspection, findings = found(replace(run, image=image, path=None), tmp_path, risk)
+    assert [one.verdict for one in findings if one.reason == reason] == [verdict]
+    assert VERDICTS.index(inspection.verdict) >= VERDICTS.index(verdict)
+    assert any(line.startswith(RISKS[risk]["en"]) for line in inspection.why())
+
+
+def test_text_that_nobody_asked_for_is_named_and_remembered(run, tmp_path, reader):
+    reader["words"] = ("SALE", "-50")
+    for _ in range(2):
+        inspection, (text,) = found(run, tmp_path, "text")
+        assert (inspection.verdict, text.reason, text.figures) == ("retouch", "text", {"words": "SALE, -50"})
+    assert len(reader["asked"]) == 2  # the picture and its photo, once
+
+
+def test_text_that_is_on_the_photo_too_is_the_products_own(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(tp2lib.risks, "read_text", lambda image: ("Granny",))
+    assert found(run, tmp_path, "text")[1][0].reason == "no text"
+
+
+def test_without_a_reader_nobody_claims_that_there_is_no_text(run, tmp_path, reader):
+    reader["words"] = None
+    inspection, (text,) = found(run, tmp_path, "text")
+    assert text.verdict == "unknown" and inspection.unchecked == ("text",) and "tp2lib[ocr]" in inspection.why()[0]
+    assert Evidence(tmp_path).latest(tp2lib.risks.TEXT, run) is None
+
+
+def test_what_was_read_in_another_picture_does_not_count(run, tmp_path, reader):
+    inspect(run, outputs=tmp_path)
+    reader["words"] = ("NEW",)
+    other = replace(run, image=apple(1))
+    assert inspect(other, outputs=tmp_path, read=False).unchecked  # not read yet
+    assert found(other, tmp_path, "text")[1][0].reason == "text"
+
+
+def test_a_file_without_its_mark_is_rejected(run, tmp_path):
+    bare = tmp_path / "bare.png"
+    run.image.save(bare)
+    inspection, (mark,) = found(replace(run, path=bare), tmp_path, "mark")
+    assert (inspection.verdict, mark.reason) == ("reject", "no mark")
+    kept = export_picture(run.path, tmp_path / "kept.png")
+    assert found(replace(run, path=kept), tmp_path, "mark")[1][0].reason == "marked"
+
+
+def test_a_file_with_other_pixels_is_rejected(run, tmp_path):
+    assert found(replace(run, image=apple(1)), tmp_path, "mark")[1][0].reason == "other pixels"
+    (tmp_path / "half.png").write_bytes(run.path.read_bytes()[:500])
+    assert found(replace(run, path=tmp_path / "half.png"), tmp_path, "mark")[1][0].verdict == "unknown"
+
+
+def test_a_picture_from_words_alone_shows_no_product_that_exists(tmp_path):
+    run = made(EXPERIMENTS["baseline"], 0)
+    assert inspect(run, outputs=tmp_path).use == "illustration"
+    assert inspect(run, outputs=tmp_path, use="product").verdict == "reject"
+    with pytest.raises(RecordError, match="one of product, illustration"):
+        inspect(run, outputs=tmp_path, use="advert")
+
+
+def test_a_lost_photo_leaves_the_question_open(tmp_path):
+    inspection, (product,) = found(made(EXPERIMENTS[NAME], 0), tmp_path, "product")
+    assert product.verdict == "unknown" and "product" in inspection.unchecked
+
+
+def test_a_run_without_a_picture_cannot_be_inspected(tmp_path):
+    with pytest.raises(RecordError, match="no picture"):
+        inspect(replace(made(EXPERIMENTS[NAME], 0), image=None, outcome="black"), outputs=tmp_path)
+
+
+def test_the_gravest_finding_decides():
+    from tp2lib.risks import Finding
+
+    def verdict(*ones):
+        return Inspection(key="k", use="product", findings=tuple(Finding(risk="mark", verdict=one, reason="marked") for one in ones)).verdict
+
+    assert [verdict("publish", "reject", "retouch"), verdict("retouch", "unknown"), verdict("unknown"), verdict()] == [
+        "reject", "retouch", "publish", "publish",
+    ]  # fmt: skip
+
+
+def test_every_sentence_is_there_in_both_languages_with_the_same_places():
+    import re
+
+    for table in (REASONS, RISKS, VERDICT_WORDS):
+        for key, words in table.items():
+            assert set(words) == {"en", "fr"}, key
+            assert {*re.findall(r"{(\w+)", words["en"])} == {*re.findall(r"{(\w+)", words["fr"])}, key
+    assert set(LIMITS) == {"colour", "shape", "clipped", "crop", "background"}
+
+
+def test_a_finding_speaks_french(run, tmp_path):
+    inspection = inspect(replace(run, image=apple(8), path=None), outputs=tmp_path)
+    assert any("produit altéré : les couleurs du produit sont à" in line and "," in line for line in inspection.why("fr"))

@@ -1,0 +1,105 @@
+"""The score panel: keys, buttons and calls do the same, and nothing that a rater must not know is in it."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+from filled import fill, made
+
+from tp2lib.experiments import EXPERIMENTS
+from tp2lib.rubric import JUDGED
+from tp2lib.scorepanel import ScorePanel
+from tp2lib.scoring import BlindScoring
+
+NAMES = ("t2i_run01_baseline", "t2i_run05_guid12", "i2i_run09_strength085")
+
+
+@pytest.fixture
+def session(tmp_path):
+    return BlindScoring(list(fill(tmp_path, NAMES).values()), "alice", outputs=tmp_path, seed=1)
+
+
+@pytest.fixture
+def panel(session):
+    return ScorePanel(session)
+
+
+def test_keys_score_in_order_and_go_to_the_next_picture(panel, session):
+    assert panel.at == ("01", "adherence")
+    for key in "2101":
+        panel.keys.set_state({"value": key})  # as the browser sends it
+        assert panel.keys.value == ""
+    assert session.ratings.scores == {"01": dict(zip(JUDGED, (2, 1, 0, 1), strict=True))} and panel.at == ("02", "adherence")
+    assert "Picture 2 of 4" in panel.status.value and panel.bar.value == 4
+
+
+def test_buttons_do_what_keys_do(panel, session):
+    panel.buttons["usability"].set_state({"index": 0})
+    assert session.ratings.scores == {"01": {"usability": 0}} and panel.at == ("01", "adherence")
+    panel.press(2)
+    assert panel.buttons["adherence"].value == 2 and panel.at == ("01", "realism")
+
+
+def test_one_goes_back_and_scores_again(panel, session):
+    panel.type("22b0")
+    assert session.ratings.scores["01"] == {"adherence": 2, "realism": 0} and session.ratings.changed == 1
+    panel.back_button.click()
+    assert panel.at == ("01", "realism")
+
+
+def test_other_keys_do_nothing(panel, session):
+    panel.type("x3é \n<")
+    assert session.ratings.scores == {} and panel.at == ("01", "adherence")
+
+
+def test_it_is_locked_by_its_button_only_when_all_is_given(panel, session):
+    assert panel.lock_button.disabled
+    panel.lock_button.click()
+    assert "✗" in panel.status.value and not session.locked
+    while panel.at:
+        panel.type("1")
+    assert not panel.lock_button.disabled and panel.bar.value == panel.bar.max == 16
+    panel.press(2)
+    assert "All points are given" in panel.status.value
+    panel.lock_button.click()
+    assert session.locked and "Locked" in panel.status.value and panel.keys.disabled
+    assert all(row.disabled for row in panel.buttons.values())
+
+
+def test_a_panel_opens_where_the_session_was_left(panel, session, tmp_path):
+    panel.type("2222" + "1")
+    again = ScorePanel(session, "fr")
+    assert again.at == ("02", "realism") and again.buttons["adherence"].value == 1
+    assert "réalisme visuel" in again.status.value
+
+
+def test_nothing_shows_the_settings(panel, session):
+    while panel.at:
+        shown = " ".join([panel.picture.value, panel.words.value, panel.status.value])
+        shown = re.sub(r"base64,[^\"]*", "", shown)
+        assert not re.search(r"guidance|steps|EulerA|strength|run0\d|seed|[0-9a-f]{16}", shown)
+        panel.type("1")
+
+
+def test_the_picture_that_is_sent_carries_no_recipe(panel):
+    import base64
+
+    sent = base64.b64decode(re.search(r"base64,([^\"]+)", panel.picture.value)[1])
+    assert b"guidance" not in sent and b"tp2" not in sent and b"parameters" not in sent
+
+
+def test_a_hostile_prompt_is_only_words(tmp_path):
+    recipe = EXPERIMENTS["baseline"].recipe.vary(prompt='<img src=x onerror="alert(1)">')
+    from dataclasses import replace
+
+    run = replace(made(EXPERIMENTS["baseline"], 0), recipe=recipe)
+    panel = ScorePanel(BlindScoring([run], "eve", outputs=tmp_path))
+    assert "<img src=x" not in panel.words.value and html.escape(recipe.prompt) in panel.words.value
+
+
+def test_each_row_is_labelled_and_says_what_the_points_mean(panel):
+    for name, row in panel.buttons.items():
+        assert row.description and len(row.tooltips) == 3 and all(len(words) > 15 for words in row.tooltips), name
+    assert panel.keys.tooltip and 'role="status"' in panel.status.value and "alt=" in panel.picture.value
