@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.cookiejar
 import json
 import os
 import re
@@ -83,7 +84,8 @@ class Server:
     """The app in a process of its own, on a page that needs no model."""
 
     def __init__(self, folder: Path, visitors: int = 2) -> None:
-        self.port, self.folder = free_port(), folder
+        self.port, self.folder, self.cookies = free_port(), folder, http.cookiejar.CookieJar()
+        self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies))
         nbformat.write(book(PAGE, "raise SystemError('the lesson is not the app')"), folder / "page.ipynb")
         (folder / "secret.txt").write_text("the secret of the host")
         (folder / "secret.png").write_bytes((ROOT / "inputs" / "mug.jpg").read_bytes())
@@ -105,11 +107,18 @@ class Server:
         asked = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method, data=data)
         if host:
             asked.add_header("Host", host)
+        if token := next((cookie.value for cookie in self.cookies if cookie.name == "_xsrf"), None):
+            asked.add_header("X-XSRFToken", token)
         try:
-            with urllib.request.urlopen(asked, timeout=120) as answer:
+            with self.opener.open(asked, timeout=120) as answer:
                 return answer.status, answer.read().decode(errors="replace")
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode(errors="replace")
+
+    def leave(self, page: str) -> None:
+        """End the kernel of a page, as the page does when its tab is closed."""
+        status, said = self.get(f"/voila/api/shutdown/{kernel_of(page)}", method="POST", data=b"")
+        assert status == 204, said
 
     def stop(self) -> str:
         self.process.terminate()
@@ -138,7 +147,7 @@ def test_the_page_is_the_tool_and_shows_no_code(server) -> None:
     for hidden in ("import ipywidgets", "class Studio", "SystemError", "the lesson", "Traceback"):
         assert hidden not in page
     assert "application/vnd.jupyter.widget-view+json" in page
-    server.get(f"/voila/api/shutdown/{kernel_of(page)}", method="POST", data=b"")
+    server.leave(page)
 
 
 @pytest.mark.slow
@@ -177,7 +186,8 @@ def test_a_visitor_executes_no_code(server, tmp_path) -> None:
     from tornado.httpclient import HTTPRequest
     from tornado.websocket import websocket_connect
 
-    kernel, written = kernel_of(server.get("/")[1]), tmp_path / "written"
+    page, written = server.get("/")[1], tmp_path / "written"
+    kernel = kernel_of(page)
     session = uuid.uuid4().hex
 
     def message(kind: str, content: dict) -> str:
@@ -218,17 +228,17 @@ def test_a_visitor_executes_no_code(server, tmp_path) -> None:
     assert "kernel_info_reply" in kinds
     assert not {"execute_reply", "execute_result", "inspect_reply", "complete_reply", "history_reply", "debug_reply"} & {*kinds}
     assert not written.exists()
-    server.get(f"/voila/api/shutdown/{kernel}", method="POST", data=b"")
+    server.leave(page)
 
 
 @pytest.mark.slow
 def test_no_more_visitors_than_places(server) -> None:
-    kernels = [kernel_of(server.get("/")[1]) for _ in range(2)]
+    pages = [server.get("/")[1] for _ in range(2)]
     status, body = server.get("/")
     assert status == 503 and "kernelId" not in body and "Traceback" not in body
     assert "places are taken" in body
-    server.get(f"/voila/api/shutdown/{kernels[0]}", method="POST", data=b"")
+    server.leave(pages[0])
     status, body = server.get("/")
     assert status == 200  # who leaves makes room
-    for kernel in (kernels[1], kernel_of(body)):
-        server.get(f"/voila/api/shutdown/{kernel}", method="POST", data=b"")
+    for page in (pages[1], body):
+        server.leave(page)

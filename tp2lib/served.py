@@ -136,6 +136,7 @@ def serve(notebook: Path = APP, *, outputs: Path | None = None, say: Callable[[s
 def _only_the_tool(request: Any, notebook: Any, cwd: str) -> Any:
     request.set_header("Content-Security-Policy", "frame-ancestors 'self'; object-src 'none'; base-uri 'self'")
     request.set_header("X-Content-Type-Options", "nosniff")
+    _ = request.xsrf_token  # sets the cookie without which a page that is left could not end its kernel
     return trim(notebook)
 
 
