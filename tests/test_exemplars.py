@@ -20,7 +20,7 @@ def test_the_levels_of_a_criterion_are_three_pictures(criterion):
     pictures = [exemplar(criterion, level) for level in LEVELS]
     assert len({picture.tobytes() for picture in pictures}) == 3 and {picture.mode for picture in pictures} == {"RGB"}
     assert exemplar(criterion, 1).tobytes() == pictures[1].tobytes()
-    if criterion != "adherence":
+    if criterion in ("artifacts", "reproducibility"):  # the others are worse in kind, not in distance
         assert perceptual_distance(pictures[0], pictures[2]) > perceptual_distance(pictures[1], pictures[2])
 
 

@@ -207,7 +207,7 @@ def test_an_uncontrolled_run_is_called_out(tmp_path):
 def test_the_reports_own_contradiction_is_in_it(full):
     text = write_report(full)[0].read_text()
     assert "t2i\\_run01\\_baseline: the report judges it with prompt “ultra-realistic product photo of a backpack" in text
-    assert "reproducibility “2”; its file was made with “1”" in text  # the replay that was not identical
+    assert "t2i\\_run05\\_guid12: the report gives 2 for reproducibility; found here: 1." in text  # the replay that was not identical
 
 
 def test_edited_scores_do_not_count(tmp_path):
@@ -265,7 +265,12 @@ def test_a_hostile_learner_puts_no_markup_into_the_page(tmp_path):
         link for link in seen.links if link.startswith("#r") or link.startswith("#s")
     }
     assert "alert(1)" in page and html.escape("<script>") in page and "49" not in re.sub(r"base64,[^\"]+|[0-9a-f]{8,}", "", page)
-    assert "<script" not in markdown and "<img" not in markdown and "](javascript" not in markdown
+    from markdown_it import MarkdownIt
+
+    shown = Seen()
+    shown.feed(MarkdownIt("commonmark").enable("table").render(markdown))
+    assert not shown.tags & {"script", "a", "iframe", "form"} and shown.names <= {"src", "alt"} and "onerr" not in shown.links
+    assert shown.links <= {picture[:5] for picture in re.findall(r"\]\(<([^>]+)>\)", markdown)}
 
 
 @pytest.mark.parametrize(
@@ -308,7 +313,7 @@ def test_both_languages_have_the_same_sentences_with_the_same_places():
     assert set(WORDS) == set(LANGUAGES) and WORDS["en"].keys() == WORDS["fr"].keys()
     for key, sentence in WORDS["en"].items():
         assert sorted(re.findall(r"{\w+}", sentence)) == sorted(re.findall(r"{\w+}", WORDS["fr"][key])), key
-        assert not re.search(r"\d{2}(?!\w)", re.sub(r"notebook 03|95 %", "", sentence)), key  # figures are filled in, not written
+        assert not re.search(r"\d{2}(?!\w)", re.sub(r"notebook 03|95 %|10 in all|10 en tout|SHA-256", "", sentence)), key  # figures are filled in, not written
 
 
 def test_french_has_french_words_and_commas(full):
@@ -319,7 +324,7 @@ def test_french_has_french_words_and_commas(full):
     left = {word for word in english if re.search(rf"\b{word}\b", re.sub(r"base64,[^\"]+|title=\"[^\"]*\"|alt=\"[^\"]*\"|<style>.*?</style>", "", page, flags=re.S))}
     assert left <= set(re.findall(r"[a-z]{4,}", " ".join(one.recipe.prompt for one in EXPERIMENTS.values()))) | {
         "read", "scaled", "answer", "from", "with", "size", "picture", "title", "main", "what", "would", "sign", "cases", "ledger", "runs", "which",
-        "better", "longer", "fifty", "value", "model", "each",
+        "better", "longer", "fifty", "value", "model", "each", "desk", "memory", "figure", "none", "reproducibility",
     }  # fmt: skip
 
 

@@ -26,8 +26,8 @@ def reader(monkeypatch):
 
     def read(image):
         asked.append(image)
-        of_photo = image.tobytes() == photo().image.tobytes() and len(asked) % 2 == 0
-        return () if of_photo else said["words"]
+        said["picture"] = bool(said["words"]) and not said.get("picture")  # the photo comes right after a picture with words
+        return said["words"] if said["picture"] or said["words"] is None else ()
 
     monkeypatch.setattr(tp2lib.risks, "read_text", read)
     said["asked"] = asked

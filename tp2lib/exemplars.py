@@ -85,9 +85,12 @@ def _flat(image: Image.Image) -> Image.Image:
 
 def _smear(image: Image.Image) -> Image.Image:
     """A small fault at the outline."""
+    box, size = (140, 90, 212, 150), (72, 60)
+    drawn_out = image.crop(box).resize((6, 5)).resize((108, 60), Image.Resampling.BICUBIC).crop((0, 0, *size))
+    soft = Image.new("L", size)
+    ImageDraw.Draw(soft).ellipse((8, 8, size[0] - 8, size[1] - 8), fill=255)
     smeared = image.copy()
-    box = (175, 90, 235, 140)
-    smeared.paste(image.crop(box).resize((12, 10)).resize((60, 50), Image.Resampling.BICUBIC).rotate(25), box[:2])
+    smeared.paste(drawn_out, box[:2], soft.filter(ImageFilter.GaussianBlur(4)))
     return smeared
 
 
@@ -102,7 +105,7 @@ def _doubled(image: Image.Image) -> Image.Image:
 
 def _dim(image: Image.Image) -> Image.Image:
     """Underexposed and off centre: to be retouched."""
-    moved = image.transform(image.size, Image.Transform.AFFINE, (1, 0, -34, 0, 1, 18), fillcolor="white")
+    moved = image.crop((34, 22, 256, 244)).resize(image.size, Image.Resampling.LANCZOS)
     return ImageEnhance.Brightness(moved).enhance(0.62)
 
 

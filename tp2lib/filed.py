@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
@@ -17,7 +18,7 @@ from tp2lib.languages import Number
 from tp2lib.measures import take
 from tp2lib.ratings import FOLDER, Ratings
 from tp2lib.reflection import FILE as REFLECTION
-from tp2lib.rubric import JUDGED, total
+from tp2lib.rubric import CRITERIA, JUDGED, total
 
 __all__ = ["CORRELATED", "NOTHING", "REPORT", "Filed", "filed"]
 
@@ -28,6 +29,8 @@ NOTHING = "–"
 CORRELATED = ("sharpness", "contrast", "saturation", "clipped_highlights", "background_whiteness")
 PROGRESS, LEDGER = "progress.jsonl", "ledger.jsonl"
 
+_FIGURE = re.compile(r"[\d\s.,/+%–…-]+s?")  # a number, a share, a sum of ten, an interval, seconds
+
 Filed = dict[tuple[str, str], Cell]
 
 
@@ -37,7 +40,8 @@ def filed(material: Material, language: str, words: Mapping[str, str]) -> Filed:
     found: Filed = {}
     for part in (_answers, _predictions, _progress, _claims, _scores, _agreements, _contradictions, _costs, _failures):
         for file, what, value in part(material, say):
-            text, kind = (value, "text") if isinstance(value, str) else (say.number(value), "number")
+            text = value if isinstance(value, str) else say.number(value)
+            kind = "number" if _FIGURE.fullmatch(text) else "text"
             found[file, what] = Cell(text=text, trace=Trace(what=what, file=file), kind=kind)
     return found
 
@@ -193,7 +197,9 @@ def _contradictions(material: Material, say: _Writer) -> Iterator[_Row]:
     recipes = {name: run.recipe for name, run in material.named.items()}
     for number, one in enumerate(check_cases(recipes, points)):
         yield REPORT, f"contradiction {number} case", one.case
-        yield REPORT, f"contradiction {number} what", one.what
+        named = CRITERIA[one.what].label[say.language] if one.what in CRITERIA else say.words.get(one.what, one.what)
+        yield REPORT, f"contradiction {number} what", named
+        yield REPORT, f"contradiction {number} kind", "points" if one.what in (*CRITERIA, "total") else "setting"
         yield REPORT, f"contradiction {number} claimed", _short(one.claimed, say)
         yield REPORT, f"contradiction {number} found", _short(one.found, say)
 

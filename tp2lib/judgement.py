@@ -61,10 +61,14 @@ def _cases(say: Writer) -> Section:
 
 def _contradictions(say: Writer) -> Section:
     rows = say.rows(REPORT, "contradiction", ("case", "what", "claimed", "found"))
+    keys = {"points": "contradiction in points", "setting": "contradiction"}
     told: list[Block] = [
-        Text(key="contradiction", filled=dict(zip(("case", "what", "claimed", "found"), row, strict=True)), style="warning")
-        for row in rows
-    ]
+        Text(
+            key=keys[say.of(REPORT, f"contradiction {number} kind").text],
+            filled=dict(zip(("case", "what", "claimed", "found"), row, strict=True)), style="warning",
+        )
+        for number, row in enumerate(rows)
+    ]  # fmt: skip
     if say.run("i2i_run09_strength085") is not None:
         told.append(Text(key="third prompt", style="note"))
     return Section(title="contradictions", blocks=told if rows else [Text(key="no contradiction"), *told], level=3)

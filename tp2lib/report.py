@@ -14,7 +14,7 @@ from tp2lib.document import Block, Cell, Document, Gap, Section, Table, Text, Tr
 from tp2lib.errors import OutputError, RecordError, shown
 from tp2lib.experiments import EXPERIMENTS, choose_experiments
 from tp2lib.facts import value_of
-from tp2lib.filed import filed
+from tp2lib.filed import Filed, filed
 from tp2lib.files import write_atomically
 from tp2lib.gather import NOTEBOOK_OF, Material
 from tp2lib.judgement import judgement
@@ -86,7 +86,7 @@ def audit_report(document: Document, outputs: str | os.PathLike[str]) -> list[st
 
 
 def _audit(document: Document, material: Material) -> list[str]:
-    facts = filed(material, document.language, document.words)
+    facts = _filed(material, document.language)
 
     def value(trace: Trace) -> str | None:
         if trace.file:
@@ -97,6 +97,14 @@ def _audit(document: Document, material: Material) -> list[str]:
     return audit(document, value, material.known)
 
 
+def _filed(material: Material, code: str) -> Filed:
+    """The facts of the files, found out once: their intervals take seconds."""
+    place = ("filed", code)
+    if place not in material.found:
+        material.found[place] = filed(material, code, WORDS[code])
+    return material.found[place]
+
+
 def _material(outputs: str | os.PathLike[str]) -> Material:
     if not Path(outputs).is_dir():
         raise OutputError(f"there is no folder {shown(str(outputs), 200)}. Give the outputs folder, or make the pictures first.")
@@ -104,7 +112,7 @@ def _material(outputs: str | os.PathLike[str]) -> Material:
 
 
 def _build(material: Material, code: str) -> Document:
-    facts = filed(material, code, WORDS[code])
+    facts = _filed(material, code)
     say = Writer(material, code, facts)
     sections = [
         _smoke(say), _baseline(say), *_text2img(say), _img2img(say), _product(say), *judgement(say), _problems(say),
@@ -156,8 +164,12 @@ def _text2img(say: Writer) -> list[Section]:
     blocks.append(say.text("same prompt", first, prompt="prompt", seed="seed"))
     blocks += [say.picture(run, name) for name, run in runs.items()]
     heads = ("name", "scheduler", "steps", "guidance", "seconds", "calls", "sharpness", "contrast", "saturation", "clipped highlights")
-    rows = [[*(say.fact(head, run) for head in heads), say.fact("distance", run, first), say.fact("seen", run)] for run in runs.values()]
-    blocks += [Table(heads=(*heads, "distance", "seen"), rows=rows), *_control(say, runs)]
+    judge = ["seen"] if any(say.material.seen(run) is not None for run in runs.values()) else []
+    rows = [
+        [*(say.fact(head, run) for head in heads), say.fact("distance", run, first), *(say.fact(name, run) for name in judge)]
+        for run in runs.values()
+    ]
+    blocks += [Table(heads=(*heads, "distance", *judge), rows=rows), *_control(say, runs)]
     sections = [Section(title="text2img", blocks=blocks)]
     for title, about in (
         ("what steps change", ("t2i_run02_steps15", "t2i_run03_steps50")),

@@ -84,6 +84,9 @@ def _table(document: Document, block: Table) -> dict[str, Any]:
         rows.append({"cells": cells, "run": run})
     traced = any(row["run"] for row in rows)
     numbers = [all(row["cells"][at]["number"] for row in rows) for at in range(len(block.heads))] if rows else []
+    for row in rows:
+        for cell, aligned in zip(row["cells"], numbers, strict=True):
+            cell["number"] = aligned
     heads = [{"text": document.word(head), "number": at < len(numbers) and numbers[at]} for at, head in enumerate(block.heads)]
     return {"kind": "table", "heads": heads, "rows": rows, "traced": traced, "list": "key" in block.heads}
 

@@ -5,6 +5,7 @@ Sentences hold no measured figures: those are filled in, and traced.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -14,7 +15,7 @@ _EN = {
     "title": "TP2 report: controlled image generation",
     "made": "Written from the records of {folder}. Every figure and picture bears the number of its run; the last section tells how to make it again.",
     "all there": "Nothing is missing.",
-    "gaps": "{count} pieces are missing; each gap below names the notebook that makes it.",
+    "gaps": "Missing pieces: {count}. Each gap below names the notebook that makes it.",
     "gap": "Missing: {what}. Made by {notebook}.",
     "trouble": "{name} cannot be used: {why}",
     "swapped": "{name} is not the experiment that its file name says: it was made with another {what}.",
@@ -63,6 +64,7 @@ _EN = {
     "case is": "{name}: {prompt}",
     "sums": "The points of the seed report stand beside those given here. Nothing was known of the settings while scoring.",
     "contradiction": "{case}: the report judges it with {what} “{claimed}”; its file was made with “{found}”.",
+    "contradiction in points": "{case}: the report gives {claimed} for {what}; found here: {found}.",
     "third prompt": "With which words the report made its image to image is not told there. It describes an apple, so the pack's own run asks for one.",
     "no contradiction": "No claim of the report contradicts a file that is there.",
     "agree": "Quadratic weighted kappa: 1 is agreement, 0 is chance. The interval is a bootstrap of 95 % over the pictures.",
@@ -107,7 +109,7 @@ _FR = {
     "title": "Rapport TP2 : génération d'images contrôlée",
     "made": "Écrit à partir des enregistrements de {folder}. Chaque chiffre et chaque image porte le numéro de son run ; la dernière section dit comment le refaire.",
     "all there": "Rien ne manque.",
-    "gaps": "Il manque {count} éléments ; chaque lacune ci-dessous nomme le notebook qui le produit.",
+    "gaps": "Éléments manquants : {count}. Chaque lacune ci-dessous nomme le notebook qui le produit.",
     "gap": "Manquant : {what}. Produit par {notebook}.",
     "trouble": "{name} est inutilisable : {why}",
     "swapped": "{name} n'est pas l'expérience que dit son nom de fichier : autre valeur de {what}.",
@@ -150,6 +152,7 @@ _FR = {
     "case is": "{name} : {prompt}",
     "sums": "Les points du rapport d'origine à côté de ceux donnés ici. Aucun réglage n'était connu pendant la notation.",
     "contradiction": "{case} : le rapport la juge avec {what} « {claimed} » ; son fichier a été fait avec « {found} ».",
+    "contradiction in points": "{case} : le rapport donne {claimed} pour {what} ; trouvé ici : {found}.",
     "third prompt": "Le rapport ne dit pas avec quels mots ses Img2Img ont été faites. Il décrit une pomme ; le run du cours en demande donc une.",
     "no contradiction": "Aucune affirmation du rapport ne contredit un fichier présent.",
     "agree": "Kappa pondéré quadratique : 1 est l'accord, 0 le hasard. L'intervalle est un bootstrap à 95 % sur les images.",
@@ -186,6 +189,8 @@ _FR = {
     "your predictions": "vos prédictions", "your answer": "votre réponse", "text in pictures": "une recherche de texte dans les images",
     "exercises done": "des exercices tentés", "timed runs": "des runs dans le journal",
 }  # fmt: skip
+
+_FR = {key: re.sub(r"« | (?=[»:;?!%])", lambda blank: blank[0].replace(" ", "\xa0"), words) for key, words in _FR.items()}  # no line ends there
 
 WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType({"en": MappingProxyType(_EN), "fr": MappingProxyType(_FR)})
 """Every sentence and word of the report, by language and key."""
