@@ -7,14 +7,15 @@ import json
 import numpy as np
 import pytest
 import torch
+from diffusers import AutoencoderKL
 from PIL import Image
 
-from tp2lib.vitrine import latents
+from tp2lib.vitrine import autoencoder, latents
 from tp2lib.vitrine.__main__ import main
-from tp2lib.vitrine.autoencoder import laplacian_loss, reconstruction
+from tp2lib.vitrine.autoencoder import colours_in, hue_loss, laplacian_loss, reconstruction
 from tp2lib.vitrine.checkpoint import Average, Checkpoint, learning_rate
 from tp2lib.vitrine.denoiser import Denoiser, Plan, draw_captions, draw_timesteps, train
-from tp2lib.vitrine.model import SCHEDULER_CONFIG, TINY, make_autoencoder
+from tp2lib.vitrine.model import SCHEDULER_CONFIG, TINY, make_autoencoder, save_pipeline
 from tp2lib.vitrine.parallel import side_by_side
 from tp2lib.vitrine.scene import draw
 
@@ -147,6 +148,52 @@ def test_the_pyramid_loss_is_zero_for_equal_pictures_and_grows_with_blur():
     softer = torch.nn.functional.avg_pool2d(x, 7, 1, 3)
     assert laplacian_loss(x, x) == 0
     assert laplacian_loss(x, soft) < laplacian_loss(x, softer)
+
+
+def test_the_hue_loss_sees_colour_and_no_grey():
+    x = torch.full((1, 3, 4, 4), .5)
+    assert hue_loss(x, x + .2) == pytest.approx(0, abs=1e-6)
+    assert hue_loss(x, x + torch.tensor([.2, 0, 0])[:, None, None]) > .1
+
+
+def test_colours_that_the_latents_carry_are_found_in_them_and_others_are_not():
+    torch.manual_seed(0)
+    z, turn = torch.randn(4, 4, 8, 8, requires_grad=True), torch.randn(3, 4)
+    carried = torch.einsum("dc,nchw->ndhw", turn, z.detach()) + .3
+    assert (colours_in(z, carried) - carried).abs().max() < 1e-2
+    foreign = torch.randn(4, 3, 8, 8)
+    missed = (colours_in(z, foreign) - foreign).square().mean()
+    assert missed > .8 * foreign.var()
+    missed.backward()
+    assert z.grad.abs().max() > 0
+
+
+def test_training_goes_on_from_saved_weights_and_leaves_the_latents_alone(data, tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    model = Denoiser(TINY)
+    save_pipeline(tmp_path / "start", model.text, make_autoencoder(TINY), model.unet, model.tokenizer)
+    train(data, Plan(steps=1, batch=2, warmup=1, peak=0.0), TINY, tmp_path / "start")
+    for name, value in weights(data)["model"].items():
+        assert torch.allclose(value, model.state_dict()[name].float(), atol=2e-3), name
+
+    pictures = [np.random.default_rng(k).integers(0, 255, (64, 64, 3), np.uint8) for k in range(4)]
+    monkeypatch.setattr(autoencoder, "Renders", lambda *a: FakeRenders(pictures))
+    autoencoder.train(data, 2, 4, size=TINY, crop=32, start=tmp_path / "start")
+    before = AutoencoderKL.from_pretrained(tmp_path / "start" / "vae", dtype=torch.float32)
+    after = AutoencoderKL.from_pretrained(data / "vae", dtype=torch.float32)
+    x = autoencoder.to_tensor(pictures[0])[None]
+    assert torch.allclose(before.encode(x).latent_dist.mean, after.encode(x).latent_dist.mean, atol=1e-5)
+    assert not torch.allclose(before.decoder.conv_in.weight, after.decoder.conv_in.weight)
+
+
+class FakeRenders:
+    """Pictures in memory in place of a split on disk."""
+
+    def __init__(self, pictures):
+        self.picture, self.side, self.count = pictures.__getitem__, len(pictures[0]), len(pictures)
+
+    def __len__(self):
+        return self.count
 
 
 def test_reconstruction_of_an_untrained_autoencoder_is_poor_and_finite():

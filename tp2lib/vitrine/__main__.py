@@ -23,9 +23,9 @@ class Scale:
     pixels: int = 256
     samples: int = 4
     pictures: tuple[tuple[str, int], ...] = (("train", 14_000), ("judge", 6_000), ("test", 1_000))
-    autoencoder: int = 2_300
+    autoencoder: int = 2_800
     denoiser: int = 16_000
-    judge: int = 5_000
+    judge: int = 1_000
     batch: int = 0  # 0: each step's own
     share: float = 1.0
 
@@ -69,14 +69,14 @@ def autoencoder(args: argparse.Namespace, scale: Scale) -> None:
     """train the autoencoder and whiten its latents"""
     from .autoencoder import CROP, train
 
-    train(args.data, scale.autoencoder, scale.batch or 16, size=_size(scale), crop=min(CROP, scale.pixels))
+    train(args.data, scale.autoencoder, scale.batch or 16, size=_size(scale), crop=min(CROP, scale.pixels), start=args.start)
 
 
 def latents(args: argparse.Namespace, scale: Scale) -> None:
     """encode the training pictures with the finished autoencoder"""
     from .latents import encode
 
-    encode(args.data)
+    encode(args.data, args.worker, args.workers)
 
 
 def denoiser(args: argparse.Namespace, scale: Scale) -> None:
@@ -85,7 +85,7 @@ def denoiser(args: argparse.Namespace, scale: Scale) -> None:
     from .parallel import side_by_side
 
     plan = Plan(steps=scale.denoiser, batch=scale.batch or 64)
-    side_by_side(train, args.workers, args.data, plan, _size(scale))
+    side_by_side(train, args.workers, args.data, plan, _size(scale), args.start)
 
 
 def judge(args: argparse.Namespace, scale: Scale) -> None:
@@ -145,8 +145,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--to", type=Path, help="where the weights go or are (default: the package; with --tiny, DATA/weights)")
     parser.add_argument("--split", choices=("train", "judge", "test"), help="render: only this split")
     parser.add_argument("--count", type=int, help="render: only the first COUNT pictures of a split")
-    parser.add_argument("--worker", type=int, default=0, help="render: this worker's number")
-    parser.add_argument("--workers", type=int, default=1, help="render: how many workers share the pictures; denoiser: how many processes share a batch")
+    parser.add_argument("--worker", type=int, default=0, help="render, latents: this worker's number")
+    parser.add_argument("--workers", type=int, default=1, help="render, latents: how many workers share the pictures; denoiser: how many processes share a batch")
+    parser.add_argument("--start", type=Path, help="autoencoder, denoiser: go on from the weights in this folder, with new data or plans")
     parser.add_argument("--average", choices=("fast", "slow"), default="slow", help="export: which moving average")
     parser.add_argument("--share", type=float, default=1.0, help="evaluate: share of the full sample sizes, for a quick look")
     args = parser.parse_args(argv)

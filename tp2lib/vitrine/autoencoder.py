@@ -46,6 +46,29 @@ def hue_loss(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return torch.stack([d[:, 0] - d[:, 1], d[:, 2] - (d[:, 0] + d[:, 1]) / 2], 1).abs().mean()
 
 
+def colours_in(z: torch.Tensor, colours: torch.Tensor) -> torch.Tensor:
+    """What the best linear map from latents to mean colours makes of these latents.
+
+    A loss on it lets the encoder carry all three colours from early on; left to the
+    decoder's gradient alone, one of them stays missing for thousands of steps. The map is
+    the least-squares one of the batch, so it has no weights of its own.
+
+    Parameters
+    ----------
+    z : Tensor of shape (N, 4, h, w)
+    colours : Tensor of shape (N, 3, h, w)
+        Mean colour under each latent.
+
+    Returns
+    -------
+    Tensor of shape (N, 3, h, w)
+    """
+    a = F.pad(z.movedim(1, -1).flatten(0, 2), (0, 1), value=1.0)
+    gram = a.T @ a + 1e-4 * len(a) * torch.eye(a.shape[1])
+    fitted = a @ torch.linalg.solve(gram, a.T @ colours.movedim(1, -1).flatten(0, 2))
+    return fitted.unflatten(0, (len(z), *z.shape[2:])).movedim(-1, 1)
+
+
 def _crops(renders: Renders, rng: np.random.Generator, batch: int, size: int) -> torch.Tensor:
     """Random flipped crops, Tensor of shape (batch, 3, size, size) in [-1, 1]."""
     out = np.empty((batch, size, size, 3), np.uint8)
@@ -58,13 +81,23 @@ def _crops(renders: Renders, rng: np.random.Generator, batch: int, size: int) ->
 
 
 def train(data: Path, total: int = 5000, batch: int = 16, peak: float = 4e-3, size: Size = FULL,
-          crop: int = CROP) -> None:
-    """Train for ``total`` steps, resuming from ``data/autoencoder.pt``, then write ``data/vae``."""
+          crop: int = CROP, start: Path | None = None) -> None:
+    """Train for ``total`` steps, resuming from ``data/autoencoder.pt``, then write ``data/vae``.
+
+    From the weights in the folder ``start`` only the decoder learns on: the latents keep
+    their meaning, and the UNet that was trained on them stays right.
+    """
     torch.manual_seed(0)
     renders = Renders(data / "renders", "train")
     vae = make_autoencoder(size)
-    inner = [p for name, p in vae.named_parameters() if p.ndim > 1 and not any(e in name for e in ("conv_in", "conv_out", "quant"))]
-    rest = [p for p in vae.parameters() if all(p is not q for q in inner)]
+    if start:
+        vae = AutoencoderKL.from_pretrained(start / "vae", dtype=torch.float32)
+        peak /= 4
+        vae.encoder.requires_grad_(False)
+        vae.quant_conv.requires_grad_(False)
+    learnt = {name: p for name, p in vae.named_parameters() if p.requires_grad}
+    outer = {name for name, p in learnt.items() if p.ndim == 1 or any(e in name for e in ("conv_in", "conv_out", "quant"))}
+    inner, rest = [p for name, p in learnt.items() if name not in outer], [learnt[name] for name in learnt if name in outer]
     optimisers = {"muon": Muon(inner, peak), "adam": torch.optim.AdamW(rest, lr=peak, betas=(.9, .99), weight_decay=0.0)}
     average = Average(vae, .998)
     checkpoint = Checkpoint(data / "autoencoder.pt", {"vae": vae, **optimisers}, {"vae": average})
@@ -76,7 +109,10 @@ def train(data: Path, total: int = 5000, batch: int = 16, peak: float = 4e-3, si
         z = mean + (.5 * logvar).exp() * torch.randn_like(mean)
         kl = .5 * (mean.pow(2) + logvar.exp() - 1 - logvar).mean()
         y = vae.decoder(vae.post_quant_conv(z))
-        pixel, tint = F.l1_loss(y, x), F.l1_loss(F.avg_pool2d(y, 8), F.avg_pool2d(x, 8))
+        pixel, coarse_y, coarse_x = F.l1_loss(y, x), F.avg_pool2d(y, 8), F.avg_pool2d(x, 8)
+        tint = F.l1_loss(coarse_y, coarse_x) + 4 * hue_loss(coarse_y, coarse_x)
+        seen = colours_in(mean, coarse_x)
+        tint = tint + F.l1_loss(seen, coarse_x) + 4 * hue_loss(seen, coarse_x)
         return pixel, pixel + tint + .5 * hue_loss(y, x) + .5 * laplacian_loss(y, x) + KL_WEIGHT * kl
 
     clock = Clock("autoencoder", first, total)
@@ -95,12 +131,14 @@ def train(data: Path, total: int = 5000, batch: int = 16, peak: float = 4e-3, si
         average.update(vae)
         checkpoint.save(step + 1, force=step + 1 == total)
         clock.tell(step + 1, f"L1 {pixel.item():.4f}")
-    finish(data, average.module, renders)
+    if not start:
+        whiten(average.module, renders)
+    average.module.save_pretrained(data / "vae", safe_serialization=True)
 
 
 @torch.no_grad()
-def finish(data: Path, vae: AutoencoderKL, renders: Renders) -> None:
-    """Whiten the latents over up to 2,000 training pictures and write ``data/vae``."""
+def whiten(vae: AutoencoderKL, renders: Renders) -> None:
+    """Make the latents zero-mean and unit-variance over up to 2,000 training pictures, in place."""
     picks = np.random.default_rng(22).permutation(len(renders))[:2000]
     total, square, count = torch.zeros(4, dtype=torch.float64), torch.zeros(4, dtype=torch.float64), 0
     for k in picks:
@@ -111,7 +149,6 @@ def finish(data: Path, vae: AutoencoderKL, renders: Renders) -> None:
         count += z.numel() // 4
     mean = total / count
     fold_whitening(vae, mean, (square / count - mean**2).sqrt())
-    vae.save_pretrained(data / "vae", safe_serialization=True)
 
 
 def to_tensor(picture: np.ndarray) -> torch.Tensor:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import DDPMScheduler
+from diffusers import DDPMScheduler, UNet2DConditionModel
 from torch import nn
+from transformers import CLIPTextModel
 
 from . import latents
 from .captions import caption
@@ -56,6 +57,11 @@ class Denoiser(nn.Module):
         self.text = make_text_encoder(self.tokenizer, size)
         self.unet = make_unet(size)
 
+    def start_from(self, folder: Path) -> None:
+        """Take over the weights of a saved pipeline of the same shape."""
+        self.text.load_state_dict(CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32).state_dict())
+        self.unet.load_state_dict(UNet2DConditionModel.from_pretrained(folder / "unet", dtype=torch.float32).state_dict())
+
     def forward(self, noisy: torch.Tensor, t: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         states = self.text(ids)[0]
         return self.unet(noisy, t, states, return_dict=False)[0]
@@ -83,11 +89,13 @@ def draw_captions(records: list[dict], picks: np.ndarray, plan: Plan, rng: np.ra
     return out
 
 
-def train(data: Path, plan: Plan = Plan(), size: Size = FULL) -> None:
-    """Train ``plan.steps`` steps, resuming from ``data/denoiser.pt``; averages go to ``data/denoiser-ema.pt``."""
+def train(data: Path, plan: Plan = Plan(), size: Size = FULL, start: Path | None = None) -> None:
+    """Train ``plan.steps`` steps, resuming from ``data/denoiser.pt``, or from the weights in the folder ``start``."""
     torch.manual_seed(1)
     high, low, records = latents.load(data)
     model = Denoiser(size)
+    if start:
+        model.start_from(start)
     decay = [p for p in model.parameters() if p.ndim > 1]
     rest = [p for p in model.parameters() if p.ndim <= 1]
     optimiser = torch.optim.AdamW([{"params": decay, "weight_decay": .01}, {"params": rest, "weight_decay": 0.0}],

@@ -18,8 +18,8 @@ CHUNK = 250  # pictures a file; what a kill can cost
 
 
 @torch.no_grad()
-def encode(data: Path) -> None:
-    """Write ``data/latents/NNNN.npz`` for every full chunk of training pictures not there yet.
+def encode(data: Path, worker: int = 0, workers: int = 1) -> None:
+    """Write ``data/latents/NNNN.npz`` for this worker's chunks of training pictures that are not there yet.
 
     Each holds ``high`` (N, 2, 4, h, w) and ``low`` (N, 2, 4, h/2, w/2), float16, the second
     axis being the picture and its mirror image, and ``records`` as JSON text.
@@ -27,10 +27,10 @@ def encode(data: Path) -> None:
     renders = Renders(data / "renders", "train")
     vae = AutoencoderKL.from_pretrained(data / "vae").eval()
     folder = data / "latents"
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     chunks = [range(k, min(k + CHUNK, len(renders))) for k in range(0, len(renders), CHUNK)]
     clock = Clock("latents", 0, len(chunks))
-    for number, chunk in enumerate(chunks):
+    for number, chunk in [*enumerate(chunks)][worker::workers]:
         path = folder / f"{number:04d}.npz"
         ids = [renders.records[k]["seed"] for k in chunk]
         if not (path.exists() and [r["seed"] for r in load_chunk(path)[2]] == ids):
