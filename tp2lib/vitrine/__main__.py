@@ -24,7 +24,7 @@ class Scale:
     samples: int = 4
     pictures: tuple[tuple[str, int], ...] = (("train", 14_000), ("judge", 6_000), ("test", 1_000))
     autoencoder: int = 2_800
-    denoiser: int = 16_000
+    denoiser: int = 3_450
     judge: int = 1_000
     batch: int = 0  # 0: each step's own
     share: float = 1.0
@@ -69,7 +69,7 @@ def autoencoder(args: argparse.Namespace, scale: Scale) -> None:
     """train the autoencoder and whiten its latents"""
     from .autoencoder import CROP, train
 
-    train(args.data, scale.autoencoder, scale.batch or 16, size=_size(scale), crop=min(CROP, scale.pixels), start=args.start)
+    train(args.data, args.count or scale.autoencoder, scale.batch or 16, size=_size(scale), crop=min(CROP, scale.pixels), start=args.start)
 
 
 def latents(args: argparse.Namespace, scale: Scale) -> None:
@@ -84,7 +84,7 @@ def denoiser(args: argparse.Namespace, scale: Scale) -> None:
     from .denoiser import Plan, train
     from .parallel import side_by_side
 
-    plan = Plan(steps=scale.denoiser, batch=scale.batch or 64)
+    plan = Plan(steps=args.count or scale.denoiser, batch=scale.batch or 64)
     side_by_side(train, args.workers, args.data, plan, _size(scale), args.start)
 
 
@@ -144,7 +144,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, default=Path(".vitrine"), help="working folder (default: .vitrine)")
     parser.add_argument("--to", type=Path, help="where the weights go or are (default: the package; with --tiny, DATA/weights)")
     parser.add_argument("--split", choices=("train", "judge", "test"), help="render: only this split")
-    parser.add_argument("--count", type=int, help="render: only the first COUNT pictures of a split")
+    parser.add_argument("--count", type=int, help="render: only the first COUNT pictures of a split; autoencoder, denoiser: this many steps")
     parser.add_argument("--worker", type=int, default=0, help="render, latents: this worker's number")
     parser.add_argument("--workers", type=int, default=1, help="render, latents: how many workers share the pictures; denoiser: how many processes share a batch")
     parser.add_argument("--start", type=Path, help="autoencoder, denoiser: go on from the weights in this folder, with new data or plans")

@@ -82,7 +82,7 @@ def _crops(renders: Renders, rng: np.random.Generator, batch: int, size: int) ->
 
 def train(data: Path, total: int = 5000, batch: int = 16, peak: float = 4e-3, size: Size = FULL,
           crop: int = CROP, start: Path | None = None) -> None:
-    """Train for ``total`` steps, resuming from ``data/autoencoder.pt``, then write ``data/vae``.
+    """Train for ``total`` steps, resuming from ``data/autoencoder.pt`` (``decoder.pt``), then write ``data/vae``.
 
     From the weights in the folder ``start`` only the decoder learns on: the latents keep
     their meaning, and the UNet that was trained on them stays right.
@@ -92,7 +92,7 @@ def train(data: Path, total: int = 5000, batch: int = 16, peak: float = 4e-3, si
     vae = make_autoencoder(size)
     if start:
         vae = AutoencoderKL.from_pretrained(start / "vae", dtype=torch.float32)
-        peak /= 4
+        peak /= 2
         vae.encoder.requires_grad_(False)
         vae.quant_conv.requires_grad_(False)
     learnt = {name: p for name, p in vae.named_parameters() if p.requires_grad}
@@ -100,7 +100,7 @@ def train(data: Path, total: int = 5000, batch: int = 16, peak: float = 4e-3, si
     inner, rest = [p for name, p in learnt.items() if name not in outer], [learnt[name] for name in learnt if name in outer]
     optimisers = {"muon": Muon(inner, peak), "adam": torch.optim.AdamW(rest, lr=peak, betas=(.9, .99), weight_decay=0.0)}
     average = Average(vae, .998)
-    checkpoint = Checkpoint(data / "autoencoder.pt", {"vae": vae, **optimisers}, {"vae": average})
+    checkpoint = Checkpoint(data / ("decoder.pt" if start else "autoencoder.pt"), {"vae": vae, **optimisers}, {"vae": average})
     first = checkpoint.load()
 
     def losses(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
