@@ -37,7 +37,7 @@ def control(name: str, value: Any) -> widgets.Widget:
         need = "a source and a strength" if name == "strength" else f"a {name}"
         raise RecipeError(f"{name} is None, which no control can show. Give the recipe {need} first.")
     how = {"value": value, "description": known.label, "tooltip": known.help, "continuous_update": False}
-    look = {"style": {"description_width": "8em"}, "layout": {"width": "36em"}}
+    look = {"style": {"description_width": "9em"}, "layout": {"width": "36em"}}
     if known.kind == "choice":
         del how["continuous_update"]
         return widgets.Dropdown(options=known.choices, **how, **look)

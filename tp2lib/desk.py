@@ -44,12 +44,12 @@ class Desk:
         names = ("prompt", "negative_prompt", *(n for n in _NUMBERS if n != "strength" or recipe.strength), "seed")
         self.controls = {name: control(name, shown_as.get(name, getattr(recipe, name))) for name in names}
         known = setting("model")
-        look = {"style": {"description_width": "8em"}, "layout": {"width": "36em"}}
+        look = {"style": {"description_width": "9em"}, "layout": {"width": "36em"}}
         self.model = widgets.Dropdown(options=list(models), description=known.label, tooltip="which model draws", **look)
         self.count = widgets.IntSlider(
             value=1, min=1, max=MAX_PICTURES, description="pictures", tooltip="how many; each has the next seed", **look
         )
-        self.dice = widgets.Button(description="🎲 roll", tooltip="another seed, by chance", layout={"width": "6em"})
+        self.dice = widgets.Button(description="roll", icon="random", tooltip="another seed, by chance", layout={"width": "6em"})
         self.lock = widgets.ToggleButton(value=True, layout={"width": "11em"})
         self.dice.on_click(lambda button: self.roll())
         self.lock.observe(lambda change: self._name_lock(), "value")
@@ -128,5 +128,6 @@ class Desk:
             one.observe(act, "value")
 
     def _name_lock(self) -> None:
-        self.lock.description = "🔒 seed stays" if self.lock.value else "🔓 new seed each"
+        self.lock.description = "seed stays" if self.lock.value else "new seed each"
+        self.lock.icon = "lock" if self.lock.value else "unlock"
         self.lock.tooltip = "pressed: every picture from this seed; not pressed: each click rolls another one"

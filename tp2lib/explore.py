@@ -92,7 +92,7 @@ class Explorer:
         self.base: Recipe | None = None
         self._axes: list[tuple[str, list[Any]]] = []
         self._whole, self._laying = True, False
-        look = {"style": {"description_width": "8em"}, "layout": {"width": "24em", "max_width": "100%"}}
+        look = {"style": {"description_width": "9em"}, "layout": {"width": "24em", "max_width": "100%"}}
         self.origin = widgets.Dropdown(options=list(recipes), description="settings of", tooltip="what the grid starts from", **look)
         self.across = widgets.Dropdown(options=list(AXES), value="guidance", description="across", tooltip="the setting of the columns", **look)
         self.down = widgets.Dropdown(options=list(AXES), value="steps", description="down", tooltip="the setting of the rows", **look)

@@ -164,6 +164,11 @@ def _quoted(text: str, limit: int = 160) -> str:
     return f"“{text if len(text) <= limit else text[: limit - 1] + '…'}”"
 
 
+def _short(name: str) -> str:
+    """A photo that is known by the hash of its pixels: the first digits will do for people."""
+    return f"{name[:15]}…" if name.startswith("sha256:") else name
+
+
 _WORDS = {
     "prompt": _quoted,
     "negative_prompt": lambda text: f"negative prompt {_quoted(text)}" if text else "no negative prompt",
@@ -173,5 +178,5 @@ _WORDS = {
     "strength_mode": lambda mode: "constant steps" if mode == "constant" else "steps as in diffusers",
     "scheduler": str,
     # the name alone: a folder says more about its owner than about the picture
-    "source": lambda path: "no source" if path is None else f"source {PureWindowsPath(path).name}",
+    "source": lambda path: "no source" if path is None else f"source {_short(PureWindowsPath(path).name)}",
 }

@@ -13,6 +13,7 @@ from tp2lib.card import Card
 from tp2lib.desk import Desk
 from tp2lib.errors import Cancelled, TP2Error
 from tp2lib.labels import trouble
+from tp2lib.panel import effects
 from tp2lib.photo import PhotoPicker
 from tp2lib.recipe import Recipe
 from tp2lib.runner import Ending, Runner
@@ -148,4 +149,5 @@ class Mode:
         run = self.result
         if trouble(run):
             return Ending(words=f"No picture: {trouble(run)}.", failed=True)
-        return Ending(words=stopped or ("Found in the ledger." if run.reused else ""))
+        words = stopped or ("Found in the ledger." if run.reused else "")
+        return Ending(words=f"{words} {effects(run)}".strip())

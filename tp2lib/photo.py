@@ -48,7 +48,7 @@ class PhotoPicker:
         self._called = ""
         self._prepared: tuple[Any, Source] | None = None
         names = self.offered()
-        look = {"style": {"description_width": "8em"}, "layout": {"width": "36em", "max_width": "100%"}}
+        look = {"style": {"description_width": "9em"}, "layout": {"width": "36em", "max_width": "100%"}}
         self.choice = widgets.Dropdown(
             options=[("choose …", ""), *((name, name) for name in names)], description="from inputs/",
             tooltip="the photos of the folder inputs", **look,

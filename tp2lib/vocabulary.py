@@ -104,7 +104,7 @@ class Vocabulary:
         self.unknown = widgets.HTML()
         self.suggest = widgets.Combobox(
             description="add a word", placeholder="type a letter", ensure_option=False,
-            tooltip="words that the model knows; Enter adds one to the prompt", style={"description_width": "8em"},
+            tooltip="words that the model knows; Enter adds one to the prompt", style={"description_width": "9em"},
             layout={"width": "36em", "max_width": "100%"},
         )  # fmt: skip
         self.folds = widgets.Accordion()
@@ -144,7 +144,7 @@ class Vocabulary:
     def _row(self, kind: str, some: list[str]) -> widgets.Widget:
         box = self.negative if kind == "to avoid" else self.prompt
         row = widgets.ToggleButtons(
-            options=some, value=None, description=kind, style={"description_width": "8em", "button_width": "auto"}
+            options=some, value=None, description=kind, style={"description_width": "9em", "button_width": "auto"}
         )
 
         def pressed(change: Any) -> None:
