@@ -1,10 +1,11 @@
-"""Notebooks under test write into a folder of their own: what a learner has in outputs/ is neither used nor touched."""
+"""Notebooks under test write into a folder of their own and reach this machine only: a learner's outputs/ is not touched."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Generator
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,10 @@ ROOT = Path(__file__).parent
 WEIGHTS = ROOT / "tp2lib" / "vitrine" / "weights"
 SCRATCH = tempfile.TemporaryDirectory(prefix="tp2-notebooks-")  # one for all: they build on each other
 
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT / "tests" / "offline"), os.environ.get("PYTHONPATH")]))
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # a core each: threads of two workers would wait for each other
+
 
 def untrained() -> bool:
     """Whether there is no vitrine yet, and none is named in its place."""
@@ -23,6 +28,23 @@ def untrained() -> bool:
 
 def pytest_report_header() -> str | None:
     return "vitrine has no trained weights yet: the notebooks run on a random stand-in" if untrained() else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the quick ones first; among several processes, share out whole files, those with the most slow ones first."""
+    slow = Counter()
+    for item in items:
+        book = item.path.suffix == ".ipynb"
+        item.add_marker(pytest.mark.xdist_group("notebooks" if book else item.path.stem))
+        slow[_group(item)] += 100 * book + (item.get_closest_marker("slow") is not None)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: -slow[_group(item)])
+    else:
+        items.sort(key=lambda item: item.path.suffix == ".ipynb" or item.get_closest_marker("slow") is not None)
+
+
+def _group(item: pytest.Item) -> str:
+    return item.get_closest_marker("xdist_group").args[0]
 
 
 @cache
@@ -39,6 +61,9 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Tell the notebook's kernel, which inherits the environment; pytest's fixtures do not reach it."""
     with pytest.MonkeyPatch.context() as patch:
         if item.path.suffix == ".ipynb":
+            from executed import CommittedRun
+
+            patch.setattr("nbmake.pytest_items.NotebookRun", CommittedRun)
             patch.setenv("TP2_OUTPUTS", str(Path(SCRATCH.name) / "outputs"))
             if untrained():
                 patch.setenv("TP2_VITRINE", stand_in())

@@ -36,6 +36,13 @@ def tab(page: Page, name: str) -> None:
     page.locator(".lm-TabBar-tab:visible", has_text=name).first.click()
 
 
+def look_at(page: Page, mode: str) -> None:
+    """Open a run of the gallery, which lists the latest first, and wait until it is the one on show."""
+    buttons = page.locator(".tp2-studio button:visible:has-text('open ')")
+    (buttons.first if mode == "image to image" else buttons.last).click()
+    expect(page.locator(".tp2-studio b:visible", has_text=mode)).to_be_visible(timeout=SLOW)
+
+
 def run_all(page: Page) -> None:
     """Run the notebook that JupyterLab has open."""
     page.wait_for_selector(".jp-Notebook", timeout=SLOW)
@@ -90,21 +97,19 @@ def use(page: Page, folder: Path, photo: Path) -> dict:
 
     tab(page, "Gallery")
     expect(page.get_by_text("2 runs, page 1 of 1")).to_be_visible(timeout=SLOW)
-    page.locator("button:visible:has-text('open ')").last.click()
-    expect(page.locator("button:visible:has-text('Use these settings')")).to_be_visible(timeout=SLOW)
+    look_at(page, "text to image")
     press(page, "Export")
     expect(page.locator("a[download]:visible")).to_be_visible(timeout=SLOW)
     page.screenshot(path=folder / "3_gallery.png", full_page=True)
     press(page, "Compare as A")
-    page.locator("button:visible:has-text('open ')").first.click()
-    page.wait_for_timeout(1500)
+    look_at(page, "image to image")
     press(page, "Compare as B")
     expect(page.locator("caption:visible", has_text="differ")).to_be_visible(timeout=SLOW)
     page.screenshot(path=folder / "4_compare.png", full_page=True)
     seen["differ"] = page.locator("caption:visible", has_text="differ").inner_text()
 
     tab(page, "Gallery")
-    page.locator("button:visible:has-text('open ')").last.click()
+    look_at(page, "text to image")
     press(page, "Use these settings")
     expect(page.locator("div[role=status]:visible", has_text="The settings are set.")).to_be_visible(timeout=SLOW)
     seen["recalled_steps"] = readout(page, "steps")

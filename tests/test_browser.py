@@ -49,7 +49,7 @@ def command(front: str, port: int, folder: Path) -> list[str]:
     nbformat.write(read_page(), folder / "page.ipynb")
     options = {"port": port, "port_retries": 0, "open_browser": False, "root_dir": folder, "ip": "127.0.0.1"}
     plain = [f"--ServerApp.{name}={value}" for name, value in options.items()]
-    return [sys.executable, "-m", "jupyterlab", *plain, "--IdentityProvider.token=", "--allow-root"]
+    return [sys.executable, "-m", "jupyterlab", *plain, "--IdentityProvider.token=", "--LabApp.news_url=None", "--allow-root"]
 
 
 @pytest.mark.parametrize("front", ["app", "lab"])

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from executed import CommittedRun, hidden_errors, replies
+from nbmake.nb_run import NotebookRun
 
 from tp2lib.checks import questions
 from tp2lib.experiments import EXPERIMENTS, PEN
@@ -225,46 +227,15 @@ def test_prompts_are_the_reports():
     assert "PEN" in everything and PEN
 
 
-def _hidden_errors(book: nbformat.NotebookNode) -> list[str]:
-    """What no cell fails on: errors inside widgets' outputs and states, tracebacks of threads, warnings."""
-    outputs = [output for cell in book.cells for output in cell.get("outputs", ())]
-    states = book.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
-    words = []
-    for widget in states.values():
-        outputs += widget["state"].get("outputs", ())
-        words += [value for value in widget["state"].values() if isinstance(value, str)]
-    found = [output["ename"] for output in outputs if output["output_type"] == "error"]
-    words += [output["text"] for output in outputs if output["output_type"] == "stream"]
-    return found + [text for text in words if re.search(r"Traceback \(most recent call last\)|Warning: |✗", text)]
-
-
 def _run(path: Path, tiny_folder: Path, outputs: Path, monkeypatch: pytest.MonkeyPatch) -> nbformat.NotebookNode:
     """Execute a notebook on the tiny model, and look for what no cell fails on."""
-    from nbmake.nb_run import NotebookRun
-
     monkeypatch.setenv("TP2_VITRINE", str(tiny_folder))
     monkeypatch.setenv("TP2_OUTPUTS", str(outputs))
     monkeypatch.delenv("TP2_MODEL", raising=False)
     result = NotebookRun(path, TIMEOUT_S).execute()
     assert result.error is None, result.error
-    assert _hidden_errors(result.nb) == []
+    assert hidden_errors(result.nb) == []
     return result.nb
-
-
-def _replies(book: nbformat.NotebookNode) -> list[str]:
-    """What the checks said."""
-    outputs = [output for cell in book.cells for output in cell.get("outputs", ())]
-    texts = [output.data.get("text/plain", "") for output in outputs if output.output_type == "execute_result"]
-    return [text for text in texts if re.match(r"\d\.\d+ (not attempted|right|wrong|saved):", text)]
-
-
-@pytest.mark.slow
-def test_runs_without_a_hidden_error(path, tiny_folder, tmp_path, monkeypatch):
-    done = _run(path, tiny_folder, tmp_path / "outputs", monkeypatch)
-    said = _replies(done)
-    assert len(said) == len(questions(path.name[:2]))
-    assert all("not attempted" in line for line in said)
-    assert (tmp_path / "outputs" / "ledger.jsonl").is_file()
 
 
 def solved(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -281,7 +252,7 @@ def test_runs_with_the_solutions_filled_in(path, book, tiny_folder, tmp_path, mo
     from tp2lib.progress import summary
 
     nbformat.write(solved(book), tmp_path / path.name)
-    said = _replies(_run(tmp_path / path.name, tiny_folder, tmp_path / "outputs", monkeypatch))
+    said = replies(_run(tmp_path / path.name, tiny_folder, tmp_path / "outputs", monkeypatch))
     wrong = [line for line in said if not re.match(r"\d\.\d+ (right|saved):", line)]
     assert wrong == [] and len(said) == len(questions(path.name[:2]))
     (mine,) = [one for one in summary(tmp_path / "outputs") if one.notebook == path.name[:2]]
@@ -300,11 +271,24 @@ HIDDEN = {
 @pytest.mark.parametrize("source", HIDDEN.values(), ids=HIDDEN)
 def test_hidden_errors_are_found(source, tmp_path):
     """The scan above is worth something: each of these passes a plain execution."""
-    from nbmake.nb_run import NotebookRun
-
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
     book.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(book, tmp_path / "planted.ipynb")
-    result = NotebookRun(tmp_path / "planted.ipynb", 60).execute()
+    nbformat.write(book, tmp_path / "01_planted.ipynb")
+    result = NotebookRun(tmp_path / "01_planted.ipynb", 60).execute()
     assert result.error is None
-    assert _hidden_errors(result.nb)
+    assert hidden_errors(result.nb)
+    assert CommittedRun(tmp_path / "01_planted.ipynb", 60).execute().error is not None
+
+
+@pytest.mark.slow
+def test_a_kernel_under_test_reaches_this_machine_only(tmp_path):
+    """The root conftest's doing: no notebook can ask the network for anything unnoticed."""
+    ask = "import socket; socket.create_connection(('192.0.2.1', 80), 1)"
+    source = f"import subprocess, sys\nchild = subprocess.run([sys.executable, '-c', {ask!r}], capture_output=True, text=True)\nprint(child.stderr)\n{ask}"
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    book.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(book, tmp_path / "asks.ipynb")
+    result = NotebookRun(tmp_path / "asks.ipynb", 60).execute()
+    assert "SocketConnectBlockedError" in result.error.summary
+    said = "".join(output.get("text", "") for output in result.nb.cells[0].outputs)
+    assert "SocketConnectBlockedError" in said  # and its children cannot either

@@ -90,11 +90,10 @@ def test_a_second_click_starts_no_second_job_and_stop_acts_within_a_step(tmp_pat
         tool.text.start()
     assert len(engine.calls) == 1 and tool.text.runner.generate_button.disabled
     tool.text.stop()
-    began = time.perf_counter()
     gate.set()  # the step that was under way ends
     with pytest.raises(Cancelled):
         tool.text.runner.job.result(10)
-    assert time.perf_counter() - began < 0.2
+    assert tool.text.runner.job.done <= 1  # of 30: not one step more was made
     assert "Stopped" in tool.text.runner.status.value and not tool.text.runs and tool.text.runner.picture.value == ""
 
 

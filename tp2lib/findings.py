@@ -52,9 +52,10 @@ def tabulate(study: Any, axis: str, *names: str) -> str:
     *names : str
         Of `tp2lib.measures.MEASURES`, those that need no reference.
     """
-    lines = [f"{axis:>10}" + "".join(f"{name:>20}" for name in names)]
+    wide = max(map(len, names), default=0) + 2
+    lines = [f"{axis:>10}" + "".join(f"{name:>{wide}}" for name in names)]
     for value in study.axes[axis]:
         taken = [measure(cell.run.image) for cell in study.at(**{axis: value}) if cell.run and cell.run.image]
-        row = (f"{median(getattr(one, name) for one in taken):20.3f}" if taken else f"{'-':>20}" for name in names)
+        row = (f"{median(getattr(one, name) for one in taken):{wide}.3f}" if taken else f"{'-':>{wide}}" for name in names)
         lines.append(f"{value!s:>10}" + "".join(row))
     return "\n".join(lines)
