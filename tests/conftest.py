@@ -10,7 +10,7 @@ import pytest
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
-WORDS = "a photo of red green blue apple leather wallet mug on white wooden table soft light blurry".split()
+WORDS = ["a", "photo", "of", "red", "green", "blue", "apple", "leather", "wallet", "mug", "on", "white", "wooden", "table", "soft", "light", "blurry"]
 SIDE = 256
 
 
@@ -69,9 +69,7 @@ def build_tiny(folder: Path, *, seed: int = 0) -> Path:
             up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
         )  # fmt: skip
     scheduler = PNDMScheduler.from_config(dict(SD15_BASE))
-    StableDiffusionPipeline(
-        vae, text, tokenizer, unet, scheduler, None, None, requires_safety_checker=False
-    ).save_pretrained(folder)
+    StableDiffusionPipeline(vae, text, tokenizer, unet, scheduler, None, None, requires_safety_checker=False).save_pretrained(folder)
     # diffusers adds timestep_spacing when it saves, which would move the timesteps of every other scheduler
     (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(dict(SD15_BASE)))
     (folder / "words.json").write_text(json.dumps(WORDS))

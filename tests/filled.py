@@ -77,9 +77,9 @@ def scored(outputs: Path, runs: dict[str, Run], rater: str, points: Any, *, lock
     """A session in which every point is what a function of (key, criterion) says."""
     session = BlindScoring(list(runs.values()), rater, outputs=outputs, seed=seed)
     keys = {item.code: item.key for item in session.items}
-    for code in keys:
+    for code, key in keys.items():
         for criterion in JUDGED:
-            session.score(code, criterion, points(keys[code], criterion))
+            session.score(code, criterion, points(key, criterion))
     if lock:
         session.lock()
     return session

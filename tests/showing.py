@@ -26,9 +26,7 @@ def picture(number: int = 0, side: int = 64) -> Image.Image:
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 
-def fake_run(
-    number: int = 0, *, outcome: str = "ok", image: Image.Image | None = None, known: Any = (), **changes: Any
-) -> Run:
+def fake_run(number: int = 0, *, outcome: str = "ok", image: Image.Image | None = None, known: Any = (), **changes: Any) -> Run:
     """A run of APPLE, or of what `changes` make of it, with effective settings such as `resolve` finds."""
     recipe = APPLE.vary(**changes)
     calls = 2 * recipe.steps - 1 if recipe.scheduler == "Heun" else recipe.effective_steps

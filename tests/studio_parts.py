@@ -17,7 +17,9 @@ from tp2lib.runs import Run
 from tp2lib.source import Source
 from tp2lib.studio import Studio
 
-WORDS = frozenset("a red green apple mug leather wallet on white background wooden table soft light blurry photo".split())
+WORDS = frozenset(
+    ["a", "red", "green", "apple", "mug", "leather", "wallet", "on", "white", "background", "wooden", "table", "soft", "light", "blurry", "photo"]
+)
 MARKUP = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
 
 

@@ -114,9 +114,7 @@ def test_clip_score_is_a_cosine(tmp_path: Path) -> None:
     tokenizer.save_pretrained(tmp_path)
     tiny = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
     marks = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1, "vocab_size": len(tokenizer)}
-    config = CLIPConfig(
-        text_config=tiny | marks, vision_config=tiny | {"image_size": 32, "patch_size": 8}, projection_dim=8
-    )
+    config = CLIPConfig(text_config=tiny | marks, vision_config=tiny | {"image_size": 32, "patch_size": 8}, projection_dim=8)
     with torch.random.fork_rng():
         torch.manual_seed(1)  # cosines above 0, below which the score is cut
         CLIPModel(config).save_pretrained(tmp_path)

@@ -172,7 +172,7 @@ def bad_metadata(chance: random.Random, folder: Path) -> Iterator[Case]:
             buffer = io.BytesIO()
             Image.new("RGB", (2, 2)).save(buffer, "PNG", pnginfo=chunks)
             reader = chance.choice([read_record, read_recipe])
-            yield f"record {number}: {text[:200]!r}", lambda d=buffer.getvalue(), r=reader: r(d), RecordError
+            yield f"record {number}: {text[:200]!r}", lambda d=buffer, r=reader: r(d.getvalue()), RecordError
         elif way < 0.65:  # a good picture, damaged
             data = damaged(chance, good)
             yield f"picture {number}: {len(data)} bytes", lambda d=data: read_record(d), RecordError

@@ -395,6 +395,7 @@ PLANTED: dict[str, list[tuple[Any, str]]] = {
     ],
 }  # fmt: skip
 
+
 def asked(*, slow=True):
     """The names of the questions, as parameters."""
     return [pytest.param(name, marks=pytest.mark.slow if slow and name in SLOW else ()) for name in questions()]
@@ -659,7 +660,7 @@ def test_the_line_at_the_end_counts_what_was_done():
 
 
 def test_questions_are_names_of_the_package():
-    import tp2lib.checks as checks
+    from tp2lib import checks
 
     assert checks.q3_2 is questions()["q3_2"] and "q6_4" in dir(checks) and "q3_2.check" in repr(checks.q3_2)
     for name in ("q9_9", "q0_1", "q3_99", "quiz"):

@@ -61,9 +61,7 @@ def test_a_second_axis_must_not_hide_behind_the_first():
 def test_a_dead_axis_touches_nothing():
     same = cells(({"strength": 0.61}, {}), ({"strength": 0.64}, {}))
     assert prove(same, ["strength"]) == {"strength": [], "seed": []}
-    assert dead_pairs(same, ["strength"], lambda i: "p") == [
-        "strength 0.61, 0.64 (the whole axis): the same picture, since each runs 30 of 30 steps"
-    ]
+    assert dead_pairs(same, ["strength"], lambda i: "p") == ["strength 0.61, 0.64 (the whole axis): the same picture, since each runs 30 of 30 steps"]
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,7 @@ i2i_run09_strength085  EulerA  30   7.5  0.85
 baseline               EulerA  30   7.5  -
 """
 WALLET = (
-    "high-quality professional product photo of a vintage leather wallet, on a rustic wooden table, "
-    "soft natural light, shallow depth of field, neutral colors"
+    "high-quality professional product photo of a vintage leather wallet, on a rustic wooden table, soft natural light, shallow depth of field, neutral colors"
 )
 
 

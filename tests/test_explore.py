@@ -31,7 +31,14 @@ def test_values_are_read_strictly() -> None:
     for axis in AXES:
         assert len(parse_values(axis, AXES[axis])) >= 4
     wrong = [("steps", ""), ("steps", "0"), ("steps", "2.5"), ("steps", "5, 5"), ("steps", "1e3"), ("guidance", "nan"), ("guidance", "31")]
-    wrong += [("steps", ",".join(map(str, range(1, 10)))), ("scheduler", MARKUP), ("step", "5"), ("seed", "-1"), ("strength", "0"), ("steps", "__import__('os')")]
+    wrong += [
+        ("steps", ",".join(map(str, range(1, 10)))),
+        ("scheduler", MARKUP),
+        ("step", "5"),
+        ("seed", "-1"),
+        ("strength", "0"),
+        ("steps", "__import__('os')"),
+    ]
     for axis, text in wrong:
         with pytest.raises(RecipeError):
             parse_values(axis, text)
@@ -64,7 +71,7 @@ def test_what_was_made_stays_when_the_axes_change(tool, tmp_path) -> None:
     explorer.fill(timeout=20)
     explorer.columns.value = "4, 7.5, 12"
     assert len(explorer.missing()) == 2
-    again, engine = studio(tmp_path)  # another sitting: the ledger has them
+    again, _engine = studio(tmp_path)  # another sitting: the ledger has them
     again.text.controls["steps"].value = 3
     runs = lay(again.explorer).fill(timeout=20)
     assert all(run.reused for run in runs)

@@ -44,7 +44,7 @@ def shoot(film: Film, total: int, spread: float = 1.0) -> Film:
     """Let a run pass before the film; decoding shows the spread of the latents as a grey."""
     for index in range(total):
         latents = np.random.default_rng(index).normal(0, spread, (1, 4, 8, 8))
-        decode = lambda latents: Image.new("RGB", (64, 64), (min(int(100 * latents.std()), 255),) * 3)  # noqa: E731
+        decode = lambda latents: Image.new("RGB", (64, 64), (min(int(100 * latents.std()), 255),) * 3)
         info = {
             "index": index,
             "total": total,
@@ -56,9 +56,7 @@ def shoot(film: Film, total: int, spread: float = 1.0) -> Film:
     return film
 
 
-@pytest.mark.parametrize(
-    ("count", "total", "steps"), [(6, 30, [1, 7, 13, 18, 24, 30]), (3, 2, [1, 2]), (1, 9, [1]), (4, 1, [1])]
-)
+@pytest.mark.parametrize(("count", "total", "steps"), [(6, 30, [1, 7, 13, 18, 24, 30]), (3, 2, [1, 2]), (1, 9, [1]), (4, 1, [1])])
 def test_a_film_keeps_first_last_and_even_steps(count: int, total: int, steps: list[int]) -> None:
     film = shoot(Film(count), total)
     assert [frame.step for frame in film.frames] == steps and {frame.total for frame in film.frames} == {total}
@@ -90,9 +88,7 @@ def test_a_film_serves_for_one_run_at_a_time() -> None:
 def test_a_difference_shows_where_and_says_how_much() -> None:
     other = picture().copy()
     other.paste((0, 90, 200), (0, 0, 32, 16))  # an eighth of the picture
-    figure = make_difference(
-        picture(), fake_run(image=other), heads=("the source", "strength 0.6"), title="What changed"
-    )
+    figure = make_difference(picture(), fake_run(image=other), heads=("the source", "strength 0.6"), title="What changed")
     *_, difference = figure.axes[0].images
     shown_map = difference.get_array()
     assert shown_map[:16, :32].min() > 20 and shown_map[16:].max() == 0
@@ -109,9 +105,7 @@ def test_differences_of_unlike_things_are_refused() -> None:
         make_difference(picture(), fake_run(outcome="nan"))
 
 
-@pytest.mark.parametrize(
-    ("centre", "box"), [((0.5, 0.5), (16, 16, 48, 48)), ((0, 1), (0, 32, 32, 64)), ((9, -9), (32, 0, 64, 32))]
-)
+@pytest.mark.parametrize(("centre", "box"), [((0.5, 0.5), (16, 16, 48, 48)), ((0, 1), (0, 32, 32, 64)), ((9, -9), (32, 0, 64, 32))])
 def test_crops_show_the_very_pixels(centre: tuple[float, float], box: tuple[int, int, int, int]) -> None:
     runs = [fake_run(n, steps=10 * n + 10) for n in range(3)]
     figure = make_crops(runs, centre=centre)
@@ -177,11 +171,7 @@ def test_curves_of_several_settings_differ_in_more_than_colour() -> None:
     axes = figure.axes[1]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["EulerA", "DDIM", "Heun"]
     thick = [line for line in axes.lines if line.get_linewidth() == 2]
-    assert (
-        len({(line.get_marker(), line.get_linestyle()) for line in thick})
-        == len({line.get_color() for line in thick})
-        == 3
-    )
+    assert len({(line.get_marker(), line.get_linestyle()) for line in thick}) == len({line.get_color() for line in thick}) == 3
     assert len(to_png(figure, alt="three curves")) > 1000
     with pytest.raises(ControlError, match="differ in scheduler too.*by='scheduler'"):
         convergence(runs)

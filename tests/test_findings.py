@@ -13,9 +13,7 @@ from tp2lib.sweep import Cell, Sweep
 
 @pytest.mark.parametrize(("holds", "said"), [([1, 1], "agree with"), ([1, 0], "are split on"), ([0, 0], "contradict")])
 def test_a_sentence_is_held_against_every_case(holds, said):
-    assert verdict("more is more", holds, "pairs") == (
-        f"“more is more”: {sum(holds)} of 2 pairs. Here the measurements {said} the report."
-    )
+    assert verdict("more is more", holds, "pairs") == (f"“more is more”: {sum(holds)} of 2 pairs. Here the measurements {said} the report.")
 
 
 def test_no_case_is_no_verdict():

@@ -54,10 +54,7 @@ def test_a_grid_names_its_sides_its_costs_and_what_is_fixed() -> None:
 
 
 def test_places_follow_the_settings_and_not_the_order_of_the_runs() -> None:
-    one, other = (
-        make_grid(runs, rows="scheduler", cols="steps")
-        for runs in (sweep(), sorted(sweep(), key=lambda r: r.recipe.steps))
-    )
+    one, other = (make_grid(runs, rows="scheduler", cols="steps") for runs in (sweep(), sorted(sweep(), key=lambda r: r.recipe.steps)))
     assert to_png(one, alt="x") == to_png(other, alt="x")
     across = [image.get_extent()[0] for image in make_grid(sweep()[:4][::-1], cols="steps").axes[0].images]
     assert across == sorted(across) and words(make_grid(sweep()[:4][::-1], cols="steps")).startswith("10 steps")
@@ -99,9 +96,7 @@ def test_a_gallery_is_headed_by_what_each_run_changes() -> None:
 
 
 def test_what_else_varies_is_said() -> None:
-    said = words(
-        make_grid([fake_run(0, steps=10, seed=1), fake_run(1, steps=20, seed=2, known={"threads": 1})], cols="steps")
-    )
+    said = words(make_grid([fake_run(0, steps=10, seed=1), fake_run(1, steps=20, seed=2, known={"threads": 1})], cols="steps"))
     assert "⚠ Also varies: seed 1, 2." in said and "⚠ Not the same: threads 2, 1." in said
 
 
@@ -136,9 +131,7 @@ def test_measures_can_be_chosen_and_compared_with_a_reference() -> None:
 
 
 def test_wide_and_tall_pictures_keep_their_proportions() -> None:
-    wide = make_grid(
-        [fake_run(n, steps=n + 1, image=Image.new("RGB", (96, 32), "red")) for n in range(2)], cols="steps"
-    )
+    wide = make_grid([fake_run(n, steps=n + 1, image=Image.new("RGB", (96, 32), "red")) for n in range(2)], cols="steps")
     for image in wide.axes[0].images:
         left, right, bottom, top = image.get_extent()
         assert (right - left) / (bottom - top) == pytest.approx(3)
@@ -191,9 +184,7 @@ def test_wrapping_loses_nothing_and_fits(text: str, width: float) -> None:
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
     sheet = Sheet(6, 1)
     for line in lines:
-        drawn = sheet.page.text(0, 0, line, fontsize=8, family="DejaVu Sans").get_window_extent(
-            sheet.figure.canvas.get_renderer()
-        )
+        drawn = sheet.page.text(0, 0, line, fontsize=8, family="DejaVu Sans").get_window_extent(sheet.figure.canvas.get_renderer())
         assert drawn.width / sheet.figure.dpi <= width + 0.02
 
 
@@ -203,9 +194,7 @@ def test_wrapping_loses_nothing_and_fits(text: str, width: float) -> None:
 def test_a_grid_is_shown_with_words_for_those_who_do_not_see_it(displayed: list) -> None:
     show_grid(sweep(), rows="scheduler", cols="steps", alt='Apples & "pears"\n<script>alert(1)</script>')
     ((data, options),) = displayed
-    assert (
-        options["raw"] and "Grid with scheduler in rows: EulerA, Heun, DDIM" in options["metadata"]["image/png"]["alt"]
-    )
+    assert options["raw"] and "Grid with scheduler in rows: EulerA, Heun, DDIM" in options["metadata"]["image/png"]["alt"]
     assert "<script>" not in data["text/html"]
     assert 'alt="Apples &amp; &quot;pears&quot; &lt;script&gt;' in data["text/html"]
     png = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))

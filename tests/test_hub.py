@@ -63,18 +63,13 @@ class Handler(BaseHTTPRequestHandler):
             files = [{"rfilename": name, "size": len(data)} for name, data in self.server.files.items()]
             return self.send({"id": REPO, "sha": COMMIT, "siblings": files, "gated": self.server.fault == "gated"})
         if path == f"api/models/{REPO}/tree/{COMMIT}":
-            entries = [
-                {"type": "file", "path": name, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
-                for name, data in self.server.files.items()
-            ]
+            entries = [{"type": "file", "path": name, "size": len(data), "oid": hashlib.sha1(data).hexdigest()} for name, data in self.server.files.items()]
             return self.send(entries)
         if path.startswith(f"api/models/{REPO}/revision/"):
             return self.refuse(404, "RevisionNotFound")
         if path.startswith(f"{REPO}/resolve/{COMMIT}/"):
             return self.send_file(path.removeprefix(f"{REPO}/resolve/{COMMIT}/"))
-        return self.refuse(
-            401, "RepoNotFound"
-        )  # the hub does not tell strangers a missing repository from a private one
+        return self.refuse(401, "RepoNotFound")  # the hub does not tell strangers a missing repository from a private one
 
     def send_file(self, name: str) -> None:
         if self.server.fault == "gated":
@@ -137,9 +132,7 @@ def server(files: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPa
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     monkeypatch.setattr(constants, "ENDPOINT", server.url)
-    monkeypatch.setattr(
-        constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.url + "/{repo_id}/resolve/{revision}/{filename}"
-    )
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.url + "/{repo_id}/resolve/{revision}/{filename}")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # the client waits between its tries
     yield server
@@ -174,8 +167,7 @@ def test_half_weights_are_taken_where_they_are_wanted_and_there(server):
         server.files[name.replace(".safetensors", ".fp16.safetensors")] = server.files[name]
     names = snapshot_names(hub.fetch(REPO, half=True))
     assert {name for name in names if name.endswith(".safetensors")} == {
-        f"{part}.fp16.safetensors"
-        for part in ("unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model", "text_encoder/model")
+        f"{part}.fp16.safetensors" for part in ("unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model", "text_encoder/model")
     }
 
 

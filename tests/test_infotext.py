@@ -60,12 +60,9 @@ def test_schedulers_bear_the_webui_names(name: str, line: str) -> None:
 
 
 def test_the_text_is_laid_out_as_the_webui_does() -> None:
-    recipe = Recipe(
-        prompt="an apple,\nred", negative_prompt="blur", seed=7, steps=20, guidance=7, width=512, height=256
-    )
+    recipe = Recipe(prompt="an apple,\nred", negative_prompt="blur", seed=7, steps=20, guidance=7, width=512, height=256)
     assert to_infotext(recipe, Version="tp2lib", **{"Model hash": "ab, c"}) == (
-        "an apple,\nred\nNegative prompt: blur\n"
-        'Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 7, Size: 512x256, Version: tp2lib, Model hash: "ab, c"'
+        'an apple,\nred\nNegative prompt: blur\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 7, Size: 512x256, Version: tp2lib, Model hash: "ab, c"'
     )
     assert "Negative prompt" not in to_infotext(APPLE)
 
@@ -106,7 +103,7 @@ def test_the_known_lossy_cases_are_just_these(prompt: str, reads: tuple[str, str
 
 @pytest.mark.parametrize("model", ["../../etc/passwd", "evil/repo", "C:\\models", "https://evil", "AUTO", "vitrine "])
 def test_no_model_is_taken_from_a_text(model: str) -> None:
-    recipe, extra = from_infotext(to_infotext(APPLE, Model=model))
+    recipe, _extra = from_infotext(to_infotext(APPLE, Model=model))
     assert recipe.model in KNOWN_MODELS
     assert recipe.model == "auto" or recipe.model == model.strip()
 

@@ -54,9 +54,7 @@ def test_known_values() -> None:
 @pytest.mark.parametrize("name", ["sharpness", "contrast", "saturation"])
 @pytest.mark.parametrize("level", [0, 7, 128, 255])
 def test_a_flat_grey_has_neither_detail_nor_contrast_nor_colour(name: str, level: int) -> None:
-    assert take(name, flat(level, level, level)) == pytest.approx(
-        0, abs=0.01
-    )  # the white point of skimage has 5 digits
+    assert take(name, flat(level, level, level)) == pytest.approx(0, abs=0.01)  # the white point of skimage has 5 digits
 
 
 @pytest.mark.parametrize("name", ALONE)
@@ -120,9 +118,7 @@ def test_a_distance_is_the_same_from_both_ends(distance) -> None:
 
 @pytest.mark.parametrize("distance", TOGETHER)
 def test_more_damage_is_further_away(distance) -> None:
-    values = [
-        distance(product(), Image.blend(product(), noise_image(96, 96), share)) for share in (0.05, 0.1, 0.3, 0.9)
-    ]
+    values = [distance(product(), Image.blend(product(), noise_image(96, 96), share)) for share in (0.05, 0.1, 0.3, 0.9)]
     assert values == sorted(values, reverse=distance is not perceptual_distance)
 
 

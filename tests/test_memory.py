@@ -51,9 +51,7 @@ STARVED = [
 
 
 @pytest.mark.parametrize(("stage", "part", "method", "times", "rungs"), STARVED)
-def test_a_run_that_is_starved_at_a_stage_climbs_and_goes_on(
-    model, photo, monkeypatch, stage, part, method, times, rungs
-):
+def test_a_run_that_is_starved_at_a_stage_climbs_and_goes_on(model, photo, monkeypatch, stage, part, method, times, rungs):
     recipe = APPLE.vary(source="photo.png", strength=0.7)
     calm = generate(recipe, model, source=photo)
     starve(monkeypatch, getattr(model.pipe, part), method, times)
@@ -121,7 +119,7 @@ def test_a_gpu_offloads_the_model_before_giving_up():
     class Pipe:
         device = torch.device("cuda")
         vae = type("VAE", (), {name: lambda self: None for name in ("disable_slicing", "disable_tiling")})()
-        log: list[str] = []
+        log: list[str] = []  # noqa: RUF012
 
         def enable_model_cpu_offload(self, device):
             self.log.append(f"offload {device}")

@@ -93,8 +93,7 @@ def test_the_report_s_model_id_is_accepted_with_one_line(monkeypatch, tiny_folde
         model = load("runwayml/stable-diffusion-v1-5", device="cpu")
     assert model.name == "sd15" and model.card.revision == "451f4fe16113bff5a5d2269ed5ad43b0592e9a14"
     assert [record.message for record in caplog.records] == [
-        "runwayml/stable-diffusion-v1-5 is gone from the hub; its copy stable-diffusion-v1-5/stable-diffusion-v1-5 is "
-        "used instead"
+        "runwayml/stable-diffusion-v1-5 is gone from the hub; its copy stable-diffusion-v1-5/stable-diffusion-v1-5 is used instead"
     ]
 
 

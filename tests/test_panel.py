@@ -23,9 +23,7 @@ PHOTO = APPLE.vary(source="inputs/product.jpg", strength=0.6, width=64, height=6
 class Engine:
     """Stands for `generate`: the same signature, a step each time the test lets it."""
 
-    def __init__(
-        self, outcome: str = "ok", error: Exception | None = None, gate: threading.Event | None = None
-    ) -> None:
+    def __init__(self, outcome: str = "ok", error: Exception | None = None, gate: threading.Event | None = None) -> None:
         self.outcome, self.error, self.gate = outcome, error, gate
         self.calls: list[tuple[Recipe, dict]] = []
         self.previews = 0
@@ -178,15 +176,11 @@ def test_a_click_on_settings_at_odds_says_so() -> None:
         shown.run()
 
 
-@pytest.mark.parametrize(
-    ("outcome", "words"), [("nan", "not a number"), ("black", "all black"), ("flagged", "withheld")]
-)
+@pytest.mark.parametrize(("outcome", "words"), [("nan", "not a number"), ("black", "all black"), ("flagged", "withheld")])
 def test_a_run_without_a_picture_is_no_black_square(outcome: str, words: str) -> None:
     shown, _ = panel(outcome=outcome)
     assert shown.run(timeout=10).outcome == outcome
-    assert (
-        f"✗ No picture: {words}" in shown.status.value and shown.picture.value == "" and shown.bar.bar_style == "danger"
-    )
+    assert f"✗ No picture: {words}" in shown.status.value and shown.picture.value == "" and shown.bar.bar_style == "danger"
 
 
 def test_prompts_are_escaped_wherever_they_are_shown() -> None:

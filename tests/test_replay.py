@@ -53,9 +53,7 @@ def in_this_process(monkeypatch):
 def test_a_picture_that_was_made_otherwise_is_graded_and_its_differences_are_suspects(model, tmp_path, in_this_process):
     run = generate(APPLE, model)
     noisy = np.clip(np.asarray(run.image, np.int16) + np.random.default_rng(0).integers(-3, 4, (64, 64, 3)), 0, 255)
-    claimed = replace(
-        run, image=Image.fromarray(noisy.astype(np.uint8)), environment={**run.environment, "torch": "1.13.0"}
-    )
+    claimed = replace(run, image=Image.fromarray(noisy.astype(np.uint8)), environment={**run.environment, "torch": "1.13.0"})
     verdict = replay(claimed.save(tmp_path / "claimed.png"))
     assert verdict.grade == "close" and verdict.psnr_db > 35
     assert verdict.suspects == {"torch": ("1.13.0", run.environment["torch"])}

@@ -262,7 +262,7 @@ def test_a_hostile_learner_puts_no_markup_into_the_page(tmp_path):
     seen.feed(page)
     assert not seen.tags & {"script", "iframe", "object", "form", "link", "base"}
     assert not [name for name in seen.names if name.startswith("on")] and seen.links <= {"data:", "#s0", *(f"#s{n}" for n in range(40))} | {
-        link for link in seen.links if link.startswith("#r") or link.startswith("#s")
+        link for link in seen.links if link.startswith(("#r", "#s"))
     }
     assert "alert(1)" in page and html.escape("<script>") in page and "49" not in re.sub(r"base64,[^\"]+|[0-9a-f]{8,}", "", page)
     from markdown_it import MarkdownIt
@@ -273,9 +273,7 @@ def test_a_hostile_learner_puts_no_markup_into_the_page(tmp_path):
     assert shown.links <= {picture[:5] for picture in re.findall(r"\]\(<([^>]+)>\)", markdown)}
 
 
-@pytest.mark.parametrize(
-    "text", ["a|b", "`x`", "**b**", "[a](b)", "<b>", "# h", "1. one", "- one", "+ one", "~~s~~", "![i](u)", "$x$", "a\nb"]
-)
+@pytest.mark.parametrize("text", ["a|b", "`x`", "**b**", "[a](b)", "<b>", "# h", "1. one", "- one", "+ one", "~~s~~", "![i](u)", "$x$", "a\nb"])
 def test_words_stand_for_themselves_in_markdown(text):
     from markdown_it import MarkdownIt
 
@@ -321,7 +319,11 @@ def test_french_has_french_words_and_commas(full):
     assert write_report(full, "fr")[0].name == "rapport.md" and '<html lang="fr">' in page
     assert "Rapport TP2" in page and re.search(r"\d,\d s\b", markdown) and not re.search(r"\| \d+\.\d+ s \|", markdown)
     english = set(re.findall(r"[a-z]{4,}", " ".join(WORDS["en"].values()))) - set(re.findall(r"[a-z]{4,}", " ".join(WORDS["fr"].values())))
-    left = {word for word in english if re.search(rf"\b{word}\b", re.sub(r"base64,[^\"]+|title=\"[^\"]*\"|alt=\"[^\"]*\"|<style>.*?</style>", "", page, flags=re.S))}
+    left = {
+        word
+        for word in english
+        if re.search(rf"\b{word}\b", re.sub(r"base64,[^\"]+|title=\"[^\"]*\"|alt=\"[^\"]*\"|<style>.*?</style>", "", page, flags=re.DOTALL))
+    }
     assert left <= set(re.findall(r"[a-z]{4,}", " ".join(one.recipe.prompt for one in EXPERIMENTS.values()))) | {
         "read", "scaled", "answer", "from", "with", "size", "picture", "title", "main", "what", "would", "sign", "cases", "ledger", "runs", "which",
         "better", "longer", "fifty", "value", "model", "each", "desk", "memory", "figure", "none", "reproducibility",

@@ -77,7 +77,7 @@ def test_a_panel_opens_where_the_session_was_left(panel, session, tmp_path):
 
 def test_nothing_shows_the_settings(panel, session):
     while panel.at:
-        shown = " ".join([panel.picture.value, panel.words.value, panel.status.value])
+        shown = f"{panel.picture.value} {panel.words.value} {panel.status.value}"
         shown = re.sub(r"base64,[^\"]*", "", shown)
         assert not re.search(r"guidance|steps|EulerA|strength|run0\d|seed|[0-9a-f]{16}", shown)
         panel.type("1")

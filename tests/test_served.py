@@ -25,11 +25,11 @@ from tp2lib.served import app_config, read_page, serve, trim
 
 pytest.importorskip("voila", reason="the extra `app` is not installed")
 
-PAGE = '''import ipywidgets
+PAGE = """import ipywidgets
 class Studio:
     def __init__(self): self.box = ipywidgets.Text(value="hello from the tool")
     def _repr_mimebundle_(self, **how): return self.box._repr_mimebundle_(**how)
-Studio()'''
+Studio()"""
 
 
 def book(*sources: str) -> nbformat.NotebookNode:
@@ -216,7 +216,7 @@ def test_a_visitor_executes_no_code(server, tmp_path) -> None:
         while time.monotonic() < deadline:
             try:
                 answer = await asyncio.wait_for(line.read_message(), 5)
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 break
             if answer is None:
                 break

@@ -99,9 +99,7 @@ def test_settings_that_come_down_to_the_same_are_run_once(model):
     assert len(calls) == 3 + 2  # one run of three steps, and the timing of the plan
     assert [cell.run.requested["guidance"] for cell in result.cells] == [0, 0.5, 1]
     assert result.control["guidance"] == []
-    assert result.notes == (
-        "guidance 0, 0.5, 1 (the whole axis): the same picture, since guidance of 1 and less is switched off",
-    )
+    assert result.notes == ("guidance 0, 0.5, 1 (the whole axis): the same picture, since guidance of 1 and less is switched off",)
 
 
 def test_strengths_that_run_the_same_steps_are_announced(model):

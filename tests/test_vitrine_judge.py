@@ -55,7 +55,7 @@ def test_calibration_softens_a_judge_that_is_too_sure(net, monkeypatch):
     labels = {name: torch.randint(len(v), (count,)) for name, v in ATTRIBUTES.items()}
     sure = {}
     for name, values in ATTRIBUTES.items():
-        guess = torch.where(torch.rand(count) < .6, labels[name], torch.randint(len(values), (count,)))
+        guess = torch.where(torch.rand(count) < 0.6, labels[name], torch.randint(len(values), (count,)))
         sure[name] = 9.0 * torch.nn.functional.one_hot(guess, len(values)).float()
     monkeypatch.setattr(judging, "_logits", lambda *a: sure)
     monkeypatch.setattr(judging, "_labels", lambda records: labels)

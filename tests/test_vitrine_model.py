@@ -12,8 +12,7 @@ import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler, StableDiffusionPipeline
 
 from tp2lib.vitrine.captions import known_words
-from tp2lib.vitrine.model import (SCHEDULER_CONFIG, TINY, fold_whitening, make_autoencoder, make_text_encoder,
-                                  make_tokenizer, make_unet, save_pipeline)
+from tp2lib.vitrine.model import SCHEDULER_CONFIG, TINY, fold_whitening, make_autoencoder, make_text_encoder, make_tokenizer, make_unet, save_pipeline
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +57,11 @@ def test_timestep_grids_are_those_of_stable_diffusion_1_5(folder):
     """The lists in the published hub form: Euler keeps its own spacing, DDIM leads with an offset of 1."""
     base = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32).scheduler.config
     assert json.loads((folder / "scheduler" / "scheduler_config.json").read_text()) == SCHEDULER_CONFIG
-    grids = {EulerDiscreteScheduler: [999, 749.25, 499.5, 249.75, 0], DDIMScheduler: [801, 601, 401, 201, 1],
-             DPMSolverMultistepScheduler: [999, 799, 599, 400, 200]}
+    grids = {
+        EulerDiscreteScheduler: [999, 749.25, 499.5, 249.75, 0],
+        DDIMScheduler: [801, 601, 401, 201, 1],
+        DPMSolverMultistepScheduler: [999, 799, 599, 400, 200],
+    }
     for scheduler, grid in grids.items():
         made = scheduler.from_config(base)
         made.set_timesteps(5)

@@ -18,38 +18,38 @@ def volume(mesh) -> float:
 
 
 def test_solids_have_the_volume_of_their_formula_and_look_outward():
-    assert volume(sphere(.5)) == pytest.approx(4 / 3 * np.pi * .125, rel=.02)
-    assert volume(cylinder(.3, 1.0, bevel=1e-4)) == pytest.approx(np.pi * .09, rel=.02)
-    assert volume(rounded_box(1, .6, .4, .001)) == pytest.approx(.24, rel=.02)
-    straight = tube(np.linspace([0, 0, 0], [0, 0, 1], 20), .1, 40)
-    assert volume(straight) == pytest.approx(np.pi * .01, rel=.03)
+    assert volume(sphere(0.5)) == pytest.approx(4 / 3 * np.pi * 0.125, rel=0.02)
+    assert volume(cylinder(0.3, 1.0, bevel=1e-4)) == pytest.approx(np.pi * 0.09, rel=0.02)
+    assert volume(rounded_box(1, 0.6, 0.4, 0.001)) == pytest.approx(0.24, rel=0.02)
+    straight = tube(np.linspace([0, 0, 0], [0, 0, 1], 20), 0.1, 40)
+    assert volume(straight) == pytest.approx(np.pi * 0.01, rel=0.03)
 
 
 def test_a_rounded_box_fills_its_box():
-    box = rounded_box(1.0, .5, .25, .06)
-    assert np.ptp(box.points, axis=0) == pytest.approx([1.0, .5, .25], abs=1e-4)
+    box = rounded_box(1.0, 0.5, 0.25, 0.06)
+    assert np.ptp(box.points, axis=0) == pytest.approx([1.0, 0.5, 0.25], abs=1e-4)
     assert box.points[:, 2].min() == pytest.approx(0, abs=1e-6)
 
 
 def test_turning_keeps_lengths_and_moving_moves():
-    mesh = cylinder(.2, 1.0)
+    mesh = cylinder(0.2, 1.0)
     turned = mesh.turned("x", 90).moved(y=2.0)
     assert np.ptp(turned.points[:, 1]) == pytest.approx(1.0, abs=1e-5)
-    assert turned.points[:, 1].mean() == pytest.approx(1.5, abs=.01)
+    assert turned.points[:, 1].mean() == pytest.approx(1.5, abs=0.01)
 
 
 def test_a_profile_passes_through_its_knots():
-    knots = [(.1, 0.0), (.4, .5), (.2, 1.0)]
+    knots = [(0.1, 0.0), (0.4, 0.5), (0.2, 1.0)]
     curve = smooth_profile(knots)
     for knot in knots:
         assert np.abs(curve - knot).sum(1).min() < 1e-9
 
 
 def test_normals_are_unit_and_point_away_from_a_sphere():
-    ball = lathe(np.stack([.5 * np.cos(np.linspace(-1.5, 1.5, 30)), .5 * np.sin(np.linspace(-1.5, 1.5, 30))], 1))
+    ball = lathe(np.stack([0.5 * np.cos(np.linspace(-1.5, 1.5, 30)), 0.5 * np.sin(np.linspace(-1.5, 1.5, 30))], 1))
     normals = ball.normals()
     assert np.linalg.norm(normals, axis=1) == pytest.approx(1, abs=1e-3)
-    assert ((normals * ball.points).sum(1) > .49).all()  # across the seam too
+    assert ((normals * ball.points).sum(1) > 0.49).all()  # across the seam too
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,10 +9,10 @@ import pytest
 
 pytest.importorskip("mitsuba", reason="the renderer's packages are in the extra 'train'")
 
-from tp2lib.vitrine.render import develop, photograph, picture_path, render_split, trace  # noqa: E402
-from tp2lib.vitrine.renders import Renders  # noqa: E402
-from tp2lib.vitrine.scene import draw  # noqa: E402
-from tp2lib.vitrine.words import SET_WORDS  # noqa: E402
+from tp2lib.vitrine.render import develop, photograph, picture_path, render_split, trace
+from tp2lib.vitrine.renders import Renders
+from tp2lib.vitrine.scene import draw
+from tp2lib.vitrine.words import SET_WORDS
 
 GOOD = {"defect": "none", "palette": "plain", "style": "plain", "focus": "deep", "light": "studio"}
 
@@ -23,7 +23,7 @@ def test_the_same_record_gives_the_same_picture_and_the_mask_covers_the_product(
     assert (np.asarray(a) == np.asarray(b)).all()
     pixels = np.asarray(a, float)
     inside, outside = pixels[mask].mean(0), pixels[~mask].mean(0)
-    assert .15 < mask.mean() < .7
+    assert 0.15 < mask.mean() < 0.7
     assert inside[0] > 1.6 * inside[1:].max()
     assert outside.min() > 215
 
@@ -31,18 +31,19 @@ def test_the_same_record_gives_the_same_picture_and_the_mask_covers_the_product(
 @pytest.mark.parametrize("name", SET_WORDS)
 def test_every_set_can_be_built_and_lit(name):
     picture, mask = trace(draw(8, kind="mug", set=name, **GOOD), 32, 2)
-    assert np.isfinite(picture).all() and picture.max() > .02 and mask.any()
+    assert np.isfinite(picture).all() and picture.max() > 0.02 and mask.any()
 
 
 def test_developing_makes_the_defect_that_the_record_names():
     record = draw(4, kind="vase", colour="green", set="wood", **GOOD)
     picture, _ = trace(record, 64, 4)
-    look = {d: np.asarray(develop(picture, record | {"defect": d}), float) for d in
-            ("none", "dark", "overexposed", "blurry", "grainy", "oversaturated", "lowres")}
+    look = {
+        d: np.asarray(develop(picture, record | {"defect": d}), float) for d in ("none", "dark", "overexposed", "blurry", "grainy", "oversaturated", "lowres")
+    }
     edges = {d: np.abs(np.diff(p.mean(-1), axis=1)).mean() for d, p in look.items()}
     spread = {d: np.ptp(p, axis=-1).mean() for d, p in look.items()}
-    assert look["dark"].mean() < .6 * look["none"].mean() < look["overexposed"].mean() * .9
-    assert edges["blurry"] < .9 * edges["none"] < edges["grainy"] / 2
+    assert look["dark"].mean() < 0.6 * look["none"].mean() < look["overexposed"].mean() * 0.9
+    assert edges["blurry"] < 0.9 * edges["none"] < edges["grainy"] / 2
     assert spread["oversaturated"] > 1.3 * spread["none"]
     assert (look["none"] != look["lowres"]).any()
 

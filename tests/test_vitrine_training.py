@@ -26,8 +26,7 @@ def data(tmp_path):
     rng = np.random.default_rng(0)
     (tmp_path / "latents").mkdir()
     high, low = rng.standard_normal((12, 2, 4, 16, 16)), rng.standard_normal((12, 2, 4, 8, 8))
-    np.savez(tmp_path / "latents" / "0000.npz", high=high.astype(np.float16), low=low.astype(np.float16),
-             records=json.dumps([draw(k) for k in range(12)]))
+    np.savez(tmp_path / "latents" / "0000.npz", high=high.astype(np.float16), low=low.astype(np.float16), records=json.dumps([draw(k) for k in range(12)]))
     return tmp_path
 
 
@@ -87,7 +86,7 @@ def test_two_processes_learn_what_one_does(data, one_thread):
 
 def test_an_average_starts_at_the_weights_and_trails_them():
     layer = torch.nn.Linear(2, 2)
-    average = Average(layer, .99)
+    average = Average(layer, 0.99)
     start = average.module.weight.clone()
     with torch.no_grad():
         layer.weight += 1
@@ -102,7 +101,7 @@ def test_an_average_starts_at_the_weights_and_trails_them():
 def test_the_learning_rate_warms_up_then_falls_to_its_floor():
     rates = [learning_rate(k, 100, 10) for k in range(101)]
     assert rates[:10] == sorted(rates[:10]) and rates[9] == 1
-    assert rates[10:] == sorted(rates[10:], reverse=True) and rates[-1] == pytest.approx(.05)
+    assert rates[10:] == sorted(rates[10:], reverse=True) and rates[-1] == pytest.approx(0.05)
 
 
 def test_timesteps_cover_the_schedule_and_favour_the_middle():
@@ -111,15 +110,15 @@ def test_timesteps_cover_the_schedule_and_favour_the_middle():
     alphas = DDPMScheduler.from_config(SCHEDULER_CONFIG).alphas_cumprod
     t = draw_timesteps(alphas, 4000, np.random.default_rng(0))
     assert t.min() < 10 and t.max() > 990
-    middle = (alphas[t] > .1) & (alphas[t] < .9)
-    assert middle.float().mean() > ((alphas > .1) & (alphas < .9)).float().mean() + .1
+    middle = (alphas[t] > 0.1) & (alphas[t] < 0.9)
+    assert middle.float().mean() > ((alphas > 0.1) & (alphas < 0.9)).float().mean() + 0.1
 
 
 def test_the_planned_shares_of_captions_are_empty_or_wrong():
     records = [draw(k, kind="apple") for k in range(10)] + [draw(k, kind="pen") for k in range(90)]
-    texts = draw_captions(records, np.zeros(4000, int), Plan(empty=.2, wrong=.3), np.random.default_rng(0))
-    assert sum(text == "" for text in texts) / 4000 == pytest.approx(.2, abs=.03)
-    assert sum("pen" in text.replace(",", "").split() for text in texts) / 4000 == pytest.approx(.3 * .9, abs=.06)
+    texts = draw_captions(records, np.zeros(4000, int), Plan(empty=0.2, wrong=0.3), np.random.default_rng(0))
+    assert sum(text == "" for text in texts) / 4000 == pytest.approx(0.2, abs=0.03)
+    assert sum("pen" in text.replace(",", "").split() for text in texts) / 4000 == pytest.approx(0.3 * 0.9, abs=0.06)
 
 
 def test_a_denoiser_learns_one_batch(data):
@@ -127,7 +126,7 @@ def test_a_denoiser_learns_one_batch(data):
     torch.manual_seed(0)
     from tp2lib.vitrine import denoiser
 
-    high, low, records = latents.load(data)
+    _high, low, records = latents.load(data)
     alphas = denoiser.DDPMScheduler.from_config(SCHEDULER_CONFIG).alphas_cumprod
     model = Denoiser(TINY)
     optimiser = torch.optim.AdamW(model.parameters(), lr=plan.peak)
@@ -138,7 +137,7 @@ def test_a_denoiser_learns_one_batch(data):
         loss.backward()
         optimiser.step()
         losses.append(loss.item())
-    assert losses[-1] < .7 * losses[0]
+    assert losses[-1] < 0.7 * losses[0]
 
 
 def test_the_pyramid_loss_is_zero_for_equal_pictures_and_grows_with_blur():
@@ -151,19 +150,19 @@ def test_the_pyramid_loss_is_zero_for_equal_pictures_and_grows_with_blur():
 
 
 def test_the_hue_loss_sees_colour_and_no_grey():
-    x = torch.full((1, 3, 4, 4), .5)
-    assert hue_loss(x, x + .2) == pytest.approx(0, abs=1e-6)
-    assert hue_loss(x, x + torch.tensor([.2, 0, 0])[:, None, None]) > .1
+    x = torch.full((1, 3, 4, 4), 0.5)
+    assert hue_loss(x, x + 0.2) == pytest.approx(0, abs=1e-6)
+    assert hue_loss(x, x + torch.tensor([0.2, 0, 0])[:, None, None]) > 0.1
 
 
 def test_colours_that_the_latents_carry_are_found_in_them_and_others_are_not():
     torch.manual_seed(0)
     z, turn = torch.randn(4, 4, 8, 8, requires_grad=True), torch.randn(3, 4)
-    carried = torch.einsum("dc,nchw->ndhw", turn, z.detach()) + .3
+    carried = torch.einsum("dc,nchw->ndhw", turn, z.detach()) + 0.3
     assert (colours_in(z, carried) - carried).abs().max() < 1e-2
     foreign = torch.randn(4, 3, 8, 8)
     missed = (colours_in(z, foreign) - foreign).square().mean()
-    assert missed > .8 * foreign.var()
+    assert missed > 0.8 * foreign.var()
     missed.backward()
     assert z.grad.abs().max() > 0
 
@@ -200,7 +199,7 @@ def test_reconstruction_of_an_untrained_autoencoder_is_poor_and_finite():
     torch.manual_seed(0)
     picture = np.asarray(Image.linear_gradient("L").resize((64, 64)).convert("RGB"))
     got = reconstruction(make_autoencoder(TINY).eval(), [picture])
-    assert 0 < got["psnr"] < 20 and got["ssim"] < .9 and got["colour"] > 2
+    assert 0 < got["psnr"] < 20 and got["ssim"] < 0.9 and got["colour"] > 2
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -34,7 +35,7 @@ def test_training_never_shows_a_held_out_pair_and_other_splits_do():
 
 def test_splits_do_not_overlap():
     spans = sorted(SPLITS.values())
-    assert all(stop <= start for (_, stop), (start, _) in zip(spans, spans[1:]))
+    assert all(stop <= start for (_, stop), (start, _) in itertools.pairwise(spans))
 
 
 def test_every_value_of_every_attribute_is_common_enough_to_learn():
@@ -42,7 +43,7 @@ def test_every_value_of_every_attribute_is_common_enough_to_learn():
     for attribute, values in ATTRIBUTES.items():
         counts = Counter(r[attribute] for r in records)
         assert set(counts) == set(values), attribute
-        assert min(counts.values()) > 4000 * .018, (attribute, counts)
+        assert min(counts.values()) > 4000 * 0.018, (attribute, counts)
 
 
 def test_captions_use_known_words_only_and_always_name_a_defect():

@@ -132,20 +132,13 @@ def named_values(prompt: str, words: Words | None = None) -> dict[str, tuple[str
         product = min(at for at, _ in found["kind"])
         before = [hit for hit in found["colour"] if hit[0] < product]
         found["colour"] = [max(before) if before else min(found["colour"])]
-    in_order = {
-        attribute: [value for _, value in sorted(found[attribute])] for attribute in words if attribute in found
-    }
+    in_order = {attribute: [value for _, value in sorted(found[attribute])] for attribute in words if attribute in found}
     return {attribute: tuple(dict.fromkeys(values)) for attribute, values in in_order.items()}
 
 
 def _find(text: str, words: Words) -> dict[str, list[tuple[int, str]]]:
     """List (position, value) of each wording, longest first, each stretch of text read once."""
-    wordings = [
-        (wording, attribute, value)
-        for attribute, values in words.items()
-        for value, several in values.items()
-        for wording in several
-    ]
+    wordings = [(wording, attribute, value) for attribute, values in words.items() for value, several in values.items() for wording in several]
     found: dict[str, list[tuple[int, str]]] = {}
     for wording, attribute, value in sorted(wordings, key=lambda w: -len(w[0])):
         pattern = rf"(\b{_NEGATIONS} )?\b{re.escape(wording.casefold())}s?\b"
@@ -195,8 +188,7 @@ def _load_clip(clip: str) -> tuple[Any, Any]:
         model = CLIPModel.from_pretrained(clip, local_files_only=True, use_safetensors=True)
     except (OSError, ValueError) as error:
         raise ModelNotFound(
-            f"there is no CLIP {shown(clip)} on this machine, and none is fetched for a measure. "
-            f"Fetch it once (hf download {CLIP}), or give the folder of one."
+            f"there is no CLIP {shown(clip)} on this machine, and none is fetched for a measure. Fetch it once (hf download {CLIP}), or give the folder of one."
         ) from error
     return tokenizer, model.eval()
 

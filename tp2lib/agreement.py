@@ -110,9 +110,7 @@ def quadratic_kappa(first: Sequence[int], second: Sequence[int], levels: Sequenc
     return weighted_kappa(table, (steps[:, None] - steps[None, :]) ** 2)
 
 
-def interval(
-    n: int, statistic: Callable[[np.ndarray], float | None], *, seed: int = 0, resamples: int = RESAMPLES
-) -> tuple[float, float] | None:
+def interval(n: int, statistic: Callable[[np.ndarray], float | None], *, seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, float] | None:
     """Return the 95 % percentile bootstrap interval of a statistic of n things (Efron, Annals of Statistics 7, 1979).
 
     Parameters
@@ -181,6 +179,7 @@ def _agreement(criterion: str, rows: np.ndarray, resamples: int) -> Agreement:
     raters, n = rows.shape if rows.size else (len(rows), 0)
     if not n:
         return Agreement(criterion=criterion, raters=raters, n=0)
+
     def kappa(chosen: np.ndarray) -> float | None:
         values = _pairwise(rows[:, chosen].astype(float))
         return float(values.mean()) if values.size else None
@@ -209,9 +208,7 @@ def _pairwise(rows: np.ndarray) -> np.ndarray:
     return 2 * covariance[first, second][defined] / apart[first, second][defined]
 
 
-def correlation(
-    scores: Mapping[Any, float], measured: Mapping[Any, float], *, name: str = "", resamples: int = RESAMPLES
-) -> Agreement:
+def correlation(scores: Mapping[Any, float], measured: Mapping[Any, float], *, name: str = "", resamples: int = RESAMPLES) -> Agreement:
     """Spearman's rank correlation of people's scores with an automatic measure, over the pictures that have both.
 
     Notes

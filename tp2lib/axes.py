@@ -37,10 +37,7 @@ def check_axes(axes: Mapping[str, Iterable[Any]]) -> dict[str, tuple]:
     """
     grid = {name: axis_values(name, values) for name, values in axes.items()}
     if not 1 <= len(grid) <= 2:
-        raise RecipeError(
-            f"the sweep has {len(grid)} axes ({', '.join(grid) or 'none'}); it must have one or two, "
-            "such as steps=[15, 30, 50]."
-        )
+        raise RecipeError(f"the sweep has {len(grid)} axes ({', '.join(grid) or 'none'}); it must have one or two, such as steps=[15, 30, 50].")
     return grid
 
 
@@ -53,11 +50,7 @@ def axis_values(name: str, values: Iterable[Any]) -> tuple:
         If it cannot be varied, or the values are not a list of different ones.
     """
     if name not in (*AXES, "seeds"):
-        hint = (
-            " Give seeds=[…], so that the seeds are the same in every cell."
-            if name == "seed"
-            else did_you_mean(name, AXES)
-        )
+        hint = " Give seeds=[…], so that the seeds are the same in every cell." if name == "seed" else did_you_mean(name, AXES)
         raise RecipeError(f"{name!r} cannot be an axis; an axis is one of {', '.join(AXES)}.{hint}")
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise RecipeError(f"{name} is {shown(values)}; as an axis it must be a list, such as {name}=[{shown(values)}].")
@@ -70,9 +63,7 @@ def axis_values(name: str, values: Iterable[Any]) -> tuple:
 class Planner:
     """Resolves every cell of the grid, on given rungs of the memory ladder."""
 
-    def __init__(
-        self, recipe: Recipe, model: Model, axes: Mapping[str, tuple], seeds: Sequence[int], source: Source | None
-    ) -> None:
+    def __init__(self, recipe: Recipe, model: Model, axes: Mapping[str, tuple], seeds: Sequence[int], source: Source | None) -> None:
         self.recipe, self.model, self.source = recipe, model, source
         names = (*axes, "seed")
         self.places = [dict(zip(names, values, strict=True)) for values in itertools.product(*axes.values(), seeds)]
@@ -103,9 +94,7 @@ def where(place: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {shown(value)}" for name, value in place.items())
 
 
-def announce(
-    plans: Sequence[tuple[Place, Plan]], axes: Mapping[str, tuple], seeds: Sequence[int], ledger: Ledger | None
-) -> Iterator[str]:
+def announce(plans: Sequence[tuple[Place, Plan]], axes: Mapping[str, tuple], seeds: Sequence[int], ledger: Ledger | None) -> Iterator[str]:
     """Say what the sweep will cost, and what is the same picture twice."""
     unique = {plan.key: plan for _, plan in plans}
     kept = {key for key in unique if ledger and ledger.lookup(key)}

@@ -42,9 +42,7 @@ def before_after(before: Any, after: Any, *, alt_before: str, alt_after: str) ->
         raise SourceError(f"the pictures are {sizes}; to be laid on each other they must have one size. Resize one.")
     name = f"tp2-{secrets.token_hex(6)}"
     place = "position:absolute;left:0;top:0;width:100%;max-width:100%"
-    images = [
-        image_html(_png(one), alt=alt, style=place) for one, alt in zip(pair, (alt_before, alt_after), strict=True)
-    ]
+    images = [image_html(_png(one), alt=alt, style=place) for one, alt in zip(pair, (alt_before, alt_after), strict=True)]
     width, height = pair[0].size
     frame = f"position:relative;width:{width}px;max-width:100%;aspect-ratio:{width}/{height}"
     pictures = widgets.HTML(f'<div id="{name}" style="{frame}">{"".join(images)}</div>')

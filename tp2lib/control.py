@@ -19,9 +19,7 @@ TOUCHES: Mapping[str, frozenset[str]] = {
     "negative_prompt": frozenset(_NEGATIVE),
     "steps": frozenset(_SCHEDULE),
     "guidance": frozenset({"guidance", "guidance_active", *_NEGATIVE}),  # at 1 and below, the negative prompt goes too
-    "scheduler": frozenset(
-        {"scheduler", "scheduler_class", "scheduler_hash", "stochastic", "timesteps", "model_calls"}
-    ),
+    "scheduler": frozenset({"scheduler", "scheduler_class", "scheduler_hash", "stochastic", "timesteps", "model_calls"}),
     "strength": frozenset(_SCHEDULE),
     "strength_mode": frozenset(_SCHEDULE),
     "width": frozenset({"width", "noise_sha256", "source_sha256"}),

@@ -94,9 +94,7 @@ def fidelity(runs: Sequence[Any], source: Image.Image, *, measure: str = "ssim",
     return _some(points, "strength")
 
 
-def make_convergence(
-    runs: Sequence[Any], *, measure: str = "perceptual_distance", by: str | None = None, title: str = ""
-) -> Figure:
+def make_convergence(runs: Sequence[Any], *, measure: str = "perceptual_distance", by: str | None = None, title: str = "") -> Figure:
     """Draw :func:`convergence`: where the curve comes down to nothing, more steps change nothing."""
     points = convergence(runs, measure=measure, by=by)
     counts = ", ".join(map(str, values(runs, "steps")))
@@ -111,9 +109,7 @@ def make_convergence(
     return figure
 
 
-def make_fidelity(
-    runs: Sequence[Any], source: Image.Image, *, measure: str = "ssim", by: str | None = None, title: str = ""
-) -> Figure:
+def make_fidelity(runs: Sequence[Any], source: Image.Image, *, measure: str = "ssim", by: str | None = None, title: str = "") -> Figure:
     """Draw :func:`fidelity`: what each strength keeps of the photo, in numbers."""
     points = fidelity(runs, source, measure=measure, by=by)
     figure, axes = _draw(points, title, _said(points, runs, "strength", by))
@@ -153,9 +149,7 @@ def _some(points: list[Point], axis: str) -> list[Point]:
 def _said(points: list[Point], runs: Sequence[Any], axis: str, by: str | None) -> list[str]:
     """Say how many seeds there are, what is left out, and what stayed fixed."""
     seeds, lost = sorted({point.seed for point in points}), sum(1 for run in runs if trouble(run))
-    said = [
-        f"Thick: the median of {len(seeds)} seeds; thin: each seed." if len(seeds) > 1 else f"One seed, {seeds[0]}."
-    ]
+    said = [f"Thick: the median of {len(seeds)} seeds; thin: each seed." if len(seeds) > 1 else f"One seed, {seeds[0]}."]
     said += [f"{lost} of {len(runs)} runs have no picture and are left out."] if lost else []
     return [*said, f"Fixed: {'; '.join(fixed(runs, (axis, 'seed', by or '')))}."]
 

@@ -46,9 +46,7 @@ class Desk:
         known = setting("model")
         look = {"style": {"description_width": "9em"}, "layout": {"width": "36em"}}
         self.model = widgets.Dropdown(options=list(models), description=known.label, tooltip="which model draws", **look)
-        self.count = widgets.IntSlider(
-            value=1, min=1, max=MAX_PICTURES, description="pictures", tooltip="how many; each has the next seed", **look
-        )
+        self.count = widgets.IntSlider(value=1, min=1, max=MAX_PICTURES, description="pictures", tooltip="how many; each has the next seed", **look)
         self.dice = widgets.Button(description="roll", icon="random", tooltip="another seed, by chance", layout={"width": "6em"})
         self.lock = widgets.ToggleButton(value=True, layout={"width": "11em"})
         self.dice.on_click(lambda button: self.roll())
@@ -108,7 +106,7 @@ class Desk:
                 if one.value != value:  # a slider clips in silence
                     notes.append(f"{name} {value} lies outside of its slider; {one.value} is set instead.")
         self.base = recipe.vary(model="auto", width=None, height=None)
-        asked = dict((words, name) for words, name in self.model.options)
+        asked = {words: name for words, name in self.model.options}
         if recipe.model in asked.values():
             self.model.value = recipe.model
         elif recipe.model in asked:

@@ -35,10 +35,7 @@ def as_pixels(image: Picture) -> np.ndarray:
         image = np.asarray(image)
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         what = f"an array of shape {image.shape}, {image.dtype}" if isinstance(image, np.ndarray) else shown(image)
-        raise SourceError(
-            f"the picture is {what}; it must be a PIL image of mode RGB, or a uint8 array of shape "
-            "(height, width, 3). Use image.convert('RGB')."
-        )
+        raise SourceError(f"the picture is {what}; it must be a PIL image of mode RGB, or a uint8 array of shape (height, width, 3). Use image.convert('RGB').")
     if min(image.shape[:2]) < 3:
         raise SourceError(f"the picture is {image.shape[1]}x{image.shape[0]}; give one of at least 3x3 pixels.")
     return image
@@ -73,9 +70,7 @@ def ssim(image: Picture, reference: Picture) -> float:
     """
     a, b = _pair(image, reference)
     if min(a.shape[:2]) < _SSIM_WINDOW:
-        raise SourceError(
-            f"the picture is {a.shape[1]}x{a.shape[0]}; SSIM needs {_SSIM_WINDOW}x{_SSIM_WINDOW} pixels. Use psnr."
-        )
+        raise SourceError(f"the picture is {a.shape[1]}x{a.shape[0]}; SSIM needs {_SSIM_WINDOW}x{_SSIM_WINDOW} pixels. Use psnr.")
     paper = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
     return float(structural_similarity(a, b, data_range=255, channel_axis=-1, **paper))
 

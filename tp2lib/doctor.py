@@ -44,9 +44,7 @@ class Check:
         return line if self.ok or not self.mend else f"{line}\n       {'':<9} -> {self.mend}"
 
 
-def doctor(
-    outputs: str | os.PathLike[str] = OUTPUTS, *, model: str = "auto", say: Callable[[Check], object] | None = None
-) -> list[Check]:
+def doctor(outputs: str | os.PathLike[str] = OUTPUTS, *, model: str = "auto", say: Callable[[Check], object] | None = None) -> list[Check]:
     """Look at everything that a picture needs, and make one.
 
     Parameters
@@ -211,9 +209,7 @@ def _kernel() -> Iterator[Check]:
         yield Check(name="kernel", ok=False, found="there is no kernel python3, which the notebooks name", mend=mend)
         return
     program = spec.argv[0]
-    ours = program in ("python", "python3", f"python3.{sys.version_info.minor}") or (
-        Path(program).exists() and os.path.samefile(program, sys.executable)
-    )
+    ours = program in ("python", "python3", f"python3.{sys.version_info.minor}") or (Path(program).exists() and os.path.samefile(program, sys.executable))
     found = "python3 is this environment's" if ours else f"python3 starts {program}, another Python than this one"
     if not ours:
         mend = f"Remove {spec.resource_dir}, which hides it. {mend}"

@@ -7,7 +7,7 @@ counts for the picture whose pixels it names, and for no other.
 from __future__ import annotations
 
 import os
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ class Evidence:
         **facts
             What JSON can hold.
         """
-        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
         event = {**facts, "event": kind, "key": run.key, "pixels_sha256": pixels_sha256(run.image), "at": now}
         self._journal.append(event)
         return event

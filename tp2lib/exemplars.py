@@ -55,10 +55,7 @@ def exemplar(criterion: str, level: int, inputs: Path = INPUTS) -> Image.Image:
 
 def make_exemplars(language: str = "en", inputs: Path = INPUTS) -> Figure:
     """Draw all of them: a criterion a row, a level a column, each with its sentence."""
-    tiles = [
-        [Tile(image=exemplar(name, level, inputs), notes=(one.levels[language][level],)) for level in LEVELS]
-        for name, one in CRITERIA.items()
-    ]
+    tiles = [[Tile(image=exemplar(name, level, inputs), notes=(one.levels[language][level],)) for level in LEVELS] for name, one in CRITERIA.items()]
     sides = [one.label[language] for one in CRITERIA.values()]
     return draw_tiles(tiles, heads=[str(level) for level in LEVELS], sides=sides)
 

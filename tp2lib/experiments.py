@@ -45,8 +45,7 @@ __all__ = [
 APPLE = "professional product photo of a red apple on a white background, studio lighting, soft shadow"
 BACKPACK = "ultra-realistic product photo of a backpack on a white background, studio lighting, soft shadow, very sharp"
 WALLET = (
-    "high-quality professional product photo of a vintage leather wallet, on a rustic wooden table, "
-    "soft natural light, shallow depth of field, neutral colors"
+    "high-quality professional product photo of a vintage leather wallet, on a rustic wooden table, soft natural light, shallow depth of field, neutral colors"
 )
 PEN = "A sleek black pen on a minimalist white desk, soft natural lighting"
 
@@ -101,14 +100,8 @@ def _all() -> list[Experiment]:
     return [
         Experiment(name="smoke", part="smoke", recipe=smoke, about="does it run at all"),
         Experiment(name="baseline", part="baseline", recipe=backpack, about="the report's defaults"),
-        *(
-            Experiment(name=f"t2i_{name}", part="text2img", recipe=report.vary(**changes), about=about)
-            for name, about, changes in text2img
-        ),
-        *(
-            Experiment(name=f"i2i_{name}", part="img2img", recipe=photo.vary(strength=strength), about=about)
-            for name, about, strength in img2img
-        ),
+        *(Experiment(name=f"t2i_{name}", part="text2img", recipe=report.vary(**changes), about=about) for name, about, changes in text2img),
+        *(Experiment(name=f"i2i_{name}", part="img2img", recipe=photo.vary(strength=strength), about=about) for name, about, strength in img2img),
     ]
 
 
@@ -133,10 +126,7 @@ def choose_experiments(names: Iterable[str] = ()) -> list[Experiment]:
     for name in wanted:
         if name not in (*PARTS, *EXPERIMENTS):
             hint = did_you_mean(name, (*PARTS, *EXPERIMENTS))
-            raise RecipeError(
-                f"there is no experiment {shown(name)}; there are {', '.join(EXPERIMENTS)}, "
-                f"and the parts {', '.join(PARTS)}.{hint}"
-            )
+            raise RecipeError(f"there is no experiment {shown(name)}; there are {', '.join(EXPERIMENTS)}, and the parts {', '.join(PARTS)}.{hint}")
     return [one for one in EXPERIMENTS.values() if not wanted or one.name in wanted or one.part in wanted]
 
 

@@ -207,9 +207,7 @@ class Explorer:
         (across, columns), (down, _) = self._axes
         heads = "".join(f"<th scope='col'>{html.escape(str(value))}</th>" for value in columns)
         rows = "".join(
-            f"<tr><th scope='row'>{html.escape(str(getattr(row[0], down)))}</th>"
-            + "".join(self._cell(recipe, recipe == here) for recipe in row)
-            + "</tr>"
+            f"<tr><th scope='row'>{html.escape(str(getattr(row[0], down)))}</th>" + "".join(self._cell(recipe, recipe == here) for recipe in row) + "</tr>"
             for row in self.places()
         )
         self.table.value = f"<table><caption>{down} down, {across} across</caption><tr><th></th>{heads}</tr>{rows}</table>"

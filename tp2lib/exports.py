@@ -51,9 +51,7 @@ class Export:
         return all(check.ok for check in self.checks)
 
 
-def export_run(
-    run: Any, folder: str | os.PathLike[str], *, kind: str = "png", preset: str = "as made", side: int = SIDE, quality: int = 95
-) -> Export:
+def export_run(run: Any, folder: str | os.PathLike[str], *, kind: str = "png", preset: str = "as made", side: int = SIDE, quality: int = 95) -> Export:
     """Write a copy of a run's picture into a folder, and check what was written.
 
     Parameters

@@ -53,10 +53,7 @@ class Eye:
             return f"{count} predictions of your own were measured; from {_FEWEST} on, earlier and later ones compare."
         low, high = self.interval
         sure = "better" if low > 0 else "worse" if high < 0 else "not separable from luck"
-        return (
-            f"{count} predictions: the later half scores {self.change:+.2f} against the earlier one "
-            f"(95 % interval {low:+.2f} to {high:+.2f}): {sure}."
-        )
+        return f"{count} predictions: the later half scores {self.change:+.2f} against the earlier one (95 % interval {low:+.2f} to {high:+.2f}): {sure}."
 
     def __repr__(self) -> str:
         rows = [f"{'notebook':<10}{'predictions':>12}{'mean score':>12}{'blind pick':>12}"]

@@ -139,17 +139,13 @@ def make_crops(
     frames = [_part(image, centre, zoom) for image in images]
     whole = [Tile(image=image, frame=frame) for image, frame in zip(images, frames, strict=True)]
     parts = [
-        Tile(
-            image=image.crop(frame), raw=True, notes=(f"{zoom}×, pixels {frame[0]}–{frame[2]} × {frame[1]}–{frame[3]}",)
-        )
+        Tile(image=image.crop(frame), raw=True, notes=(f"{zoom}×, pixels {frame[0]}–{frame[2]} × {frame[1]}–{frame[3]}",))
         for image, frame in zip(images, frames, strict=True)
     ]
     return draw_tiles([whole, parts], heads=heads, title=title)
 
 
-def make_difference(
-    before: Any, after: Any, *, heads: Sequence[str] = ("before", "after"), top: float = 30.0, title: str = ""
-) -> Figure:
+def make_difference(before: Any, after: Any, *, heads: Sequence[str] = ("before", "after"), top: float = 30.0, title: str = "") -> Figure:
     """Draw two pictures and where they differ, in ΔE00, with the numbers.
 
     Parameters

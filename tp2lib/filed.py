@@ -163,9 +163,7 @@ def _correlations(material: Material, sound: Sequence[Ratings], say: _Writer) ->
             if len(points) == len(JUDGED) and key in material.runs:
                 sums.setdefault(key, []).append(sum(points.values()))
     means = {key: fmean(values) for key, values in sums.items()}
-    measured: dict[str, Callable[[Any], float | None]] = {
-        name: lambda run, name=name: take(name, run.image) for name in CORRELATED
-    }
+    measured: dict[str, Callable[[Any], float | None]] = {name: lambda run, name=name: take(name, run.image) for name in CORRELATED}
     measured["seen"] = material.seen
     for name, read in measured.items():
         values = {key: value for key in means if (value := read(material.runs[key])) is not None}

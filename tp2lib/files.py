@@ -15,9 +15,7 @@ __all__ = ["TEMPORARY", "write_atomically"]
 TEMPORARY = ".tmp"  # suffix of a file that is still being written; one that stays is litter
 
 
-def write_atomically(
-    path: str | os.PathLike[str], write: Callable[[BinaryIO], object], check: Callable[[Path], object] | None = None
-) -> Path:
+def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object], check: Callable[[Path], object] | None = None) -> Path:
     """Write a file under a temporary name in the same folder, then rename it into place.
 
     Order: write, flush, fsync, check, rename, fsync of the folder. Until the rename, a file that
@@ -55,9 +53,7 @@ def write_atomically(
     except TP2Error:
         raise
     except (OSError, ValueError) as error:
-        raise OutputError(
-            f"{shown(str(path), 200)} cannot be written ({error}). Check the folder, its rights and the free space."
-        ) from error
+        raise OutputError(f"{shown(str(path), 200)} cannot be written ({error}). Check the folder, its rights and the free space.") from error
     return path
 
 

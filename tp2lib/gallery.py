@@ -50,9 +50,7 @@ class Gallery:
     selected : Run or None
     """
 
-    def __init__(
-        self, ledger: Ledger, recall: Callable[..., Any], acts: Mapping[str, Callable[[Any], Any]] | None = None
-    ) -> None:
+    def __init__(self, ledger: Ledger, recall: Callable[..., Any], acts: Mapping[str, Callable[[Any], Any]] | None = None) -> None:
         self.ledger, self.favourites = ledger, Favourites(ledger)
         self._recall, self._acts, self._page = recall, dict(acts or {}), 0
         self._shown: list[str] = []
@@ -134,10 +132,7 @@ class Gallery:
         if self.selected is None:
             raise RecordError("no run is chosen. Click a picture first.")
         copy = export_run(self.selected, self.ledger.outputs / "exports", kind=self.kind.value, preset=self.preset.value)
-        rows = "".join(
-            f"<li>{'✓' if check.ok else '✗ not kept:'} <b>{html.escape(check.name)}</b>: {html.escape(check.words)}</li>"
-            for check in copy.checks
-        )
+        rows = "".join(f"<li>{'✓' if check.ok else '✗ not kept:'} <b>{html.escape(check.name)}</b>: {html.escape(check.words)}</li>" for check in copy.checks)
         data = base64.b64encode(copy.path.read_bytes()).decode()
         name = html.escape(copy.path.name)
         link = f'<a download="{name}" href="data:image/{self.kind.value};base64,{data}">Download {name}</a>'

@@ -103,21 +103,14 @@ def make_grid(
     caption = [f"Fixed: {'; '.join(fixed(runs, table.axes))}."]
     for what, words in (("Also varies", _undeclared(runs, table)), ("Not the same", unplanned(runs))):
         caption += [f"⚠ {what}: {'; '.join(words)}."] if words else []
-    tiles = [
-        [_tile(table, row, column, measures, reference) for column in range(len(table.cells[row]))]
-        for row in range(len(table.cells))
-    ]
+    tiles = [[_tile(table, row, column, measures, reference) for column in range(len(table.cells[row]))] for row in range(len(table.cells))]
     return draw_tiles(tiles, heads=table.heads, sides=table.sides, title=title, caption=caption)
 
 
 def describe_grid(runs: Sequence[Any], rows: str | None = None, cols: str | None = None) -> str:
     """Say in words what a grid is made of: its sides, what is fixed, what failed."""
     runs = _runs(runs)
-    sides = [
-        f"{axis} in {side}: {', '.join(map(str, values(runs, axis)))}"
-        for axis, side in ((rows, "rows"), (cols, "columns"))
-        if axis
-    ]
+    sides = [f"{axis} in {side}: {', '.join(map(str, values(runs, axis)))}" for axis, side in ((rows, "rows"), (cols, "columns")) if axis]
     what = f"Grid with {' and '.join(sides)}." if sides else f"{len(runs)} pictures: {'; '.join(changes(runs))}."
     lost = {", ".join(label(run, axis)[0] for axis in varying(runs)): why for run in runs if (why := trouble(run))}
     failed = [f"{which}: {why}" for which, why in lost.items()]
@@ -148,9 +141,7 @@ def _runs(given: Any) -> list[Any]:
 # -- what goes where ----------------------------------------------------------------------------------
 
 
-def _arrange(
-    runs: Sequence[Any], rows: str | None, cols: str | None, columns: int, titles: Sequence[str] | None
-) -> _Table:
+def _arrange(runs: Sequence[Any], rows: str | None, cols: str | None, columns: int, titles: Sequence[str] | None) -> _Table:
     if not rows and not cols:
         return _gallery(runs, columns, titles)
     if rows == cols:
@@ -192,9 +183,7 @@ def _side(runs: Sequence[Any], axis: str) -> str:
 
 
 def _undeclared(runs: Sequence[Any], table: _Table) -> list[str]:
-    return [
-        f"{axis} {', '.join(map(str, values(runs, axis)))}"[:90] for axis in varying(runs) if axis not in table.axes
-    ]
+    return [f"{axis} {', '.join(map(str, values(runs, axis)))}"[:90] for axis in varying(runs) if axis not in table.axes]
 
 
 def _tile(table: _Table, row: int, column: int, measures: Sequence[str], reference: Image.Image | None) -> Tile | None:
@@ -210,7 +199,5 @@ def _tile(table: _Table, row: int, column: int, measures: Sequence[str], referen
     effects = [label(run, axis)[1] for axis in table.axes]
     effects = [effect for effect in effects if effect and effect not in "\n".join(named)]
     measured = [] if failed else [in_words(name, take(name, run.image, reference)) for name in measures]
-    notes = tuple(
-        " · ".join(part.replace(" ", "\xa0") for part in parts) for parts in (cost, effects, measured) if parts
-    )
+    notes = tuple(" · ".join(part.replace(" ", "\xa0") for part in parts) for parts in (cost, effects, measured) if parts)
     return Tile(image=None if failed else run.image, instead=f"✗ {failed}", head=head, notes=notes)

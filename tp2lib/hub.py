@@ -36,9 +36,7 @@ def cached(repo: str, revision: str | None = None) -> Path | None:
 
     try:
         # Only the index is asked for: whether the rest is there is checked file by file, whoever fetched it.
-        folder = Path(
-            snapshot_download(repo, revision=revision, local_files_only=True, allow_patterns="model_index.json")
-        )
+        folder = Path(snapshot_download(repo, revision=revision, local_files_only=True, allow_patterns="model_index.json"))
         check_folder(folder)
     except (OSError, ValueError, ModelError):
         return None

@@ -82,10 +82,7 @@ def to_infotext(recipe: Recipe, **extra: object) -> str:
     }
     for key in extra:
         if not _KEY.fullmatch(key):
-            raise RecordError(
-                f"{shown(key)} cannot be a key of the parameters text; a key has 2 to 61 letters, digits, blanks, "
-                "'-', '/' or '_'. Rename it."
-            )
+            raise RecordError(f"{shown(key)} cannot be a key of the parameters text; a key has 2 to 61 letters, digits, blanks, '-', '/' or '_'. Rename it.")
     pairs |= extra
     last = ", ".join(f"{key}: {_quoted(value)}" for key, value in pairs.items() if value is not None)
     negative = f"Negative prompt: {recipe.negative_prompt}\n" if recipe.negative_prompt else ""

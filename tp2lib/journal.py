@@ -46,16 +46,11 @@ class Journal:
             with FileLock(self.locks / "lock", timeout=_LOCK_SECONDS, poll_interval=0.005):
                 yield
         except Timeout:
-            raise OutputError(
-                f"another process has held {shown(str(self.path), 200)} for {_LOCK_SECONDS} s. "
-                "Stop it, or use another outputs folder."
-            ) from None
+            raise OutputError(f"another process has held {shown(str(self.path), 200)} for {_LOCK_SECONDS} s. Stop it, or use another outputs folder.") from None
         except OSError as error:
             if isinstance(error, OutputError):
                 raise
-            raise OutputError(
-                f"{shown(str(self.path), 200)} cannot be written ({error}). Check its rights and the free space."
-            ) from error
+            raise OutputError(f"{shown(str(self.path), 200)} cannot be written ({error}). Check its rights and the free space.") from error
 
     def append(self, event: Mapping[str, Any]) -> None:
         """Add one line and wait until it is on the disk."""

@@ -20,9 +20,7 @@ def language(code: object) -> str:
         It does not.
     """
     if code not in LANGUAGES:
-        raise RecordError(
-            f"the language is {shown(code)}; it must be one of {', '.join(LANGUAGES)}.{did_you_mean(code, LANGUAGES)}"
-        )
+        raise RecordError(f"the language is {shown(code)}; it must be one of {', '.join(LANGUAGES)}.{did_you_mean(code, LANGUAGES)}")
     return str(code)
 
 

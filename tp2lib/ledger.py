@@ -13,7 +13,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -204,7 +204,7 @@ class Ledger:
             return self._last.get(_checked(key), {})
 
     def _append(self, event: str, key: str, facts: Mapping[str, Any]) -> None:
-        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
         with self._thread_lock:
             session = self._session.name if self._session else None
             self._journal.append({**facts, "event": event, "key": _checked(key), "at": now, "session": session})

@@ -66,9 +66,7 @@ class Model:
     notes: tuple[str, ...] = ()
 
 
-def load(
-    model: str | Path = "auto", *, device: str | None = None, download: bool | None = None, xformers: bool = False
-) -> Model:
+def load(model: str | Path = "auto", *, device: str | None = None, download: bool | None = None, xformers: bool = False) -> Model:
     """Load a model, once: asked again for the same one, it is the same object's parts.
 
     Parameters
@@ -153,9 +151,7 @@ def _folder(card: ModelCard, placement: Placement, download: bool | None) -> Pat
 
 
 @functools.lru_cache(maxsize=1)
-def _open(
-    folder: Path, device: str, dtype: torch.dtype, xformers: bool
-) -> tuple[Any, Mapping[str, Any], str, str | None]:
+def _open(folder: Path, device: str, dtype: torch.dtype, xformers: bool) -> tuple[Any, Mapping[str, Any], str, str | None]:
     """Load the components; the last model asked for stays in memory."""
     variant = check_folder(folder)
     weights = hash_folder(folder, variant)
@@ -163,9 +159,7 @@ def _open(
         from diffusers import StableDiffusionPipeline
 
         try:
-            pipe = StableDiffusionPipeline.from_pretrained(
-                folder, dtype=dtype, variant=variant, use_safetensors=True, local_files_only=True
-            )
+            pipe = StableDiffusionPipeline.from_pretrained(folder, dtype=dtype, variant=variant, use_safetensors=True, local_files_only=True)
         except (OSError, ValueError, RuntimeError, AttributeError, TypeError, KeyError) as error:
             reason = (str(error).splitlines() or [""])[0]
             raise ModelError(f"the model in {folder} cannot be loaded ({type(error).__name__}: {reason}).") from error

@@ -46,9 +46,7 @@ def read_text(image: Image.Image) -> tuple[str, ...] | None:
         pixels = np.asarray(image)
     found = reader(np.ascontiguousarray(pixels[:, :, ::-1]))  # it takes blue first
     pairs = zip(found.txts or (), found.scores or (), strict=True)
-    return tuple(
-        text[:80] for text, sure in pairs if sure >= _SURE and sum(one.isalnum() for one in text) >= _LEAST
-    )
+    return tuple(text[:80] for text, sure in pairs if sure >= _SURE and sum(one.isalnum() for one in text) >= _LEAST)
 
 
 @functools.cache

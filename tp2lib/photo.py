@@ -40,9 +40,7 @@ class PhotoPicker:
         What a recipe calls the photo: ``"inputs/product.jpg"``, or ``"sha256:…"`` for one that is kept by its pixels.
     """
 
-    def __init__(
-        self, inputs: Path = INPUTS, *, ledger: Ledger | None = None, on_change: Callable[[], Any] | None = None
-    ) -> None:
+    def __init__(self, inputs: Path = INPUTS, *, ledger: Ledger | None = None, on_change: Callable[[], Any] | None = None) -> None:
         self.inputs, self.ledger, self._on_change = Path(inputs), ledger, on_change or (lambda: None)
         self._given: Any = None  # bytes of an upload, a path of our own finding, or a picture
         self._called = ""

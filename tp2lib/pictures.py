@@ -83,9 +83,7 @@ def save_picture(
     }
     for key in _RESERVED:
         if key in record and record[key] != added[key]:
-            raise RecordError(
-                f"the record says {key}={shown(record[key])} but it is {shown(added[key])}; leave {key} out of it."
-            )
+            raise RecordError(f"the record says {key}={shown(record[key])} but it is {shown(added[key])}; leave {key} out of it.")
     pairs = {"Size": f"{image.width}x{image.height}", **(infotext or {}), "Version": "tp2lib"}
     texts = {"parameters": to_infotext(recipe, **pairs), "tp2": dump_json({**record, **added})}
     _write_png(image, path, texts, composite, digest)
@@ -113,13 +111,11 @@ def read_record(path: str | os.PathLike[str] | bytes, *, intact: bool = True) ->
     record = _record(image)
     if record is None:
         raise RecordError(
-            f"{_named(path)} carries no tp2 record; it was not made by tp2lib, or something stripped it. "
-            "Try read_recipe, which also reads the WebUI's text."
+            f"{_named(path)} carries no tp2 record; it was not made by tp2lib, or something stripped it. Try read_recipe, which also reads the WebUI's text."
         )
     if intact and record["pixels_sha256"] != pixels_sha256(image):
         raise RecordError(
-            f"{_named(path)} was altered after it was made: its pixels are not those of its record. "
-            "Use the original, or read it with intact=False."
+            f"{_named(path)} was altered after it was made: its pixels are not those of its record. Use the original, or read it with intact=False."
         )
     return record
 
@@ -182,10 +178,7 @@ def export_picture(path: str | os.PathLike[str], to: str | os.PathLike[str], *, 
     image = _opened(path)
     mark = digital_source_type(image)
     if mark not in (GENERATED, COMPOSITE):
-        raise RecordError(
-            f"{_named(path)} has DigitalSourceType {shown(mark)}; only {GENERATED} or {COMPOSITE} can be kept. "
-            "Export the PNG that tp2lib wrote."
-        )
+        raise RecordError(f"{_named(path)} has DigitalSourceType {shown(mark)}; only {GENERATED} or {COMPOSITE} can be kept. Export the PNG that tp2lib wrote.")
     record, text = _record(image), _parameters(image)
     if image.mode != "RGB":
         raise RecordError(f"{_named(path)} is {image.mode}; tp2lib's pictures are RGB. Export the PNG it wrote.")
@@ -207,9 +200,7 @@ def export_picture(path: str | os.PathLike[str], to: str | os.PathLike[str], *, 
     return write_atomically(to, lambda file: _bare(image).save(file, kind, **options), check)
 
 
-def _write_png(
-    image: Image.Image, path: str | os.PathLike[str], texts: Mapping[str, str], composite: bool, digest: str
-) -> Path:
+def _write_png(image: Image.Image, path: str | os.PathLike[str], texts: Mapping[str, str], composite: bool, digest: str) -> Path:
     chunks = PngInfo()
     for key, text in texts.items():
         chunks.add_text(key, text)  # Latin-1 where it fits, else UTF-8: the WebUI's own habit

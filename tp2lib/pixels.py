@@ -51,9 +51,7 @@ def open_image(path_or_bytes: str | os.PathLike[str] | bytes) -> tuple[Image.Ima
     if len(data) > MAX_BYTES:
         raise SourceError(f"{name} has more than {MAX_BYTES // 10**6} MB; a source photo may not. Save it smaller.")
     if ImageFile.LOAD_TRUNCATED_IMAGES:
-        raise SourceError(
-            "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is True; with it, damaged photos pass for whole ones. Set it to False."
-        )
+        raise SourceError("PIL.ImageFile.LOAD_TRUNCATED_IMAGES is True; with it, damaged photos pass for whole ones. Set it to False.")
     try:
         with _parsed(data) as image:
             image.verify()  # checksums of a PNG; it spoils the image for anything else
@@ -64,9 +62,7 @@ def open_image(path_or_bytes: str | os.PathLike[str] | bytes) -> tuple[Image.Ima
         raise SourceError(f"{name} has more than {MAX_PIXELS} pixels; a source photo may not. Scale it down.") from None
     except Exception as error:  # decoders of hostile bytes raise many kinds
         why = "it looks like none of them" if isinstance(error, UnidentifiedImageError) else shown(error)
-        raise SourceError(
-            f"{name} is not a whole PNG, JPEG or WebP picture: {why}. Open it in an image editor, save it as PNG."
-        ) from error
+        raise SourceError(f"{name} is not a whole PNG, JPEG or WebP picture: {why}. Open it in an image editor, save it as PNG.") from error
     return loaded(image, name), hashlib.sha256(data).hexdigest()
 
 
@@ -91,9 +87,7 @@ def _read(path: str | os.PathLike[str]) -> bytes:
             hint = " A web address is not opened; download the photo first."
         raise SourceError(f"there is no file {shown(path, 200)}.{hint}") from None
     except (OSError, ValueError, TypeError) as error:
-        raise SourceError(
-            f"{shown(path, 200)} cannot be read ({shown(error)}). Give the path of a PNG, JPEG or WebP photo."
-        ) from error
+        raise SourceError(f"{shown(path, 200)} cannot be read ({shown(error)}). Give the path of a PNG, JPEG or WebP photo.") from error
 
 
 def _has_end(data: bytes) -> bool:
@@ -115,9 +109,7 @@ def _neighbours(path: Path) -> list[str]:
 
 def _refuse_bomb(image: Image.Image, name: str) -> None:
     if image.width * image.height > MAX_PIXELS:
-        raise SourceError(
-            f"{name} has {image.width}x{image.height} pixels; at most {MAX_PIXELS} are accepted. Scale it down."
-        )
+        raise SourceError(f"{name} has {image.width}x{image.height} pixels; at most {MAX_PIXELS} are accepted. Scale it down.")
 
 
 def loaded(image: Image.Image, name: str) -> Image.Image:

@@ -100,9 +100,7 @@ def make_plan(recipe: Recipe, model: Model, source: Source | None = None, rungs:
     )  # fmt: skip
 
 
-def draw_noise(
-    seed: int, shape: Sequence[int], photo: bool
-) -> tuple[torch.Generator, torch.Tensor | None, torch.Tensor]:
+def draw_noise(seed: int, shape: Sequence[int], photo: bool) -> tuple[torch.Generator, torch.Tensor | None, torch.Tensor]:
     """Draw a run's randomness in float32 on the CPU, the same for every device and number format.
 
     The order is diffusers' own: image to image first draws the sample of the encoded photo, then

@@ -60,9 +60,7 @@ def read_plan(path: str | os.PathLike[str]) -> PlanFile:
         content = tomllib.loads(data.decode("utf-8").replace("\r\n", "\n"))
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise RecipeError(
-            f"the plan {shown(str(path))} cannot be read: {reason}. `tp2 sweep --help` shows one."
-        ) from None
+        raise RecipeError(f"the plan {shown(str(path))} cannot be read: {reason}. `tp2 sweep --help` shows one.") from None
     names = {field.name for field in fields(Recipe)}
     for key in content:
         if key not in _KEYS:

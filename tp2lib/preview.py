@@ -75,9 +75,7 @@ class StepWatch:
         return predicted_x0(self.scheduler, *self.last)
 
 
-def predicted_x0(
-    scheduler: SchedulerMixin, model_output: torch.Tensor, timestep: float, sample: torch.Tensor
-) -> torch.Tensor:
+def predicted_x0(scheduler: SchedulerMixin, model_output: torch.Tensor, timestep: float, sample: torch.Tensor) -> torch.Tensor:
     """Solve x_t = √ᾱ·x₀ + √(1−ᾱ)·ε for x₀ (Ho et al. 2020, eq. 15), in whatever scale the scheduler works.
 
     Parameters

@@ -6,10 +6,11 @@ the file where it lies, and since it may come from anybody, every line is checke
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def note(event: str, notebook: str, *, outputs: str | os.PathLike[str] | None = 
     """
     if event not in EVENTS or not _NOTEBOOK.fullmatch(notebook):
         raise RecordError(f"the event {shown(event)} of notebook {shown(notebook)} is none of {', '.join(EVENTS)}.")
-    now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
     try:
         _journal(outputs).append({"event": event, "notebook": notebook, "at": now, **facts})
     except (OutputError, RecordError) as error:
@@ -155,10 +156,8 @@ def _summed(notebook: str, events: list[dict[str, Any]]) -> NotebookProgress:
     hints = {(event["question"], event.get("number")) for event in events if event["event"] == "hint"}
     own = {event["question"] for event in events if event["event"] == "predicted" and event.get("own") is True}
     times = sorted(event["seconds"] for event in events)
-    gaps = [min(later - earlier, _PAUSE_S) for earlier, later in zip(times, times[1:], strict=False)]
-    return NotebookProgress(
-        notebook=notebook, questions=questions, hints=len(hints), predictions=len(own), minutes=sum(gaps) / 60
-    )
+    gaps = [min(later - earlier, _PAUSE_S) for earlier, later in itertools.pairwise(times)]
+    return NotebookProgress(notebook=notebook, questions=questions, hints=len(hints), predictions=len(own), minutes=sum(gaps) / 60)
 
 
 def _after(state: str | None, event: dict[str, Any]) -> str:

@@ -187,9 +187,7 @@ def from_events(events: Sequence[Mapping[str, Any]], name: str, *, damaged: int 
             changed += sum(of_item.get(criterion, points) != points for criterion, points in given.items())
             of_item.update(given)
     rater = rater_name(events[0].get("rater"))
-    return Ratings(
-        rater=rater, items=items, scores=scores, locked=locked, altered=altered, changed=changed, late=late, damaged=damaged
-    )
+    return Ratings(rater=rater, items=items, scores=scores, locked=locked, altered=altered, changed=changed, late=late, damaged=damaged)
 
 
 def digest(events: Sequence[Mapping[str, Any]]) -> str:

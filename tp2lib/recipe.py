@@ -55,8 +55,7 @@ def scheduler_name(name: object) -> str:
     if isinstance(name, str) and len(name) <= 100 and _compact(name) in _BY_COMPACT:
         return _BY_COMPACT[_compact(name)]
     raise RecipeError(
-        f"scheduler is {shown(name)}; it must be one of {', '.join(SCHEDULER_NAMES)}."
-        f"{did_you_mean(name, SCHEDULER_NAMES) or ' Choose one of these names.'}"
+        f"scheduler is {shown(name)}; it must be one of {', '.join(SCHEDULER_NAMES)}.{did_you_mean(name, SCHEDULER_NAMES) or ' Choose one of these names.'}"
     )
 
 
@@ -88,14 +87,10 @@ class Recipe:
     """
 
     prompt: str = _f("text", dataclasses.MISSING, "prompt", "what the picture shows", max=2000)
-    negative_prompt: str = _f(
-        "text", "", "negative prompt", "what to steer away from; works only with guidance above 1", max=2000
-    )
+    negative_prompt: str = _f("text", "", "negative prompt", "what to steer away from; works only with guidance above 1", max=2000)
     seed: int = _f("whole", 42, "seed", "which noise the picture grows from", min=0, max=2**32 - 1, step=1)
     steps: int = _f("whole", 30, "steps", "denoising steps; more take longer", min=1, max=150, step=1)
-    guidance: float = _f(
-        "real", 7.5, "guidance", "how hard the prompt pulls; 1 and less switch it off", min=0, max=30, step=0.5
-    )
+    guidance: float = _f("real", 7.5, "guidance", "how hard the prompt pulls; 1 and less switch it off", min=0, max=30, step=0.5)
     scheduler: str = _f("choice", "EulerA", "scheduler", "how the noise is taken away", choices=SCHEDULER_NAMES)
     strength: float | None = _f(
         "real", None, "strength", "how far to leave the source photo: low keeps it, 1 forgets it",
@@ -122,13 +117,11 @@ class Recipe:
             return
         if self.source is None:
             raise RecipeError(
-                f"strength is {self.strength} but there is no source; image to image needs both. "
-                "Give source='photo.jpg' as well, or leave strength out."
+                f"strength is {self.strength} but there is no source; image to image needs both. Give source='photo.jpg' as well, or leave strength out."
             )
         if self.strength is None:
             raise RecipeError(
-                f"source is {shown(self.source)} but strength is None; image to image needs both. "
-                "Give strength=0.6 as well, or leave source out."
+                f"source is {shown(self.source)} but strength is None; image to image needs both. Give strength=0.6 as well, or leave source out."
             )
         if self.strength_mode == "diffusers" and self.effective_steps < 1:
             raise RecipeError(

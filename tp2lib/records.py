@@ -35,9 +35,7 @@ def dump_json(record: Mapping[str, Any]) -> str:
     try:
         text = json.dumps(dict(record), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:
-        raise RecordError(
-            f"the record cannot be kept as JSON ({error}). Use plain numbers (no NaN), text, lists and dictionaries."
-        ) from error
+        raise RecordError(f"the record cannot be kept as JSON ({error}). Use plain numbers (no NaN), text, lists and dictionaries.") from error
     if len(text) > MAX_RECORD:
         raise RecordError(f"the record has {len(text)} characters; at most {MAX_RECORD} are kept. Shorten it.")
     return text
@@ -75,10 +73,7 @@ def load_record(text: str | bytes) -> dict[str, Any]:
     if type(version) is not int or version != RECORD_VERSION:
         raise RecordError(f"the record's version is {shown(version)}; tp2lib reads {RECORD_VERSION} here. Update it.")
     if not is_sha256(record.get("pixels_sha256")):
-        raise RecordError(
-            f"the record's pixels_sha256 is {shown(record.get('pixels_sha256'))}; it must be 64 hex digits. "
-            "It was damaged or forged."
-        )
+        raise RecordError(f"the record's pixels_sha256 is {shown(record.get('pixels_sha256'))}; it must be 64 hex digits. It was damaged or forged.")
     try:
         Recipe.from_dict(record.get("recipe"))
     except RecipeError as error:

@@ -96,9 +96,7 @@ def replay(picture: str | os.PathLike[str] | Run, *, model: str | None = None, s
     return replay_all([picture], model=model, source=source)[0]
 
 
-def replay_all(
-    pictures: Sequence[str | os.PathLike[str] | Run], *, model: str | None = None, source: Source | None = None
-) -> list[Replay]:
+def replay_all(pictures: Sequence[str | os.PathLike[str] | Run], *, model: str | None = None, source: Source | None = None) -> list[Replay]:
     """Replay several pictures in one fresh process; see :func:`replay`."""
     originals = [picture if isinstance(picture, Run) else Run.from_picture(picture) for picture in pictures]
     trusted = [isinstance(picture, Run) for picture in pictures]

@@ -47,9 +47,7 @@ def make_report(outputs: str | os.PathLike[str], language: str = "en") -> Docume
     return _build(_material(outputs), known_language(language))
 
 
-def write_report(
-    outputs: str | os.PathLike[str], language: str = "en", *, to: str | os.PathLike[str] | None = None
-) -> tuple[Path, Path]:
+def write_report(outputs: str | os.PathLike[str], language: str = "en", *, to: str | os.PathLike[str] | None = None) -> tuple[Path, Path]:
     """Write the report as Markdown and as one HTML file that holds its pictures, and return both paths.
 
     Parameters
@@ -165,10 +163,7 @@ def _text2img(say: Writer) -> list[Section]:
     blocks += [say.picture(run, name) for name, run in runs.items()]
     heads = ("name", "scheduler", "steps", "guidance", "seconds", "calls", "sharpness", "contrast", "saturation", "clipped highlights")
     judge = ["seen"] if any(say.material.seen(run) is not None for run in runs.values()) else []
-    rows = [
-        [*(say.fact(head, run) for head in heads), say.fact("distance", run, first), *(say.fact(name, run) for name in judge)]
-        for run in runs.values()
-    ]
+    rows = [[*(say.fact(head, run) for head in heads), say.fact("distance", run, first), *(say.fact(name, run) for name in judge)] for run in runs.values()]
     blocks += [Table(heads=(*heads, "distance", *judge), rows=rows), *_control(say, runs)]
     sections = [Section(title="text2img", blocks=blocks)]
     for title, about in (

@@ -101,9 +101,7 @@ class Inspection:
         return "\n  ".join([self.verdict, *self.why()])
 
 
-def inspect(
-    run: Run, *, outputs: str | os.PathLike[str], use: str | None = None, photo: Image.Image | None = None, read: bool = True
-) -> Inspection:
+def inspect(run: Run, *, outputs: str | os.PathLike[str], use: str | None = None, photo: Image.Image | None = None, read: bool = True) -> Inspection:
     """Check a run's picture against the report's risks.
 
     Parameters

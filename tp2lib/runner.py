@@ -54,9 +54,7 @@ class Runner:
         The last one.
     """
 
-    def __init__(
-        self, prepare: Callable[[], Callable[..., Any]], finish: Callable[[Any], Ending], *, caption: str = "Generate"
-    ) -> None:
+    def __init__(self, prepare: Callable[[], Callable[..., Any]], finish: Callable[[Any], Ending], *, caption: str = "Generate") -> None:
         self.job: Job | None = None
         self._prepare, self._finish = prepare, finish
         self._previewed, self._starting = 0.0, threading.Lock()

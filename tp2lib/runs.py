@@ -107,9 +107,7 @@ class Run:
         """Make a run of a picture's record, once it has been read and checked."""
         parts = {name: record.get(name) for name in ("effective", "timings", "environment")}
         if not all(isinstance(part, dict) for part in parts.values()) or not isinstance(record.get("key"), str):
-            raise RecordError(
-                f"the record in {path} says nothing of how the picture was made; tp2lib did not write it."
-            )
+            raise RecordError(f"the record in {path} says nothing of how the picture was made; tp2lib did not write it.")
         return cls(
             recipe=Recipe.from_dict(record["recipe"]),
             **parts,

@@ -98,9 +98,7 @@ _INFOS = (
     # lower_order_final: the class switches it on by itself while it runs; said here, its recorded config stays true.
     SchedulerInfo(name="DPM++ 2S", class_name="DPMSolverSinglestepScheduler", overrides={"lower_order_final": True}),
     SchedulerInfo(name="KDPM2", class_name="KDPM2DiscreteScheduler", order=2, extra_calls=-1),
-    SchedulerInfo(
-        name="KDPM2A", class_name="KDPM2AncestralDiscreteScheduler", stochastic=True, order=2, extra_calls=-1
-    ),
+    SchedulerInfo(name="KDPM2A", class_name="KDPM2AncestralDiscreteScheduler", stochastic=True, order=2, extra_calls=-1),
     SchedulerInfo(name="DEIS", class_name="DEISMultistepScheduler"),
     SchedulerInfo(name="UniPC", class_name="UniPCMultistepScheduler"),
     SchedulerInfo(name="LCM", class_name="LCMScheduler", stochastic=True, max_steps=50),

@@ -12,7 +12,7 @@ import random
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -200,7 +200,7 @@ class BlindScoring:
         return bool(self._events)
 
     def _append(self, event: dict[str, Any]) -> None:
-        self._journal.append({**event, "at": datetime.now(timezone.utc).isoformat(timespec="milliseconds")})
+        self._journal.append({**event, "at": datetime.now(UTC).isoformat(timespec="milliseconds")})
         self._read()
 
 

@@ -54,9 +54,7 @@ def read_page(notebook: Path = APP) -> Any:
     return trim(nbformat.read(notebook, as_version=4))
 
 
-def app_config(
-    notebook: Path = APP, *, port: int = 8866, visitors: int = VISITORS, idle: int = IDLE, browser: bool = True
-) -> Any:
+def app_config(notebook: Path = APP, *, port: int = 8866, visitors: int = VISITORS, idle: int = IDLE, browser: bool = True) -> Any:
     """Return Voilà's configuration for the app.
 
     Parameters
@@ -104,9 +102,7 @@ def app_config(
             "multi_kernel_manager_class": _manager(visitors),
         }
     )  # fmt: skip
-    config.MappingKernelManager.update(
-        {"cull_interval": min(60, idle), "cull_idle_timeout": idle, "cull_connected": False, "cull_busy": False}
-    )
+    config.MappingKernelManager.update({"cull_interval": min(60, idle), "cull_idle_timeout": idle, "cull_connected": False, "cull_busy": False})
     return config
 
 

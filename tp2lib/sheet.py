@@ -99,9 +99,7 @@ class Sheet:
         self.page = self.figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0), autoscale_on=False)
         self.page.set_axis_off()
 
-    def picture(
-        self, image: Image.Image | np.ndarray, x: float, y: float, width: float, height: float, **how: Any
-    ) -> AxesImage:
+    def picture(self, image: Image.Image | np.ndarray, x: float, y: float, width: float, height: float, **how: Any) -> AxesImage:
         """Place a picture; `how` may name an `interpolation`, or a `cmap` and `norm` for a map."""
         drawn = AxesImage(self.page, extent=(x, x + width, y + height, y), **{"interpolation": "antialiased", **how})
         drawn.set_data(np.asarray(image))
@@ -115,9 +113,7 @@ class Sheet:
     def text(self, x: float, y: float, words: str, size: float = 8, *, width: float = 0, **how: Any) -> None:
         """Write words from (x, y), their top left corner; if `width` is given, longer lines are broken."""
         bold = how.get("weight") == "bold"
-        lines = [
-            part for line in words.split("\n") for part in (wrap(line, width, size, bold) if width else [legible(line)])
-        ]
+        lines = [part for line in words.split("\n") for part in (wrap(line, width, size, bold) if width else [legible(line)])]
         if words:
             self.page.text(x, y, "\n".join(lines), **text_style(size, va=how.pop("va", "top"), **how))
 

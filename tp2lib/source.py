@@ -99,9 +99,7 @@ def prepare_source(
     except Exception as error:  # hostile EXIF and profiles raise anything from KeyError to struct.error
         raise SourceError(f"the photo cannot be converted to RGB ({shown(error)}). Save it again as PNG.") from error
     image = _resized(image, (width, height), resize, background.lower(), multiple, chain)
-    return Source(
-        image=image, chain=tuple(chain), bytes_sha256=digest, pixels_sha256=pixels_sha256(image), path=path
-    )
+    return Source(image=image, chain=tuple(chain), bytes_sha256=digest, pixels_sha256=pixels_sha256(image), path=path)
 
 
 def _to_rgb(image: Image.Image, background: str, chain: list[str]) -> Image.Image:
@@ -146,17 +144,14 @@ def _to_srgb(image: Image.Image, profile: bytes | None, chain: list[str]) -> Ima
     return converted
 
 
-def _resized(
-    image: Image.Image, size: tuple[int, int], resize: str, background: str, multiple: int, chain: list[str]
-) -> Image.Image:
+def _resized(image: Image.Image, size: tuple[int, int], resize: str, background: str, multiple: int, chain: list[str]) -> Image.Image:
     (width, height), (from_width, from_height) = size, image.size
     scale = min(width / from_width, height / from_height)
     if resize == "fit":
         width, height = (int(side * scale + 1e-6) // multiple * multiple for side in image.size)
         if not (width and height):
             raise SourceError(
-                f"the photo has {from_width}x{from_height} pixels, too thin to fit {size[0]}x{size[1]} in "
-                f"multiples of {multiple}. Use resize='pad' or 'crop'."
+                f"the photo has {from_width}x{from_height} pixels, too thin to fit {size[0]}x{size[1]} in multiples of {multiple}. Use resize='pad' or 'crop'."
             )
     if resize == "pad":
         inner = tuple(max(1, round(side * scale)) for side in image.size)

@@ -59,9 +59,7 @@ class Studio:
     explorer : Explorer
     """
 
-    def __init__(
-        self, model: Any = None, ledger: Ledger | None = None, *, inputs: Path = INPUTS, generate: Callable[..., Any] | None = None
-    ) -> None:
+    def __init__(self, model: Any = None, ledger: Ledger | None = None, *, inputs: Path = INPUTS, generate: Callable[..., Any] | None = None) -> None:
         self.model, self.ledger, self.inputs = model, ledger or Ledger(OUTPUTS), Path(inputs)
         self._generate = generate
         self._loaded = {} if model is None else {"auto": model}

@@ -87,9 +87,7 @@ class Sweep:
         for name in place:
             if name not in (*self.axes, "seed"):
                 known = (*self.axes, "seed")
-                raise RecipeError(
-                    f"the sweep has no axis {name!r}; it has {', '.join(known)}.{did_you_mean(name, known)}"
-                )
+                raise RecipeError(f"the sweep has no axis {name!r}; it has {', '.join(known)}.{did_you_mean(name, known)}")
         found = [cell for cell in self.cells if place.items() <= cell.place.items()]
         if not found:
             raise RecipeError(f"the sweep has no cell at {place}; its axes are {self.axes}, its seeds {self.seeds}.")

@@ -88,9 +88,7 @@ def draw_tiles(
     for number, (row, tops) in enumerate(zip(tiles, rows, strict=True)):
         y += tops.above
         if sides:
-            sheet.text(
-                _MARGIN, y + tops.height / 2, sides[number], _HEAD, width=_SIDE - 0.1, va="center", weight="bold"
-            )
+            sheet.text(_MARGIN, y + tops.height / 2, sides[number], _HEAD, width=_SIDE - 0.1, va="center", weight="bold")
         for x, tile in zip(places, row, strict=True):
             if tile is not None:
                 _draw(sheet, tile, x, y, width, tops.height)
@@ -124,9 +122,7 @@ class _Row:
 
 def _room(texts: Sequence[str], width: float, size: float, bold: bool = False) -> float:
     """Return the height in inches of the tallest of some texts, none where all are empty."""
-    most = max(
-        (sum(len(wrap(line, width, size, bold)) for line in text.split("\n")) for text in texts if text), default=0
-    )
+    most = max((sum(len(wrap(line, width, size, bold)) for line in text.split("\n")) for text in texts if text), default=0)
     return most * line_height(size) + (0.06 if most else 0)
 
 
@@ -136,9 +132,7 @@ def _draw(sheet: Sheet, tile: Tile, x: float, y: float, width: float, height: fl
         sheet.box(x, y, width, height, fill=True, fc="white", ec=FAINT, hatch="///", lw=0)
         sheet.box(x, y, width, height, ec=INK, ls="--")
         plate = {"facecolor": "white", "edgecolor": "none", "pad": 3}
-        sheet.text(
-            x + width / 2, y + height / 2, tile.instead, 8, width=width - 0.3, ha="center", va="center", bbox=plate
-        )
+        sheet.text(x + width / 2, y + height / 2, tile.instead, 8, width=width - 0.3, ha="center", va="center", bbox=plate)
     else:
         _place(sheet, tile, x, y, width, height)
     sheet.text(x, y + height + 0.05, "\n".join(tile.notes), _NOTE, width=width, color=SOFT)

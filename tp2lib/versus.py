@@ -60,8 +60,7 @@ def differing_html(first: Any, second: Any) -> str:
     if not rows:
         return "<div>Nothing differs in their settings.</div>"
     cells = "".join(
-        f"<tr><th scope='row'>{html.escape(row.setting)}</th><td>{html.escape(row.first)}</td><td>{html.escape(row.second)}</td></tr>"
-        for row in rows
+        f"<tr><th scope='row'>{html.escape(row.setting)}</th><td>{html.escape(row.first)}</td><td>{html.escape(row.second)}</td></tr>" for row in rows
     )
     count = f"{len(rows)} setting{'' if len(rows) == 1 else 's'} differ{'s' if len(rows) == 1 else ''}"
     note = "" if len(rows) == 1 else " What the pictures differ by cannot be put down to one of them."

@@ -44,10 +44,7 @@ def chips(words: frozenset[str] | None) -> dict[str, list[str]]:
     """Return the chips that a model understands, by kind; none where its words are not known."""
     if words is None:
         return {}
-    found = {
-        kind: [chip for chip in offered if {*re.findall(r"[a-z]+", chip)} <= words | _SMALL]
-        for kind, offered in CHIPS.items()
-    }
+    found = {kind: [chip for chip in offered if {*re.findall(r"[a-z]+", chip)} <= words | _SMALL] for kind, offered in CHIPS.items()}
     return {kind: some for kind, some in found.items() if some}
 
 
@@ -143,9 +140,7 @@ class Vocabulary:
 
     def _row(self, kind: str, some: list[str]) -> widgets.Widget:
         box = self.negative if kind == "to avoid" else self.prompt
-        row = widgets.ToggleButtons(
-            options=some, value=None, description=kind, style={"description_width": "9em", "button_width": "auto"}
-        )
+        row = widgets.ToggleButtons(options=some, value=None, description=kind, style={"description_width": "9em", "button_width": "auto"})
 
         def pressed(change: Any) -> None:
             if change["new"] is not None:

@@ -42,9 +42,7 @@ def read_json(path: Path) -> dict[str, Any]:
         if not isinstance(content, dict):
             raise ValueError("not a JSON object")
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(
-            f"{path.name} of the model in {path.parent} cannot be read ({error}). Fetch it again."
-        ) from None
+        raise ModelError(f"{path.name} of the model in {path.parent} cannot be read ({error}). Fetch it again.") from None
     return content
 
 
@@ -87,15 +85,11 @@ def check_index(folder: Path) -> dict[str, Any]:
         As :func:`check_folder`.
     """
     if not (folder / "model_index.json").is_file():
-        raise ModelNotFound(
-            f"no model in {folder}: model_index.json is missing. Name a folder in diffusers format "
-            "(what pipeline.save_pretrained writes)."
-        )
+        raise ModelNotFound(f"no model in {folder}: model_index.json is missing. Name a folder in diffusers format (what pipeline.save_pretrained writes).")
     index = read_json(folder / "model_index.json")
     if index.get("_class_name") not in _PIPELINES:
         raise ModelError(
-            f"the model in {folder} is a {shown(index.get('_class_name'))}; only Stable Diffusion 1.x "
-            f"({_PIPELINES[0]}) is supported. Choose another model."
+            f"the model in {folder} is a {shown(index.get('_class_name'))}; only Stable Diffusion 1.x ({_PIPELINES[0]}) is supported. Choose another model."
         )
     for name, entry in index.items():
         if name.startswith("_") or not isinstance(entry, list) or not entry or entry[0] is None:

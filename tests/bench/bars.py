@@ -19,6 +19,8 @@ from typing import Any
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+import itertools
+
 from filled import fill
 
 from tp2lib import INPUTS, Ledger, Recipe, generate, load, sweep
@@ -39,7 +41,7 @@ def seconds(work: Callable[[], Any]) -> float:
 def imported(folder: Path, model: Any) -> Iterator[tuple[str, str, str]]:
     """A fresh interpreter imports tp2lib, five times, against one that imports nothing."""
     took = {
-        code: statistics.median(seconds(lambda: subprocess.run([sys.executable, "-c", code], check=True)) for _ in range(5))
+        code: statistics.median(seconds(lambda code=code: subprocess.run([sys.executable, "-c", code], check=True)) for _ in range(5))
         for code in ("import sys", "import sys, tp2lib; assert 'torch' not in sys.modules")
     }
     bare, ours = took.values()
@@ -128,7 +130,7 @@ def panel(folder: Path, model: Any) -> Iterator[tuple[str, str, str]]:
             tool.text.runner.job.result(120)
         except Cancelled:
             late.append(time.perf_counter() - began)
-        a_step = max(a_step, statistics.median(b - a for a, b in zip(marks, marks[1:], strict=False)))
+        a_step = max(a_step, statistics.median(b - a for a, b in itertools.pairwise(marks)))
     yield "Stop to idle", f"{1000 * max(late):.0f} ms, a step being {1000 * a_step:.0f} ms", "≤ one step + 200 ms"
     explorer = studio.explorer
     explorer.live.value = False

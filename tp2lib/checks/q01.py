@@ -25,10 +25,7 @@ class Seconds(Question):
         "`run.timings` holds the seconds of each stage of the picture with 20 steps.",
         "One of the stages, `denoise`, is paid once for each step; the others are paid once for each picture.",
     )
-    answer = (
-        'once = run.timings["total"] - run.timings["denoise"]\n'
-        'seconds_for_60 = once + run.timings["denoise"] * 60 / run.effective["steps"]'
-    )
+    answer = 'once = run.timings["total"] - run.timings["denoise"]\nseconds_for_60 = once + run.timings["denoise"] * 60 / run.effective["steps"]'
     why = "Reading the prompt and decoding are paid once; denoising is paid for each step, so 60 steps cost 60/20 of it."
 
     def judge(self, answer: Any, run: Any) -> str:
@@ -53,9 +50,7 @@ class OwnRecipe(Question):
         "`smoke.vary(…)` copies a recipe and changes the settings that you name.",
         "What has to change: `prompt`, `steps` and `seed`. All else may stay.",
     )
-    answer = (
-        'my_recipe = smoke.vary(prompt="professional product photo of a green mug on a white background", steps=10, seed=7)'
-    )
+    answer = 'my_recipe = smoke.vary(prompt="professional product photo of a green mug on a white background", steps=10, seed=7)'
     why = "A variation names what changes, and everything else is the same by construction."
 
     def judge(self, answer: Any) -> str:

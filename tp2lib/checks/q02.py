@@ -85,10 +85,7 @@ class Trap(Question):
         "A generator can be made as often as you like, and costs nothing.",
         "Repeat the call of section 5, but let the argument `generator` be made inside the call, as in section 1.",
     )
-    answer = (
-        'fresh = torch.Generator("cpu").manual_seed(42)\n'
-        "mended = pipe(prompt, num_inference_steps=10, guidance_scale=7.5, generator=fresh).images[0]"
-    )
+    answer = 'fresh = torch.Generator("cpu").manual_seed(42)\nmended = pipe(prompt, num_inference_steps=10, guidance_scale=7.5, generator=fresh).images[0]'
     why = "A generator is state: every draw moves it on. A fresh one with the same seed starts from the same noise."
 
     def judge(self, answer: Any, trap: Any) -> str:

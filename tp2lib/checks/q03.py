@@ -49,8 +49,7 @@ class Enough(Question):
     hints = (
         "The curve's dotted line is at 1 ΔE, just noticeable side by side. A shop's customer sees one picture only.",
         "`points` has the numbers of the curve: `point.x` is steps, `point.y` the change, `point.group` the scheduler.",
-        "Take the median of `point.y` over the seeds for each `point.x`, and go from 30 downwards as long as it stays "
-        "below your limit.",
+        "Take the median of `point.y` over the seeds for each `point.x`, and go from 30 downwards as long as it stays below your limit.",
     )
     answer = (
         'late = {x: median(p.y for p in points if p.group == "DDIM" and p.x == x) for x in (10, 15, 30)}\n'
@@ -58,10 +57,7 @@ class Enough(Question):
         "my_steps = min(x for x in late if all(late[y] < my_limit for y in late if y >= x))\n"
         'because = "below this limit nobody sees the change without both pictures side by side"'
     )
-    why = (
-        "There is no right limit, only one that is stated, defended and then kept to: "
-        "the curve says how many steps it takes to stay below it."
-    )
+    why = "There is no right limit, only one that is stated, defended and then kept to: the curve says how many steps it takes to stay below it."
 
     def judge(self, answer: Any, points: Any) -> str:
         """Hold limit and steps against the learner's own curve."""
@@ -147,8 +143,7 @@ class Broken(Question):
     parts = ("usual", "broken", "mended", "damage")
     hints = (
         "Guidance may be raised up to 30; `measure(run.image)` says what that does to the tone.",
-        "First find a guidance and a measure with `broken` above `usual` by more than a hundredth. Then name, in a negative prompt, what you "
-        "see too much of.",
+        "First find a guidance and a measure with `broken` above `usual` by more than a hundredth. Then name, in a negative prompt, what you see too much of.",
         "Make `mended` from the recipe of `broken` with `.vary(negative_prompt=…)` and nothing else; try several prompts "
         "in a loop, and keep the one whose measure is nearest to that of `usual`.",
     )

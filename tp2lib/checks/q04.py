@@ -37,12 +37,7 @@ class Brightest(Question):
         "Lay a three by three grid over the map in your mind. Not the brightest dot counts, but the brightest ninth.",
         "`colour_difference` of `tp2lib.distances` is what the map shows, as an array: take the mean of each ninth.",
     )
-    answer = (
-        "from tp2lib.checks.q04 import ninths\n"
-        "\n"
-        "change = ninths(runs[2], photo)\n"
-        "brightest = max(change, key=change.get)"
-    )
+    answer = "from tp2lib.checks.q04 import ninths\n\nchange = ninths(runs[2], photo)\nbrightest = max(change, key=change.get)"
     why = "The map is ΔE, pixel by pixel. The ninth with the largest mean is where most was changed; look what is there."
 
     def judge(self, answer: Any, run: Any, photo: Any) -> str:
@@ -124,8 +119,7 @@ class Constant(Question):
     hints = (
         "What times 0.4 is 24?",
         "The smallest number will do.",
-        "A recipe in constant mode has a property `nominal_steps`; the skipped share is what does not run, of all that are "
-        "asked for.",
+        "A recipe in constant mode has a property `nominal_steps`; the skipped share is what does not run, of all that are asked for.",
     )
     answer = "asked, skipped = 60, 0.6"
     why = "60 × 0.4 is 24. The other 36 of 60 are skipped, a share of 0.6: one minus the strength."

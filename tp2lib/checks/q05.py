@@ -29,10 +29,7 @@ class Differ(Question):
         "A difference may be in a control that you did not look at: go through all of them.",
         "`read_recipe(path).to_dict()` lists every setting of a file; compare the two lists.",
     )
-    answer = (
-        "one, other = (read_recipe(path).to_dict() for path in pair)\n"
-        "differ = [name for name in one if one[name] != other[name]]"
-    )
+    answer = "one, other = (read_recipe(path).to_dict() for path in pair)\ndiffer = [name for name in one if one[name] != other[name]]"
     why = "Two pictures that look like one experiment may be none. The files know all settings; memory knows the ones you moved."
 
     def prepare(self, model: Any, ledger: Any) -> tuple[Path, ...]:
@@ -41,10 +38,7 @@ class Differ(Question):
 
         base = EXPERIMENTS["smoke"].recipe.vary(steps=6)
         recipes = (base, base.vary(seed=base.seed + 1, guidance=9.0, negative_prompt="blurry"))
-        return tuple(
-            ledger.publish(generate(recipe, model, ledger=ledger), name)
-            for recipe, name in zip(recipes, _FILES, strict=True)
-        )
+        return tuple(ledger.publish(generate(recipe, model, ledger=ledger), name) for recipe, name in zip(recipes, _FILES, strict=True))
 
     def judge(self, answer: Any, pair: Any) -> str:
         """Compare with the recipes in the two files."""

@@ -74,8 +74,7 @@ class Plan(Question):
     hints = (
         "A plan has `seeds`, a table `[recipe]` with what stays the same, and a table `[axes]` with what varies.",
         "Two axes of two values each, and three seeds or more: with one value there is no difference, with one seed no luck.",
-        '`seeds = [1, 2, 3]`, `[recipe]` with `prompt = "…"` and `steps = 8`, `[axes]` with `guidance = [4.0, 12.0]` and a '
-        "second line of that kind.",
+        '`seeds = [1, 2, 3]`, `[recipe]` with `prompt = "…"` and `steps = 8`, `[axes]` with `guidance = [4.0, 12.0]` and a second line of that kind.',
     )
     answer = (
         'my_plan = """\n'
@@ -109,7 +108,7 @@ class Plan(Question):
         for name, values in (*axes.items(), ("seed", seeds)):
             for value in values:
                 _possible(plan.recipe, name, value)
-        count = len(seeds) * len(axes[[*axes][0]]) * len(axes[[*axes][1]])
+        count = len(seeds) * len(axes[next(iter(axes))]) * len(axes[[*axes][1]])
         if count > _MOST_PICTURES:
             raise Wrong(f"it asks for {count} pictures; keep it to {_MOST_PICTURES}, so that it ends today.")
         shape = " × ".join(f"{name} {shown(list(values))}" for name, values in axes.items())
@@ -124,8 +123,7 @@ class Interaction(Question):
     parts = ("study", "measure_name", "interaction")
     hints = (
         "Run the plan: `sweep(plan.recipe, model, seeds=plan.seeds, ledger=ledger, **plan.axes)`, plan being what was read.",
-        "The effect of the second axis is *last value minus first*. Take it at the last value of the first axis, and at "
-        "the first.",
+        "The effect of the second axis is *last value minus first*. Take it at the last value of the first axis, and at the first.",
         "The interaction is the one effect minus the other, for each seed; give the mean over the seeds.",
     )
     answer = (
@@ -234,10 +232,7 @@ def _effects(study: Any, name: str) -> list[float]:
     (first, a), (second, b) = study.axes.items()
     for one, ones, other, others in ((first, a, second, b), (second, b, first, a)):
         for fixed in (others[0], others[-1]):
-            sides = [
-                fmean(_measured(study, name, {one: end, other: fixed, "seed": seed}) for seed in study.seeds)
-                for end in (ones[0], ones[-1])
-            ]
+            sides = [fmean(_measured(study, name, {one: end, other: fixed, "seed": seed}) for seed in study.seeds) for end in (ones[0], ones[-1])]
             found.append(sides[1] - sides[0])
     return found
 

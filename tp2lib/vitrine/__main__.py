@@ -32,8 +32,7 @@ class Scale:
 
 # 128 pixels give half-size latents of 8×8: at 4×4 the innermost map would be 1×1, where
 # oneDNN 3 leaves a bfloat16 weight gradient uninitialised.
-TINY = Scale(tiny=True, pixels=128, samples=2, pictures=(("train", 12), ("judge", 8), ("test", 4)),
-             autoencoder=3, denoiser=4, judge=3, batch=4, share=.01)
+TINY = Scale(tiny=True, pixels=128, samples=2, pictures=(("train", 12), ("judge", 8), ("test", 4)), autoencoder=3, denoiser=4, judge=3, batch=4, share=0.01)
 
 
 def _size(scale: Scale):
@@ -50,7 +49,7 @@ def render(args: argparse.Namespace, scale: Scale) -> None:
     from .render import render_split
     from .scene import SPLITS
 
-    drjit.set_thread_count(1 if args.workers > 1 else int(os.environ.get("OMP_NUM_THREADS", 0)))
+    drjit.set_thread_count(1 if args.workers > 1 else int(os.environ.get("OMP_NUM_THREADS", "0")))
     for split, count in scale.pictures:
         if args.split not in (None, split):
             continue
@@ -61,8 +60,7 @@ def render(args: argparse.Namespace, scale: Scale) -> None:
         for n, _ in enumerate(render_split(args.data / "renders", indices, scale.pixels, scale.samples, coarse), 1):
             if n % 50 == 0 or n == len(indices):
                 pace = (time.monotonic() - started) / n
-                print(f"render {split}[{args.worker}] {n}/{len(indices)}  {pace:.2f} s a picture  "
-                      f"{pace * (len(indices) - n) / 60:.0f} min to go", flush=True)
+                print(f"render {split}[{args.worker}] {n}/{len(indices)}  {pace:.2f} s a picture  {pace * (len(indices) - n) / 60:.0f} min to go", flush=True)
 
 
 def autoencoder(args: argparse.Namespace, scale: Scale) -> None:
@@ -135,18 +133,18 @@ def everything(args: argparse.Namespace, scale: Scale) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m tp2lib.vitrine", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="python -m tp2lib.vitrine", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = {step.__name__: step for step in (*STEPS, photos)} | {"all": everything}
-    parser.add_argument("step", choices=names, metavar="STEP",
-                        help="; ".join(f"{name}: {step.__doc__}" for name, step in names.items()))
+    parser.add_argument("step", choices=names, metavar="STEP", help="; ".join(f"{name}: {step.__doc__}" for name, step in names.items()))
     parser.add_argument("--tiny", action="store_true", help="a minute's worth of everything")
     parser.add_argument("--data", type=Path, default=Path(".vitrine"), help="working folder (default: .vitrine)")
     parser.add_argument("--to", type=Path, help="where the weights go or are (default: the package; with --tiny, DATA/weights)")
     parser.add_argument("--split", choices=("train", "judge", "test"), help="render: only this split")
     parser.add_argument("--count", type=int, help="render: only the first COUNT pictures of a split; autoencoder, denoiser: this many steps")
     parser.add_argument("--worker", type=int, default=0, help="render, latents: this worker's number")
-    parser.add_argument("--workers", type=int, default=1, help="render, latents: how many workers share the pictures; denoiser: how many processes share a batch")
+    parser.add_argument(
+        "--workers", type=int, default=1, help="render, latents: how many workers share the pictures; denoiser: how many processes share a batch"
+    )
     parser.add_argument("--start", type=Path, help="autoencoder, denoiser: go on from the weights in this folder, with new data or plans")
     parser.add_argument("--average", choices=("fast", "slow"), default="slow", help="export: which moving average")
     parser.add_argument("--share", type=float, default=1.0, help="evaluate: share of the full sample sizes, for a quick look")

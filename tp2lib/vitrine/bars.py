@@ -5,6 +5,7 @@ Seeds are fixed and nothing here is tuned on what it measures.
 
 from __future__ import annotations
 
+import itertools
 import math
 import resource
 import time
@@ -30,9 +31,9 @@ def obedience(bench: Bench, n: int = 300) -> list[Row]:
     reads = bench.reads(bench.draw([prompt_for(w) for w in wishes], list(range(n))))
     held = wishes_for(max(4, n // 3), HELD_OUT, 52)
     held_reads = bench.reads(bench.draw([prompt_for(w) for w in held], list(range(len(held)))))
-    bars = [(("kind",), .95), (("colour",), .90), (("set",), .95), (("light",), .80), (("kind", "colour", "set"), .85)]
+    bars = [(("kind",), 0.95), (("colour",), 0.90), (("set",), 0.95), (("light",), 0.80), (("kind", "colour", "set"), 0.85)]
     rows = [row(f"obedience: {'+'.join(names)} ({n} prompts)", bar, share_right(wishes, reads, *names)) for names, bar in bars]
-    return [*rows, row(f"obedience: held-out pairs, kind+colour ({len(held)} prompts)", .75, share_right(held, held_reads, "kind", "colour"))]
+    return [*rows, row(f"obedience: held-out pairs, kind+colour ({len(held)} prompts)", 0.75, share_right(held, held_reads, "kind", "colour"))]
 
 
 def report_prompts(bench: Bench, seeds: int = 16) -> list[Row]:
@@ -66,11 +67,12 @@ def guidance(bench: Bench, n: int = 64) -> list[Row]:
         clipped.append(_clipped(pixels(images)))
         diverse.append(float(rmse(same[:6], same[6:]).mean()))
     figures = "  ".join(f"g={v:g}: {o:.0%}" for v, o in zip(values, obeyed))
-    return [Row("guidance: kind+colour+set rises 1 → 4 → 7.5", "rises", figures, obeyed[0] < obeyed[1] <= obeyed[2]),
-            Row("guidance: saturation, 7.5 → 12", "up", f"{colourful[2]:.3f} → {colourful[3]:.3f}", colourful[3] > colourful[2]),
-            Row("guidance: clipped share, 7.5 → 12", "up", f"{clipped[2]:.3f} → {clipped[3]:.3f}", clipped[3] > clipped[2]),
-            Row("guidance: distance between seeds, 1 → 4 → 7.5", "falls", " → ".join(f"{d:.3f}" for d in diverse[:3]),
-                diverse[0] > diverse[1] > diverse[2])]
+    return [
+        Row("guidance: kind+colour+set rises 1 → 4 → 7.5", "rises", figures, obeyed[0] < obeyed[1] <= obeyed[2]),
+        Row("guidance: saturation, 7.5 → 12", "up", f"{colourful[2]:.3f} → {colourful[3]:.3f}", colourful[3] > colourful[2]),
+        Row("guidance: clipped share, 7.5 → 12", "up", f"{clipped[2]:.3f} → {clipped[3]:.3f}", clipped[3] > clipped[2]),
+        Row("guidance: distance between seeds, 1 → 4 → 7.5", "falls", " → ".join(f"{d:.3f}" for d in diverse[:3]), diverse[0] > diverse[1] > diverse[2]),
+    ]
 
 
 def steps(bench: Bench, n: int = 16) -> list[Row]:
@@ -79,10 +81,15 @@ def steps(bench: Bench, n: int = 16) -> list[Row]:
     prompts = [prompt_for(w) for w in wishes_for(n, TRAINING_PAIRS, 54)]
     for scheduler, name in ((DDIMScheduler, "DDIM"), (EulerAncestralDiscreteScheduler, "EulerA")):
         target = pixels(bench.draw(prompts, list(range(n)), steps=100, scheduler=scheduler))
-        far = [float(rmse(pixels(bench.draw(prompts, list(range(n)), steps=s, scheduler=scheduler)), target).mean())
-               for s in (5, 15, 30, 50)]
-        rows.append(Row(f"steps: {name}, distance to 100 steps at 5, 15, 30, 50", "falls",
-                        " → ".join(f"{f:.3f}" for f in far), all(a > b for a, b in zip(far, far[1:]))))
+        far = [float(rmse(pixels(bench.draw(prompts, list(range(n)), steps=s, scheduler=scheduler)), target).mean()) for s in (5, 15, 30, 50)]
+        rows.append(
+            Row(
+                f"steps: {name}, distance to 100 steps at 5, 15, 30, 50",
+                "falls",
+                " → ".join(f"{f:.3f}" for f in far),
+                all(a > b for a, b in itertools.pairwise(far)),
+            )
+        )
     return rows
 
 
@@ -95,7 +102,7 @@ def schedulers(bench: Bench) -> list[Row]:
     ran, equal = [], 0
     for name in SCHEDULERS:
         pictures = []
-        for pipe, more in ((bench.pipe, {}), (bench.img2img, {"image": source, "strength": .6}), (inpaint, {"image": source, "mask_image": mask})):
+        for pipe, more in ((bench.pipe, {}), (bench.img2img, {"image": source, "strength": 0.6}), (inpaint, {"image": source, "mask_image": mask})):
             pipe.scheduler = make_scheduler(name, bench.base)
             pictures += pipe("a red apple", num_inference_steps=5, generator=torch.Generator().manual_seed(0), output_type="np", **more).images.tolist()
         if np.isfinite(pictures).all():
@@ -104,9 +111,11 @@ def schedulers(bench: Bench) -> list[Row]:
         ours.set_timesteps(20), theirs.set_timesteps(20)
         equal += torch.equal(ours.timesteps, theirs.timesteps)
     a, b = (pixels(bench.draw(["a red apple"], [0], scheduler=kind)) for kind in (EulerAncestralDiscreteScheduler, DDIMScheduler))
-    return [Row("schedulers: text-to-image, image-to-image and inpainting", "≥ 14", f"{len(ran)} of {len(SCHEDULERS)}", len(ran) >= 14),
-            Row("schedulers: timesteps equal Stable Diffusion 1.5's", "all", f"{equal} of {len(SCHEDULERS)}", equal == len(SCHEDULERS)),
-            Row("schedulers: EulerA and DDIM at one seed", "differ", f"RMSE {rmse(a, b)[0]:.3f}", bool(rmse(a, b)[0] > .005))]
+    return [
+        Row("schedulers: text-to-image, image-to-image and inpainting", "≥ 14", f"{len(ran)} of {len(SCHEDULERS)}", len(ran) >= 14),
+        Row("schedulers: timesteps equal Stable Diffusion 1.5's", "all", f"{equal} of {len(SCHEDULERS)}", equal == len(SCHEDULERS)),
+        Row("schedulers: EulerA and DDIM at one seed", "differ", f"RMSE {rmse(a, b)[0]:.3f}", bool(rmse(a, b)[0] > 0.005)),
+    ]
 
 
 def strength(bench: Bench, data: Path, n: int = 32) -> list[Row]:
@@ -118,30 +127,35 @@ def strength(bench: Bench, data: Path, n: int = 32) -> list[Row]:
     own = [prompt_for(r) for r in records]
     base, seeds = pixels(sources), list(range(len(picks)))
     far, kept = [], 0.0
-    for value in (.2, .35, .5, .6, .75, .85, .95):
+    for value in (0.2, 0.35, 0.5, 0.6, 0.75, 0.85, 0.95):
         images = bench.draw(own, seeds, image=sources, strength=value)
         far.append(float(rmse(pixels(images), base).mean()))
-        if value == .35:
+        if value == 0.35:
             kept = share_right(records, bench.reads(images), "kind")
     kinds = list(KINDS)
     others = [r | {"kind": kinds[(kinds.index(r["kind"]) + 5) % len(kinds)]} for r in records]
-    moved = share_right(others, bench.reads(bench.draw([prompt_for(o) for o in others], seeds, image=sources, strength=.85)), "kind")
-    return [Row("strength: distance to the source, 0.2 … 0.95", "rises", " ".join(f"{f:.3f}" for f in far),
-                all(a < b for a, b in zip(far, far[1:]))),
-            row("strength 0.35, same product: kind kept", .90, kept), row("strength 0.85, another product: kind follows", .80, moved)]
+    moved = share_right(others, bench.reads(bench.draw([prompt_for(o) for o in others], seeds, image=sources, strength=0.85)), "kind")
+    return [
+        Row("strength: distance to the source, 0.2 … 0.95", "rises", " ".join(f"{f:.3f}" for f in far), all(a < b for a, b in itertools.pairwise(far))),
+        row("strength 0.35, same product: kind kept", 0.90, kept),
+        row("strength 0.85, another product: kind follows", 0.80, moved),
+    ]
 
 
 def negative(bench: Bench, n: int = 100) -> list[Row]:
     """A degraded prompt with and without the negative prompt, same seeds."""
-    prompts = [f"blurry, grainy, dark photo of a {COLOUR_WORDS[w['colour']][0]} {w['kind']} on a {SET_WORDS[w['set']][0]}"
-               for w in wishes_for(n, TRAINING_PAIRS, 55)]
+    prompts = [
+        f"blurry, grainy, dark photo of a {COLOUR_WORDS[w['colour']][0]} {w['kind']} on a {SET_WORDS[w['set']][0]}" for w in wishes_for(n, TRAINING_PAIRS, 55)
+    ]
     plain = pixels(bench.draw(prompts, list(range(n)))).mean(-1)
     helped = pixels(bench.draw(prompts, list(range(n)), negative="blurry, grainy, dark")).mean(-1)
-    smooth = lambda x: (x[:, :-1, :-1] + x[:, 1:, :-1] + x[:, :-1, 1:] + x[:, 1:, 1:]) / 4  # noqa: E731
-    detail = lambda x: np.array([np.percentile(np.hypot(*np.gradient(smooth(im[None])[0])), 99) for im in x])  # noqa: E731
+    smooth = lambda x: (x[:, :-1, :-1] + x[:, 1:, :-1] + x[:, :-1, 1:] + x[:, 1:, 1:]) / 4
+    detail = lambda x: np.array([np.percentile(np.hypot(*np.gradient(smooth(im[None])[0])), 99) for im in x])
     sharper, brighter = detail(helped) > detail(plain), helped.mean((1, 2)) > plain.mean((1, 2))
-    return [row(f"negative prompt: sharper ({n} seeds)", .80, float(sharper.mean())),
-            row(f"negative prompt: brighter ({n} seeds)", .80, float(brighter.mean()))]
+    return [
+        row(f"negative prompt: sharper ({n} seeds)", 0.80, float(sharper.mean())),
+        row(f"negative prompt: brighter ({n} seeds)", 0.80, float(brighter.mean())),
+    ]
 
 
 def speed(bench: Bench) -> list[Row]:
@@ -154,24 +168,34 @@ def speed(bench: Bench) -> list[Row]:
         seconds.append(time.perf_counter() - started)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     middle = float(np.median(seconds))
-    return [Row(f"speed: 30 guided steps, {torch.get_num_threads()} threads", "≤ 2 s", f"{middle:.2f} s", middle <= 2.0),
-            Row("memory: peak of the evaluating process", "≤ 1.5 GB", f"{peak:.2f} GB", peak <= 1.5)]
+    return [
+        Row(f"speed: 30 guided steps, {torch.get_num_threads()} threads", "≤ 2 s", f"{middle:.2f} s", middle <= 2.0),
+        Row("memory: peak of the evaluating process", "≤ 1.5 GB", f"{peak:.2f} GB", peak <= 1.5),
+    ]
 
 
 def reconstruction(bench: Bench, data: Path, n: int = 200) -> list[Row]:
     """Encode and decode held-out renders."""
     renders = Renders(data / "renders", "test")
     got = reconstruct(bench.pipe.vae, [renders.picture(k) for k in range(min(n, len(renders)))])
-    return [Row(f"reconstruction: PSNR ({min(n, len(renders))} held-out renders)", "≥ 30 dB", f"{got['psnr']:.2f} dB", got["psnr"] >= 30),
-            Row("reconstruction: SSIM", "≥ 0.92", f"{got['ssim']:.3f}", got["ssim"] >= .92),
-            Row("reconstruction: error of the mean colour", "≤ 2 of 255", f"{got['colour']:.2f}", got["colour"] <= 2)]
+    return [
+        Row(f"reconstruction: PSNR ({min(n, len(renders))} held-out renders)", "≥ 30 dB", f"{got['psnr']:.2f} dB", got["psnr"] >= 30),
+        Row("reconstruction: SSIM", "≥ 0.92", f"{got['ssim']:.3f}", got["ssim"] >= 0.92),
+        Row("reconstruction: error of the mean colour", "≤ 2 of 255", f"{got['colour']:.2f}", got["colour"] <= 2),
+    ]
 
 
 def judging(bench: Bench, data: Path) -> list[Row]:
     """The judge on held-out renders, with its expected calibration error."""
     renders = Renders(data / "renders", "test")
     got = accuracy(bench.judge.net, renders)
-    bars = {"kind": .99, "colour": .97, "set": .99, "light": .93, "focus": 0.0, "view": 0.0, "defect": 0.0}
-    return [Row(f"judge: {name} ({len(renders)} held-out renders)", f"≥ {bar:.0%}" if bar else "reported",
-                f"{got[name]['right']:.1%} (calibration error {got[name]['calibration_error']:.3f})", got[name]["right"] >= bar)
-            for name, bar in bars.items()]
+    bars = {"kind": 0.99, "colour": 0.97, "set": 0.99, "light": 0.93, "focus": 0.0, "view": 0.0, "defect": 0.0}
+    return [
+        Row(
+            f"judge: {name} ({len(renders)} held-out renders)",
+            f"≥ {bar:.0%}" if bar else "reported",
+            f"{got[name]['right']:.1%} (calibration error {got[name]['calibration_error']:.3f})",
+            got[name]["right"] >= bar,
+        )
+        for name, bar in bars.items()
+    ]

@@ -14,12 +14,16 @@ from .judge import Judge, load_judge
 from .words import COLOUR_WORDS, KIND_WORDS, KINDS, LIGHT_WORDS, SET_WORDS
 
 REPORT_PROMPTS = {
-    "wallet": ("high-quality professional product photo of a vintage leather wallet, on a rustic wooden table, "
-               "soft natural light, shallow depth of field, neutral colors", {"kind": "wallet", "set": "wood"}),
-    "backpack": ("ultra-realistic product photo of a backpack on a white background, studio lighting, soft shadow, very sharp",
-                 {"kind": "backpack", "set": "white"}),
-    "pen": ("A sleek black pen on a minimalist white desk, soft natural lighting",
-            {"kind": "pen", "colour": "black", "set": "desk"}),
+    "wallet": (
+        "high-quality professional product photo of a vintage leather wallet, on a rustic wooden table, "
+        "soft natural light, shallow depth of field, neutral colors",
+        {"kind": "wallet", "set": "wood"},
+    ),
+    "backpack": (
+        "ultra-realistic product photo of a backpack on a white background, studio lighting, soft shadow, very sharp",
+        {"kind": "backpack", "set": "white"},
+    ),
+    "pen": ("A sleek black pen on a minimalist white desk, soft natural lighting", {"kind": "pen", "colour": "black", "set": "desk"}),
     "apple": ("a red apple on a white background, studio lighting", {"kind": "apple", "colour": "red", "set": "white"}),
 }
 
@@ -45,17 +49,32 @@ class Bench:
         self.img2img.set_progress_bar_config(disable=True)
         self.judge = judge or load_judge(Path(folder) / "judge.safetensors")
 
-    def draw(self, prompts: list[str], seeds: list[int], steps: int = 30, guidance: float = 7.5,
-             scheduler=EulerAncestralDiscreteScheduler, negative: str = "", batch: int = 8, **more) -> list[Image.Image]:
+    def draw(
+        self,
+        prompts: list[str],
+        seeds: list[int],
+        steps: int = 30,
+        guidance: float = 7.5,
+        scheduler=EulerAncestralDiscreteScheduler,
+        negative: str = "",
+        batch: int = 8,
+        **more,
+    ) -> list[Image.Image]:
         """Pictures for paired prompts and seeds, a batch at a time, a generator each."""
         out: list[Image.Image] = []
         for k in range(0, len(prompts), batch):
             pipe = self.img2img if "image" in more else self.pipe
             pipe.scheduler = scheduler.from_config(self.base)
-            generators = [torch.Generator().manual_seed(s) for s in seeds[k:k + batch]]
-            part = {name: value[k:k + batch] if isinstance(value, list) else value for name, value in more.items()}
-            out += pipe(prompts[k:k + batch], num_inference_steps=steps, guidance_scale=guidance, generator=generators,
-                        negative_prompt=[negative] * len(generators), **part).images
+            generators = [torch.Generator().manual_seed(s) for s in seeds[k : k + batch]]
+            part = {name: value[k : k + batch] if isinstance(value, list) else value for name, value in more.items()}
+            out += pipe(
+                prompts[k : k + batch],
+                num_inference_steps=steps,
+                guidance_scale=guidance,
+                generator=generators,
+                negative_prompt=[negative] * len(generators),
+                **part,
+            ).images
         return out
 
     def reads(self, images: list[Image.Image]) -> list[dict[str, str]]:
@@ -64,8 +83,10 @@ class Bench:
 
 
 def prompt_for(wanted: dict[str, str]) -> str:
-    return (f"professional product photo of a {COLOUR_WORDS[wanted['colour']][0]} {KIND_WORDS[wanted['kind']][0]} "
-            f"on a {SET_WORDS[wanted['set']][0]}, {LIGHT_WORDS[wanted['light']][0]}")
+    return (
+        f"professional product photo of a {COLOUR_WORDS[wanted['colour']][0]} {KIND_WORDS[wanted['kind']][0]} "
+        f"on a {SET_WORDS[wanted['set']][0]}, {LIGHT_WORDS[wanted['light']][0]}"
+    )
 
 
 def wishes_for(n: int, pairs, seed: int) -> list[dict[str, str]]:
@@ -74,8 +95,15 @@ def wishes_for(n: int, pairs, seed: int) -> list[dict[str, str]]:
     pairs = sorted(pairs)
     by_kind = {kind: [c for k, c in pairs if k == kind] for kind in KINDS}
     kinds = list(KINDS)
-    return [{"kind": kinds[k % len(kinds)], "colour": str(rng.choice(by_kind[kinds[k % len(kinds)]])),
-             "set": str(rng.choice(list(SET_WORDS))), "light": str(rng.choice(list(LIGHT_WORDS)))} for k in range(n)]
+    return [
+        {
+            "kind": kinds[k % len(kinds)],
+            "colour": str(rng.choice(by_kind[kinds[k % len(kinds)]])),
+            "set": str(rng.choice(list(SET_WORDS))),
+            "light": str(rng.choice(list(LIGHT_WORDS))),
+        }
+        for k in range(n)
+    ]
 
 
 def share_right(wishes: list[dict], reads: list[dict], *names: str) -> float:

@@ -86,8 +86,7 @@ class Clock:
             return
         self.told = now
         pace = (now - self.started) / max(1, step - self.first)
-        print(f"{self.name} {step}/{self.total}  {text}  {pace * 1000:.0f} ms a step  "
-              f"{pace * (self.total - step) / 60:.0f} min to go", flush=True)
+        print(f"{self.name} {step}/{self.total}  {text}  {pace * 1000:.0f} ms a step  {pace * (self.total - step) / 60:.0f} min to go", flush=True)
 
 
 def autocast() -> torch.autocast:
@@ -96,9 +95,9 @@ def autocast() -> torch.autocast:
     return torch.autocast("cpu", torch.bfloat16, enabled=able.get("avx512_bf16", False) or able.get("amx_bf16", False))
 
 
-def learning_rate(step: int, total: int, warmup: int, floor: float = .05) -> float:
+def learning_rate(step: int, total: int, warmup: int, floor: float = 0.05) -> float:
     """Linear warm-up, then cosine decay to ``floor`` times the peak, as a factor in [0, 1]."""
     if step < warmup:
         return (step + 1) / warmup
     t = (step - warmup) / max(1, total - warmup)
-    return floor + (1 - floor) * .5 * (1 + math.cos(math.pi * min(t, 1.0)))
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(t, 1.0)))

@@ -43,16 +43,16 @@ class Plan:
     batch: int = 64
     peak: float = 8e-4
     warmup: int = 100
-    low_share: float = .78
+    low_share: float = 0.78
     low_tokens: int = 40
-    empty: float = .10
-    wrong: float = .08
+    empty: float = 0.10
+    wrong: float = 0.08
     snr_cap: float = 5.0
 
     def rate(self, step: int) -> float:
         """Learning rate by the work done, a step at full size being worth ``FULL_COST`` at half size."""
         low = self.low_share * self.steps
-        spent = lambda k: min(k, low) + FULL_COST * max(0.0, k - low)  # noqa: E731
+        spent = lambda k: min(k, low) + FULL_COST * max(0.0, k - low)
         return self.peak * learning_rate(round(spent(step)), round(spent(self.steps)), self.warmup)
 
 
@@ -106,9 +106,8 @@ def train(data: Path, plan: Plan = Plan(), size: Size = FULL, start: Path | None
         model.start_from(start)
     decay = [p for p in model.parameters() if p.ndim > 1]
     rest = [p for p in model.parameters() if p.ndim <= 1]
-    optimiser = torch.optim.AdamW([{"params": decay, "weight_decay": .01}, {"params": rest, "weight_decay": 0.0}],
-                                  lr=plan.peak, betas=(.9, .99))
-    averages = {"fast": Average(model, .995), "slow": Average(model, .998)}
+    optimiser = torch.optim.AdamW([{"params": decay, "weight_decay": 0.01}, {"params": rest, "weight_decay": 0.0}], lr=plan.peak, betas=(0.9, 0.99))
+    averages = {"fast": Average(model, 0.995), "slow": Average(model, 0.998)}
     checkpoint = Checkpoint(data / "denoiser.pt", {"model": model, "optimiser": optimiser}, averages)
     first = checkpoint.load()
     alphas = DDPMScheduler.from_config(SCHEDULER_CONFIG).alphas_cumprod
@@ -126,14 +125,15 @@ def train(data: Path, plan: Plan = Plan(), size: Size = FULL, start: Path | None
         optimiser.step()
         for average in averages.values():
             average.update(model)
-        smooth = loss.item() if not smooth else .98 * smooth + .02 * loss.item()
+        smooth = loss.item() if not smooth else 0.98 * smooth + 0.02 * loss.item()
         if is_first():
             checkpoint.save(step + 1, force=step + 1 == plan.steps)
             clock.tell(step + 1, f"loss {smooth:.4f}")
 
 
-def _step_loss(model: Denoiser, source: torch.Tensor, records: list[dict], alphas: torch.Tensor, plan: Plan,
-               rng: np.random.Generator, tokens: int = 77) -> torch.Tensor:
+def _step_loss(
+    model: Denoiser, source: torch.Tensor, records: list[dict], alphas: torch.Tensor, plan: Plan, rng: np.random.Generator, tokens: int = 77
+) -> torch.Tensor:
     """Weighted squared error of this process's share of a batch; all its randomness comes from ``rng``."""
     picks, mine = rng.integers(0, len(source), plan.batch), share()
     z = source[torch.from_numpy(picks), torch.from_numpy(rng.integers(0, 2, plan.batch))].float()

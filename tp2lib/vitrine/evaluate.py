@@ -37,8 +37,10 @@ def diversity(bench: Bench, data: Path, n: int = 64) -> tuple[list[Row], list[tu
     closest = np.argsort(across.min(1))[:6]
     pairs = [(images[k], Image.fromarray(renders.picture(int(across[k].argmin())))) for k in closest]
     bar = f"> {yardstick:.4f}"
-    return [Row(f"diversity: nearest two of {n} seeds", bar, f"{among.min():.4f}", among.min() > yardstick),
-            Row("diversity: nearest training picture", bar, f"{across.min():.4f}", across.min() > yardstick)], pairs
+    return [
+        Row(f"diversity: nearest two of {n} seeds", bar, f"{among.min():.4f}", among.min() > yardstick),
+        Row("diversity: nearest training picture", bar, f"{across.min():.4f}", across.min() > yardstick),
+    ], pairs
 
 
 def _thumbnails(images: list[Image.Image]) -> np.ndarray:
@@ -59,16 +61,27 @@ def table(rows: list[Row]) -> str:
     lines = ["| what | bar | measured | |", "|---|---|---|---|"]
     return "\n".join([*lines, *(f"| {r.what} | {r.bar} | {r.figure} | {'✓' if r.holds else '✗'} |" for r in rows)])
 
+
 def report(bench: Bench, data: Path, out: Path, share: float = 1.0) -> str:
     """Measure everything, write the table and two contact sheets to ``out``, return the table.
 
     ``share`` shrinks every sample, for a quick look.
     """
-    some = lambda n: max(4, int(n * share))  # noqa: E731
+    some = lambda n: max(4, int(n * share))
     varied, pairs = diversity(bench, data, some(64))
-    rows = [*reconstruction(bench, data, some(200)), *judging(bench, data), *obedience(bench, some(300)),
-            *report_prompts(bench, some(16)), *guidance(bench, some(64)), *steps(bench, some(16)),
-            *schedulers(bench), *strength(bench, data, some(32)), *negative(bench, some(100)), *varied, *speed(bench)]
+    rows = [
+        *reconstruction(bench, data, some(200)),
+        *judging(bench, data),
+        *obedience(bench, some(300)),
+        *report_prompts(bench, some(16)),
+        *guidance(bench, some(64)),
+        *steps(bench, some(16)),
+        *schedulers(bench),
+        *strength(bench, data, some(32)),
+        *negative(bench, some(100)),
+        *varied,
+        *speed(bench),
+    ]
     out.mkdir(parents=True, exist_ok=True)
     (out / "table.md").write_text(table(rows) + "\n")
     prompts = [prompt for prompt, _ in REPORT_PROMPTS.values()]

@@ -26,8 +26,9 @@ SIZE = 128  # pixels a side: enough to tell a pen from a pencil, at a third of t
 class _Block(nn.Module):
     def __init__(self, width: int):
         super().__init__()
-        self.body = nn.Sequential(nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1),
-                                  nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1))
+        self.body = nn.Sequential(
+            nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1), nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1)
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + self.body(x)
@@ -77,12 +78,11 @@ class Judge:
             return []
         out: list[dict[str, dict[str, float]]] = []
         for start in range(0, len(images), 32):
-            x = torch.stack([_input(image) for image in images[start:start + 32]])
+            x = torch.stack([_input(image) for image in images[start : start + 32]])
             with torch.no_grad():
                 logits = self.net(x.contiguous(memory_format=torch.channels_last))
             probability = {name: value.softmax(1).tolist() for name, value in logits.items()}
-            out += [{name: dict(zip(values, probability[name][k])) for name, values in ATTRIBUTES.items()}
-                    for k in range(len(x))]
+            out += [{name: dict(zip(values, probability[name][k])) for name, values in ATTRIBUTES.items()} for k in range(len(x))]
         return out
 
 

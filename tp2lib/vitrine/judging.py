@@ -29,13 +29,13 @@ def _batch(renders: Renders, picks: np.ndarray, rng: np.random.Generator) -> tor
     out = []
     for k in picks:
         picture = renders.picture(int(k))
-        picture = picture[:, ::-1] if rng.random() < .5 else picture
+        picture = picture[:, ::-1] if rng.random() < 0.5 else picture
         out.append(np.roll(np.pad(picture, ((12, 12), (12, 12), (0, 0)), "edge"), rng.integers(-12, 13, 2), (0, 1))[12:-12, 12:-12])
     x = _inputs(out)
-    gain = torch.from_numpy(rng.normal(1, .03, (len(x), 1, 1, 1)).astype(np.float32))
+    gain = torch.from_numpy(rng.normal(1, 0.03, (len(x), 1, 1, 1)).astype(np.float32))
     x = ((x + 1) * gain - 1).clamp(-1, 1)
     soft = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
-    mix = torch.from_numpy((rng.random((len(x), 1, 1, 1)) * (rng.random((len(x), 1, 1, 1)) < .4)).astype(np.float32))
+    mix = torch.from_numpy((rng.random((len(x), 1, 1, 1)) * (rng.random((len(x), 1, 1, 1)) < 0.4)).astype(np.float32))
     return torch.lerp(x, soft, mix).contiguous(memory_format=torch.channels_last)
 
 
@@ -44,11 +44,11 @@ def train(data: Path, out: Path, steps: int = 5000, batch: int = 32, peak: float
     torch.manual_seed(2)
     renders = Renders(data / "renders", "judge")
     order = np.random.default_rng(41).permutation(len(renders))
-    held, used = order[: max(1, len(order) // 12)], order[max(1, len(order) // 12):]
+    held, used = order[: max(1, len(order) // 12)], order[max(1, len(order) // 12) :]
     labels = _labels(renders.records)
     net = JudgeNet().to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(net.parameters(), lr=peak, weight_decay=.05)
-    average = Average(net, .998)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=peak, weight_decay=0.05)
+    average = Average(net, 0.998)
     checkpoint = Checkpoint(data / "judge.pt", {"net": net, "optimiser": optimiser}, {"net": average})
     first = checkpoint.load()
     clock, smooth = Clock("judge", first, steps), 0.0
@@ -57,15 +57,15 @@ def train(data: Path, out: Path, steps: int = 5000, batch: int = 32, peak: float
         picks = rng.choice(used, batch)
         with autocast():
             logits = net(_batch(renders, picks, rng))
-        loss = sum(F.cross_entropy(logits[name].float(), labels[name][picks], label_smoothing=.02) for name in ATTRIBUTES)
+        loss = sum(F.cross_entropy(logits[name].float(), labels[name][picks], label_smoothing=0.02) for name in ATTRIBUTES)
         for group in optimiser.param_groups:
-            group["lr"] = peak * learning_rate(step, steps, min(300, steps // 10 + 1), floor=.02)
+            group["lr"] = peak * learning_rate(step, steps, min(300, steps // 10 + 1), floor=0.02)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)
         optimiser.step()
         average.update(net)
-        smooth = loss.item() if not smooth else .97 * smooth + .03 * loss.item()
+        smooth = loss.item() if not smooth else 0.97 * smooth + 0.03 * loss.item()
         checkpoint.save(step + 1, force=step + 1 == steps)
         clock.tell(step + 1, f"loss {smooth:.3f}")
     calibrate(average.module, renders, held)
@@ -76,14 +76,14 @@ def train(data: Path, out: Path, steps: int = 5000, batch: int = 32, peak: float
 def _logits(net: JudgeNet, renders: Renders, picks: np.ndarray) -> dict[str, torch.Tensor]:
     chunks = []
     for k in range(0, len(picks), 32):
-        chunks.append(net(_inputs([renders.picture(int(i)) for i in picks[k:k + 32]])))
+        chunks.append(net(_inputs([renders.picture(int(i)) for i in picks[k : k + 32]])))
     return {name: torch.cat([chunk[name] for chunk in chunks]) for name in ATTRIBUTES}
 
 
 def calibrate(net: JudgeNet, renders: Renders, picks: np.ndarray) -> None:
     """Fit one temperature an attribute on pictures not trained on (Guo et al., 2017)."""
     logits, labels = _logits(net, renders, picks), _labels([renders.records[int(k)] for k in picks])
-    grid = torch.logspace(-.7, .7, 57)
+    grid = torch.logspace(-0.7, 0.7, 57)
     for k, name in enumerate(ATTRIBUTES):
         losses = torch.stack([F.cross_entropy(logits[name] / t, labels[name]) for t in grid])
         net.temperature[k] *= grid[losses.argmin()]
@@ -98,7 +98,6 @@ def accuracy(net: JudgeNet, renders: Renders) -> dict[str, dict[str, float]]:
         confidence, guess = logits[name].softmax(1).max(1)
         right = (guess == labels[name]).float()
         bins = (confidence * 10).long().clamp(max=9)
-        gaps = [(bins == b).float().mean() * (confidence[bins == b].mean() - right[bins == b].mean()).abs()
-                for b in range(10) if (bins == b).any()]
+        gaps = [(bins == b).float().mean() * (confidence[bins == b].mean() - right[bins == b].mean()).abs() for b in range(10) if (bins == b).any()]
         out[name] = {"right": right.mean().item(), "calibration_error": float(sum(gaps))}
     return out

@@ -62,5 +62,4 @@ def load(data: Path) -> tuple[torch.Tensor, torch.Tensor, list[dict]]:
     if not chunks:
         raise FileNotFoundError(f"no latents in {data / 'latents'}; run: python -m tp2lib.vitrine latents")
     high, low, records = zip(*chunks)
-    return (torch.from_numpy(np.concatenate(high)), torch.from_numpy(np.concatenate(low)),
-            [record for chunk in records for record in chunk])
+    return (torch.from_numpy(np.concatenate(high)), torch.from_numpy(np.concatenate(low)), [record for chunk in records for record in chunk])

@@ -23,9 +23,16 @@ from .captions import known_words
 # Stable Diffusion 1.5's scheduler file as published: anything more (a saved
 # ``timestep_spacing`` above all) would change every scheduler derived from it.
 SCHEDULER_CONFIG = {
-    "_class_name": "PNDMScheduler", "_diffusers_version": "0.6.0", "beta_end": 0.012,
-    "beta_schedule": "scaled_linear", "beta_start": 0.00085, "num_train_timesteps": 1000,
-    "set_alpha_to_one": False, "skip_prk_steps": True, "steps_offset": 1, "trained_betas": None,
+    "_class_name": "PNDMScheduler",
+    "_diffusers_version": "0.6.0",
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085,
+    "num_train_timesteps": 1000,
+    "set_alpha_to_one": False,
+    "skip_prk_steps": True,
+    "steps_offset": 1,
+    "trained_betas": None,
     "clip_sample": False,
 }
 
@@ -75,25 +82,41 @@ def _merges(words: list[str]) -> list[tuple[str, str]]:
         merges.append(best)
         for symbols in spelled:
             for k in range(len(symbols) - 2, -1, -1):
-                if (*symbols[k:k + 2],) == best:
-                    symbols[k:k + 2] = ["".join(best)]
+                if (*symbols[k : k + 2],) == best:
+                    symbols[k : k + 2] = ["".join(best)]
     return merges
 
 
 def make_text_encoder(tokenizer: CLIPTokenizer, size: Size = FULL) -> CLIPTextModel:
-    return CLIPTextModel(CLIPTextConfig(
-        vocab_size=len(tokenizer), hidden_size=size.text, intermediate_size=4 * size.text,
-        num_hidden_layers=size.text_layers, num_attention_heads=max(1, size.text // 32), max_position_embeddings=77,
-        projection_dim=size.text, bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id))
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=size.text,
+            intermediate_size=4 * size.text,
+            num_hidden_layers=size.text_layers,
+            num_attention_heads=max(1, size.text // 32),
+            max_position_embeddings=77,
+            projection_dim=size.text,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
 
 
 def make_autoencoder(size: Size = FULL) -> AutoencoderKL:
     n = len(size.vae)
     vae = AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * n, up_block_types=("UpDecoderBlock2D",) * n,
-        block_out_channels=size.vae, layers_per_block=1, latent_channels=4, norm_num_groups=2, mid_block_add_attention=False,
-        sample_size=size.sample * 2 ** (n - 1), scaling_factor=1.0)
+        down_block_types=("DownEncoderBlock2D",) * n,
+        up_block_types=("UpDecoderBlock2D",) * n,
+        block_out_channels=size.vae,
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=2,
+        mid_block_add_attention=False,
+        sample_size=size.sample * 2 ** (n - 1),
+        scaling_factor=1.0,
+    )
     with torch.no_grad():  # start with little posterior noise, or colour drowns in it for a long time
         vae.quant_conv.weight[4:] = 0
         vae.quant_conv.bias[4:] = -6
@@ -106,21 +129,32 @@ def make_unet(size: Size = FULL) -> UNet2DConditionModel:
     Attention at 16×16 too would cost a third of the training speed on a CPU.
     """
     return UNet2DConditionModel(
-        sample_size=size.sample, in_channels=4, out_channels=4, block_out_channels=size.unet,
+        sample_size=size.sample,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=size.unet,
         down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
-        layers_per_block=size.unet_layers, cross_attention_dim=size.text, norm_num_groups=size.groups,
-        attention_head_dim=tuple(c // 32 for c in size.unet))
+        layers_per_block=size.unet_layers,
+        cross_attention_dim=size.text,
+        norm_num_groups=size.groups,
+        attention_head_dim=tuple(c // 32 for c in size.unet),
+    )
 
 
-def save_pipeline(folder: Path, text_encoder: CLIPTextModel, vae: AutoencoderKL, unet: UNet2DConditionModel,
-                  tokenizer: CLIPTokenizer | None = None) -> None:
+def save_pipeline(folder: Path, text_encoder: CLIPTextModel, vae: AutoencoderKL, unet: UNet2DConditionModel, tokenizer: CLIPTokenizer | None = None) -> None:
     """Write a diffusers folder: fp16 safetensors, the published scheduler file, the word list."""
     folder = Path(folder)
     pipe = StableDiffusionPipeline(
-        vae=vae.half(), text_encoder=text_encoder.half(), unet=unet.half(), tokenizer=tokenizer or make_tokenizer(),
-        scheduler=PNDMScheduler.from_config(SCHEDULER_CONFIG), safety_checker=None, feature_extractor=None,
-        requires_safety_checker=False)
+        vae=vae.half(),
+        text_encoder=text_encoder.half(),
+        unet=unet.half(),
+        tokenizer=tokenizer or make_tokenizer(),
+        scheduler=PNDMScheduler.from_config(SCHEDULER_CONFIG),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
     pipe.save_pretrained(folder, safe_serialization=True)
     (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(SCHEDULER_CONFIG, indent=2) + "\n")
     (folder / "words.json").write_text(json.dumps(known_words(), indent=0) + "\n")

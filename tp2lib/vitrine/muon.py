@@ -39,7 +39,7 @@ class Muon(torch.optim.Optimizer):
     means what it does for AdamW (Liu et al., 2025, arXiv:2502.16982).
     """
 
-    def __init__(self, params: Iterable, lr: float, momentum: float = .95, weight_decay: float = 0.0):
+    def __init__(self, params: Iterable, lr: float, momentum: float = 0.95, weight_decay: float = 0.0):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
@@ -53,4 +53,4 @@ class Muon(torch.optim.Optimizer):
                 average.lerp_(g, 1 - group["momentum"])
                 update = orthogonal(g.lerp(average, group["momentum"]))
                 p.mul_(1 - group["lr"] * group["weight_decay"])
-                p.add_(update.reshape(p.shape), alpha=-group["lr"] * .2 * max(update.shape) ** .5)
+                p.add_(update.reshape(p.shape), alpha=-group["lr"] * 0.2 * max(update.shape) ** 0.5)

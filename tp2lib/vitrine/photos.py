@@ -9,17 +9,31 @@ from .scene import draw
 _CLEAN = {"defect": "none", "palette": "plain", "style": "plain", "focus": "deep", "light": "studio"}
 # name -> the record behind it; seeds far from every split, so no network has seen these pictures.
 PHOTOS = {
-    "product": {"seed": 900_109, "kind": "apple", "colour": "red", "set": "white", "view": "three-quarter", "palette": "vivid",
-                "fill": .62},
-    "wallet": {"seed": 900_012, "kind": "wallet", "colour": "brown", "material": "leather", "model": 0, "set": "wood",
-               "light": "natural", "view": "three-quarter", "style": "vintage"},
-    "backpack": {"seed": 900_005, "kind": "backpack", "colour": "blue", "material": "fabric", "model": 0, "set": "white",
-                 "view": "front"},
-    "mug": {"seed": 900_021, "kind": "mug", "colour": "turquoise", "material": "ceramic", "model": 1, "set": "desk",
-            "light": "natural", "view": "three-quarter"},
+    "product": {"seed": 900_109, "kind": "apple", "colour": "red", "set": "white", "view": "three-quarter", "palette": "vivid", "fill": 0.62},
+    "wallet": {
+        "seed": 900_012,
+        "kind": "wallet",
+        "colour": "brown",
+        "material": "leather",
+        "model": 0,
+        "set": "wood",
+        "light": "natural",
+        "view": "three-quarter",
+        "style": "vintage",
+    },
+    "backpack": {"seed": 900_005, "kind": "backpack", "colour": "blue", "material": "fabric", "model": 0, "set": "white", "view": "front"},
+    "mug": {
+        "seed": 900_021,
+        "kind": "mug",
+        "colour": "turquoise",
+        "material": "ceramic",
+        "model": 1,
+        "set": "desk",
+        "light": "natural",
+        "view": "three-quarter",
+    },
     "perfume": {"seed": 900_009, "kind": "perfume", "colour": "pink", "model": 0, "set": "marble", "view": "front"},
-    "headphones": {"seed": 900_033, "kind": "headphones", "colour": "black", "material": "plastic", "model": 0,
-                   "set": "pastel", "view": "three-quarter"},
+    "headphones": {"seed": 900_033, "kind": "headphones", "colour": "black", "material": "plastic", "model": 0, "set": "pastel", "view": "three-quarter"},
 }
 
 

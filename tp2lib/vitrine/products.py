@@ -12,8 +12,7 @@ from .goods import backpack, book, handbag, headphones, lamp, pen, wallet, watch
 from .shapes import Part
 from .vessels import apple, bottle, bowl, candle, mug, perfume, teapot, vase
 
-BUILDERS = {f.__name__: f for f in (apple, backpack, book, bottle, bowl, candle, handbag, headphones,
-                                    lamp, mug, pen, perfume, teapot, vase, wallet, watch)}
+BUILDERS = {f.__name__: f for f in (apple, backpack, book, bottle, bowl, candle, handbag, headphones, lamp, mug, pen, perfume, teapot, vase, wallet, watch)}
 
 
 def build(kind: str, rng: np.random.Generator, record: dict) -> list[Part]:

@@ -21,8 +21,8 @@ from .scene import draw
 from .stage import make_scene
 
 # How bright a perfect white surface of the set appears, by light (1 = the sensor's white).
-EXPOSURE = {"studio": 1.10, "natural": .95, "dramatic": .64, "golden": .84}
-_LUMA = np.float32([.2126, .7152, .0722])
+EXPOSURE = {"studio": 1.10, "natural": 0.95, "dramatic": 0.64, "golden": 0.84}
+_LUMA = np.float32([0.2126, 0.7152, 0.0722])
 
 
 def trace(record: dict, size: int = 256, spp: int = 8) -> tuple[np.ndarray, np.ndarray]:
@@ -42,7 +42,7 @@ def trace(record: dict, size: int = 256, spp: int = 8) -> tuple[np.ndarray, np.n
     albedo, normal = guides[..., :3].clip(0, 1).copy(), guides[..., 3:6].clip(-1, 1).copy()
     picture = pyoidn.denoise(colour, albedo, normal, hdr=True)
     mask = _film(scene, {"type": "aov", "aovs": "shape:shape_index"}, 1, 0, pinhole)[..., 0]
-    mask = (mask > .5) & (mask < count + .5)  # shapes are numbered from 1; 0 is empty space
+    mask = (mask > 0.5) & (mask < count + 0.5)  # shapes are numbered from 1; 0 is empty space
     return picture * (EXPOSURE[record["light"]] / _illumination(picture, albedo, mask)), mask
 
 
@@ -64,24 +64,24 @@ def develop(picture: np.ndarray, record: dict) -> Image.Image:
     """Tone curve, palette and the recorded defect: linear light to an 8-bit sRGB photo."""
     rng = np.random.default_rng([9, record["seed"]])
     defect = record["defect"]
-    gain = {"dark": rng.uniform(.035, .09), "overexposed": rng.uniform(2.6, 4.2)}.get(defect, 1.0)
+    gain = {"dark": rng.uniform(0.035, 0.09), "overexposed": rng.uniform(2.6, 4.2)}.get(defect, 1.0)
     x = picture.clip(0) * gain
-    x = np.where(x < .88, x, .88 + .12 * (1 - np.exp(-(x - .88) / .12)))
-    x = np.where(x <= .0031308, 12.92 * x, 1.055 * np.maximum(x, 1e-8) ** (1 / 2.4) - .055)
-    saturation = {"neutral": .58, "vivid": 1.32}.get(record["palette"], 1.0) * (2.6 if defect == "oversaturated" else 1.0)
+    x = np.where(x < 0.88, x, 0.88 + 0.12 * (1 - np.exp(-(x - 0.88) / 0.12)))
+    x = np.where(x <= 0.0031308, 12.92 * x, 1.055 * np.maximum(x, 1e-8) ** (1 / 2.4) - 0.055)
+    saturation = {"neutral": 0.58, "vivid": 1.32}.get(record["palette"], 1.0) * (2.6 if defect == "oversaturated" else 1.0)
     grey = (x @ _LUMA)[..., None]
     x = grey + (x - grey) * saturation
     if defect == "oversaturated":
-        x = (x - .5) * 1.35 + .5
+        x = (x - 0.5) * 1.35 + 0.5
     if defect == "grainy":
         coarse = rng.normal(0, 1, (x.shape[0] // 2, x.shape[1] // 2, 3)).repeat(2, 0).repeat(2, 1)
-        x = x + rng.uniform(.07, .13) * (.7 * rng.normal(0, 1, x.shape) + .6 * coarse)
-    image = Image.fromarray((x.clip(0, 1) * 255 + .5).astype(np.uint8))
+        x = x + rng.uniform(0.07, 0.13) * (0.7 * rng.normal(0, 1, x.shape) + 0.6 * coarse)
+    image = Image.fromarray((x.clip(0, 1) * 255 + 0.5).astype(np.uint8))
     if defect == "blurry":
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(3.0, 5.5) * image.width / 256))
     if defect == "lowres":
         small = image.resize((image.width // 8,) * 2, Image.Resampling.BOX)
-        image = small.resize(image.size, Image.Resampling.NEAREST if rng.random() < .6 else Image.Resampling.BILINEAR)
+        image = small.resize(image.size, Image.Resampling.NEAREST if rng.random() < 0.6 else Image.Resampling.BILINEAR)
     return image
 
 

@@ -10,11 +10,10 @@ import numpy as np
 
 from .words import ALL_PAIRS, COLOURS, DEFECT_WORDS, KINDS, LIGHT_WORDS, SET_WORDS, TRAINING_PAIRS
 
-SET_SHARE = dict(zip(SET_WORDS, (.20, .16, .15, .11, .12, .11, .08, .07), strict=True))
-LIGHT_SHARE = dict(zip(LIGHT_WORDS, (.34, .28, .20, .18), strict=True))
-DEFECT_SHARE = dict(zip(DEFECT_WORDS, (.76, .03, .03, .03, .03, .03, .03, .03, .03), strict=True))
-PASTELS = {"pink": (246, 200, 206), "mint": (190, 230, 208), "sky": (188, 214, 240),
-           "lavender": (212, 200, 238), "peach": (250, 214, 184)}
+SET_SHARE = dict(zip(SET_WORDS, (0.20, 0.16, 0.15, 0.11, 0.12, 0.11, 0.08, 0.07), strict=True))
+LIGHT_SHARE = dict(zip(LIGHT_WORDS, (0.34, 0.28, 0.20, 0.18), strict=True))
+DEFECT_SHARE = dict(zip(DEFECT_WORDS, (0.76, 0.03, 0.03, 0.03, 0.03, 0.03, 0.03, 0.03, 0.03), strict=True))
+PASTELS = {"pink": (246, 200, 206), "mint": (190, 230, 208), "sky": (188, 214, 240), "lavender": (212, 200, 238), "peach": (250, 214, 184)}
 
 # Who learns from which seeds; only the generator is kept from the held-out pairs.
 SPLITS = {"train": (0, 14_000), "judge": (100_000, 106_000), "test": (200_000, 201_000)}
@@ -37,30 +36,32 @@ def draw(seed: int, **fixed) -> dict:
     kind, colour = pairs[rng.integers(len(pairs))]
     kind, colour = fixed.get("kind", kind), fixed.get("colour", colour)
     materials = KINDS[kind]
-    share = np.float64([.6, .25, .15, .1][: len(materials)])
+    share = np.float64([0.6, 0.25, 0.15, 0.1][: len(materials)])
 
     def pick(shares: dict) -> str:
         return str(rng.choice(list(shares), p=np.float64(list(shares.values())) / sum(shares.values())))
 
     record = {
-        "seed": int(seed), "kind": kind, "colour": colour,
+        "seed": int(seed),
+        "kind": kind,
+        "colour": colour,
         "material": str(rng.choice(materials, p=share / share.sum())),
         "model": int(rng.integers(3)),
-        "set": pick(SET_SHARE), "light": pick(LIGHT_SHARE),
-        "focus": pick({"shallow": .42, "deep": .58}),
-        "view": pick({"front": .32, "three-quarter": .42, "above": .26}),
-        "palette": pick({"plain": .70, "neutral": .15, "vivid": .15}),
-        "style": pick({"plain": .66, "vintage": .17, "sleek": .17}),
+        "set": pick(SET_SHARE),
+        "light": pick(LIGHT_SHARE),
+        "focus": pick({"shallow": 0.42, "deep": 0.58}),
+        "view": pick({"front": 0.32, "three-quarter": 0.42, "above": 0.26}),
+        "palette": pick({"plain": 0.70, "neutral": 0.15, "vivid": 0.15}),
+        "style": pick({"plain": 0.66, "vintage": 0.17, "sleek": 0.17}),
         "defect": pick(DEFECT_SHARE),
         "pastel": str(rng.choice(list(PASTELS))),
         "side": int(rng.choice([-1, 1])),
-        "fill": round(float(rng.uniform(.58, .78)), 3),
-        "shade": [round(float(v), 4) for v in rng.normal(0, .05) + rng.normal(0, .015, 3)],
+        "fill": round(float(rng.uniform(0.58, 0.78)), 3),
+        "shade": [round(float(v), 4) for v in rng.normal(0, 0.05) + rng.normal(0, 0.015, 3)],
     }
     unknown = set(fixed) - set(record)
     if unknown:
         raise KeyError(f"a record has no {sorted(unknown)}; it has {sorted(record)}")
     record |= fixed
-    record["rgb"] = [int(np.clip(c * (1 + s), 6, 250)) for c, s in
-                     zip(COLOURS[record["colour"]], record["shade"], strict=True)]
+    record["rgb"] = [int(np.clip(c * (1 + s), 6, 250)) for c, s in zip(COLOURS[record["colour"]], record["shade"], strict=True)]
     return record

@@ -6,8 +6,8 @@ in scene units (a product is about one unit tall).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Callable
 
 import numpy as np
 
@@ -71,10 +71,8 @@ def sheet(points: np.ndarray, uv: np.ndarray) -> Mesh:
     """Join a (rows, columns, 3) grid of points into triangles."""
     rows, columns = points.shape[:2]
     a = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()
-    faces = np.concatenate([np.stack([a, a + 1, a + columns], 1),
-                            np.stack([a + 1, a + columns + 1, a + columns], 1)])
-    return Mesh(points.reshape(-1, 3).astype(np.float32), faces.astype(np.uint32),
-                uv.reshape(-1, 2).astype(np.float32))
+    faces = np.concatenate([np.stack([a, a + 1, a + columns], 1), np.stack([a + 1, a + columns + 1, a + columns], 1)])
+    return Mesh(points.reshape(-1, 3).astype(np.float32), faces.astype(np.uint32), uv.reshape(-1, 2).astype(np.float32))
 
 
 def smooth_profile(knots: list[tuple[float, float]], samples: int = 12) -> np.ndarray:
@@ -83,8 +81,7 @@ def smooth_profile(knots: list[tuple[float, float]], samples: int = 12) -> np.nd
     t = np.linspace(0, 1, samples, endpoint=False)[:, None]
     parts = []
     for p0, p1, p2, p3 in zip(p, p[1:], p[2:], p[3:]):
-        parts.append(0.5 * (2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2
-                            + (3 * p1 - p0 - 3 * p2 + p3) * t**3))
+        parts.append(0.5 * (2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3))
     curve = np.concatenate([*parts, p[-1:]])
     curve[:, 0] = np.maximum(curve[:, 0], 0)
     return curve
@@ -108,13 +105,11 @@ def lathe(profile, segments: int = 72, wave: Callable | None = None) -> Mesh:
     return replace(mesh, twins=np.stack([first, first + segments], 1))
 
 
-def shell(outside: np.ndarray, wall: float, floor: float, segments: int = 72,
-          wave: Callable | None = None) -> Mesh:
+def shell(outside: np.ndarray, wall: float, floor: float, segments: int = 72, wave: Callable | None = None) -> Mesh:
     """An open vessel: ``outside`` from foot to rim, a rounded rim, and the inside down to ``floor``."""
     outside = np.float64(outside)
     rim_r, rim_z = outside[-1]
-    lip = [(rim_r - wall / 2 * (1 - np.cos(a)), rim_z + wall / 2 * np.sin(a))
-           for a in np.linspace(0.4, np.pi, 6)]
+    lip = [(rim_r - wall / 2 * (1 - np.cos(a)), rim_z + wall / 2 * np.sin(a)) for a in np.linspace(0.4, np.pi, 6)]
     inside = outside[outside[:, 1] > outside[0, 1] + floor][::-1].copy()
     inside[:, 0] = np.maximum(inside[:, 0] - wall, 0.01)
     last = inside[-1]
@@ -163,8 +158,7 @@ def rounded_box(width: float, depth: float, height: float, radius: float, pillow
             out /= np.maximum(np.linalg.norm(out, axis=-1, keepdims=True), 1e-9)
             points = inner + r * out
             if pillow:
-                swell = np.prod([np.cos(points[..., k] / half[k] * np.pi / 2).clip(0) ** 0.7
-                                 for k in (u_axis, v_axis)], axis=0)
+                swell = np.prod([np.cos(points[..., k] / half[k] * np.pi / 2).clip(0) ** 0.7 for k in (u_axis, v_axis)], axis=0)
                 points[..., axis] += side * pillow * swell
             mesh = sheet(points, np.stack([u, v], -1))
             outward = side * (-1 if axis != 1 else 1)
@@ -198,8 +192,7 @@ def tube(path, radius, segments: int = 18, flat: float = 1.0, closed: bool = Fal
         sides, ups = (np.concatenate([v[:1], v[:1], v, v[-1:], v[-1:]]) for v in (sides, ups))
         radius = np.concatenate([[0], radius[:1], radius, radius[-1:], [0]])
     angle = np.linspace(0, 2 * np.pi, segments + 1)
-    ring = (np.cos(angle)[None, :, None] * sides[:, None] * flat
-            + np.sin(angle)[None, :, None] * ups[:, None])
+    ring = np.cos(angle)[None, :, None] * sides[:, None] * flat + np.sin(angle)[None, :, None] * ups[:, None]
     points = path[:, None] + radius[:, None, None] * ring
     along = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
     uv = np.stack(np.broadcast_arrays(along[:, None] * 3, angle[None] / (2 * np.pi)), -1)
@@ -209,16 +202,17 @@ def tube(path, radius, segments: int = 18, flat: float = 1.0, closed: bool = Fal
 def arc(centre, radius_x: float, radius_z: float, start: float, stop: float, n: int = 40) -> np.ndarray:
     """Points on an ellipse in the xz plane, angles in degrees from +x towards +z."""
     a = np.radians(np.linspace(start, stop, n))
-    return np.stack([centre[0] + radius_x * np.cos(a), np.full(n, centre[1]),
-                     centre[2] + radius_z * np.sin(a)], 1)
+    return np.stack([centre[0] + radius_x * np.cos(a), np.full(n, centre[1]), centre[2] + radius_z * np.sin(a)], 1)
 
 
 def merge(meshes: list[Mesh]) -> Mesh:
     offsets = np.cumsum([0] + [len(m.points) for m in meshes[:-1]])
-    return Mesh(np.concatenate([m.points for m in meshes]),
-                np.concatenate([m.faces + np.uint32(o) for m, o in zip(meshes, offsets)]),
-                np.concatenate([m.uv for m in meshes]),
-                np.concatenate([m.twins + o for m, o in zip(meshes, offsets)]))
+    return Mesh(
+        np.concatenate([m.points for m in meshes]),
+        np.concatenate([m.faces + np.uint32(o) for m, o in zip(meshes, offsets)]),
+        np.concatenate([m.uv for m in meshes]),
+        np.concatenate([m.twins + o for m, o in zip(meshes, offsets)]),
+    )
 
 
 def path_through(*points, n: int = 24) -> np.ndarray:
@@ -235,7 +229,9 @@ def rounded_frame(width: float, height: float, radius: float, n: int = 10) -> np
     """A closed rounded rectangle in the xy plane, as a path."""
     a = np.linspace(0, np.pi / 2, n)
     corners = [(1, 1, 0), (-1, 1, 1), (-1, -1, 2), (1, -1, 3)]
-    pts = [(sx * (width / 2 - radius) + radius * np.cos(t + k * np.pi / 2),
-            sy * (height / 2 - radius) + radius * np.sin(t + k * np.pi / 2), 0.0)
-           for sx, sy, k in corners for t in a]
+    pts = [
+        (sx * (width / 2 - radius) + radius * np.cos(t + k * np.pi / 2), sy * (height / 2 - radius) + radius * np.sin(t + k * np.pi / 2), 0.0)
+        for sx, sy, k in corners
+        for t in a
+    ]
     return np.float64(pts + pts[:1])

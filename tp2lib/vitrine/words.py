@@ -130,18 +130,37 @@ ATTRIBUTES: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 QUALITY = (
-    "high-quality professional", "ultra-realistic", "professional", "high-quality", "realistic",
-    "commercial", "detailed",
+    "high-quality professional",
+    "ultra-realistic",
+    "professional",
+    "high-quality",
+    "realistic",
+    "commercial",
+    "detailed",
 )
 BAD_QUALITY = ("low-quality", "bad", "amateur", "ugly")
 PHOTO = ("product photo", "photo", "product photograph", "e-commerce product photo", "picture")
 
 # Kind and colour pairs no training photo shows: what the model draws for them, it composed.
-HELD_OUT: frozenset[tuple[str, str]] = frozenset({
-    ("apple", "blue"), ("backpack", "purple"), ("book", "orange"), ("bottle", "pink"),
-    ("bowl", "black"), ("candle", "turquoise"), ("handbag", "yellow"), ("headphones", "green"),
-    ("lamp", "red"), ("mug", "purple"), ("pen", "brown"), ("perfume", "grey"),
-    ("teapot", "white"), ("vase", "orange"), ("wallet", "turquoise"), ("watch", "pink"),
-})
+HELD_OUT: frozenset[tuple[str, str]] = frozenset(
+    {
+        ("apple", "blue"),
+        ("backpack", "purple"),
+        ("book", "orange"),
+        ("bottle", "pink"),
+        ("bowl", "black"),
+        ("candle", "turquoise"),
+        ("handbag", "yellow"),
+        ("headphones", "green"),
+        ("lamp", "red"),
+        ("mug", "purple"),
+        ("pen", "brown"),
+        ("perfume", "grey"),
+        ("teapot", "white"),
+        ("vase", "orange"),
+        ("wallet", "turquoise"),
+        ("watch", "pink"),
+    }
+)
 ALL_PAIRS = tuple(_pairs(KINDS, COLOURS))
 TRAINING_PAIRS = tuple(p for p in ALL_PAIRS if p not in HELD_OUT)
