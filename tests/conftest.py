@@ -44,7 +44,7 @@ def build_tiny(folder: Path, *, seed: int = 0) -> Path:
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
     from transformers.utils import logging as transformers_log
 
-    from tp2lib.schedulers import SD15_BASE
+    from tp2lib.engine.schedulers import SD15_BASE
 
     diffusers_log.disable_progress_bar()
     transformers_log.disable_progress_bar()
@@ -93,6 +93,6 @@ def vitrine(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def model(vitrine: Path):
     """The tiny model, loaded on the CPU."""
-    from tp2lib.models import load
+    from tp2lib.engine.models import load
 
     return load("vitrine", device="cpu")

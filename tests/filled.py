@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tp2lib.evidence import Evidence
-from tp2lib.experiments import EXPERIMENTS, Experiment
-from tp2lib.ledger import Ledger
-from tp2lib.rubric import JUDGED
-from tp2lib.runs import Run
-from tp2lib.scoring import BlindScoring
-from tp2lib.source import Source, prepare_source
+from tp2lib.engine.runs import Run
+from tp2lib.evaluation.evidence import Evidence
+from tp2lib.evaluation.experiments import EXPERIMENTS, Experiment
+from tp2lib.evaluation.rubric import JUDGED
+from tp2lib.evaluation.scoring import BlindScoring
+from tp2lib.records.ledger import Ledger
+from tp2lib.records.source import Source, prepare_source
 
 SIDE = 96
 

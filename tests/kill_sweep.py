@@ -18,12 +18,12 @@ from functools import partial
 
 import torch
 
+from tp2lib.engine.models import load
+from tp2lib.engine.sweep import sweep
 from tp2lib.errors import TP2Error
-from tp2lib.ledger import Ledger
-from tp2lib.models import load
-from tp2lib.pictures import pixels_sha256, read_record
-from tp2lib.recipe import Recipe
-from tp2lib.sweep import sweep
+from tp2lib.records.ledger import Ledger
+from tp2lib.records.pictures import pixels_sha256, read_record
+from tp2lib.records.recipe import Recipe
 
 APPLE = Recipe(prompt="a red apple", width=64, height=64)
 AXES = {"steps": [2, 4], "guidance": [1, 4]}

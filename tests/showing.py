@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tp2lib.recipe import Recipe
-from tp2lib.runs import Run
+from tp2lib.engine.runs import Run
+from tp2lib.records.recipe import Recipe
 
 APPLE = Recipe(prompt="a red apple on a white table", steps=30)
 

@@ -11,11 +11,11 @@ from typing import Any
 from PIL import Image
 from showing import picture
 
+from tp2lib.engine.runs import Run
 from tp2lib.errors import Cancelled
-from tp2lib.ledger import Ledger
-from tp2lib.runs import Run
-from tp2lib.source import Source
-from tp2lib.studio import Studio
+from tp2lib.product.studio import Studio
+from tp2lib.records.ledger import Ledger
+from tp2lib.records.source import Source
 
 WORDS = frozenset(
     ["a", "red", "green", "apple", "mug", "leather", "wallet", "on", "white", "background", "wooden", "table", "soft", "light", "blurry", "photo"]

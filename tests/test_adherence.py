@@ -1,4 +1,4 @@
-"""tp2lib.adherence: which words count, and what becomes of them."""
+"""tp2lib.measures.adherence: which words count, and what becomes of them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from hypothesis import given
 from PIL import Image
 from strategies import TEXT, noise_image
 
-from tp2lib.adherence import Adherence, adherence, clip_score, named_values
 from tp2lib.errors import ModelNotFound, RecipeError
+from tp2lib.measures.adherence import Adherence, adherence, clip_score, named_values
 from tp2lib.vitrine.words import ATTRIBUTES
 
 PICTURE = Image.new("RGB", (32, 32), "red")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from filled import fill, scored
 
-from tp2lib.agreement import _pairwise, agreement, consistency, correlation, interval, quadratic_kappa, weighted_kappa
 from tp2lib.errors import RecordError
-from tp2lib.experiments import EXPERIMENTS
+from tp2lib.evaluation.agreement import _pairwise, agreement, consistency, correlation, interval, quadratic_kappa, weighted_kappa
+from tp2lib.evaluation.experiments import EXPERIMENTS
 
 NINE = [name for name in EXPERIMENTS if "run" in name]
 

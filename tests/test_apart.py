@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from filled import fill, scored
 
-from tp2lib.apart import compare
-from tp2lib.experiments import EXPERIMENTS
-from tp2lib.rubric import JUDGED
+from tp2lib.evaluation.apart import compare
+from tp2lib.evaluation.experiments import EXPERIMENTS
+from tp2lib.evaluation.rubric import JUDGED
 
 NINE = [name for name in EXPERIMENTS if "run" in name]
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from tp2lib.cases import CASES, check_case, check_cases, claim
 from tp2lib.errors import RecordError
-from tp2lib.experiments import BACKPACK, EXPERIMENTS, PEN, WALLET
-from tp2lib.rubric import CRITERIA
+from tp2lib.evaluation.cases import CASES, check_case, check_cases, claim
+from tp2lib.evaluation.experiments import BACKPACK, EXPERIMENTS, PEN, WALLET
+from tp2lib.evaluation.rubric import CRITERIA
 
 RECIPES = {name: EXPERIMENTS[name].recipe for name in CASES}
 

@@ -18,17 +18,17 @@ from PIL import Image
 from showing import fake_run, picture
 
 from tp2lib import paths
-from tp2lib.axes import Place
 from tp2lib.checks import NOTEBOOKS, progress_line, questions
 from tp2lib.checks.base import DIFFICULTIES, OpenQuestion
 from tp2lib.checks.q04 import CANDIDATES, product_distance
 from tp2lib.checks.q05 import positions
 from tp2lib.checks.q06 import interactions
-from tp2lib.curves import Point
-from tp2lib.experiments import EXPERIMENTS
-from tp2lib.progress import FILE, read_events, summary
-from tp2lib.recipe import Recipe
-from tp2lib.sweep import Cell, Sweep
+from tp2lib.engine.axes import Place
+from tp2lib.engine.sweep import Cell, Sweep
+from tp2lib.evaluation.experiments import EXPERIMENTS
+from tp2lib.learning.progress import FILE, read_events, summary
+from tp2lib.records.recipe import Recipe
+from tp2lib.showing.curves import Point
 
 BASELINE = EXPERIMENTS["t2i_run01_baseline"].recipe
 SMOKE = EXPERIMENTS["smoke"].recipe
@@ -107,7 +107,7 @@ def bench(request, tmp_path, monkeypatch):
 
 
 def engine(request) -> tuple[Any, Any]:
-    from tp2lib.ledger import Ledger
+    from tp2lib.records.ledger import Ledger
 
     return request.getfixturevalue("model"), Ledger(paths.OUTPUTS)
 
@@ -127,7 +127,7 @@ def bench_q1_3(request):
 
 
 def bench_q2_1(request):
-    from tp2lib.pictures import read_recipe
+    from tp2lib.records.pictures import read_recipe
 
     model, ledger = engine(request)
     questions()["q2_1"].prepare(model, ledger)
@@ -171,8 +171,8 @@ bench_q3_4 = bench_q3_3
 
 
 def bench_q3_5(request):
-    from tp2lib.generate import generate
-    from tp2lib.measures import measure
+    from tp2lib.engine.generate import generate
+    from tp2lib.measures.measures import measure
 
     model, ledger = engine(request)
     return Bench({"baseline": BASELINE, "model": model, "ledger": ledger, "generate": generate, "measure": measure})
@@ -197,7 +197,7 @@ def bench_q4_5(request):
 
 
 def bench_q5_1(request):
-    from tp2lib.pictures import read_recipe
+    from tp2lib.records.pictures import read_recipe
 
     pair = questions()["q5_1"].prepare(*engine(request))
     return Bench({"pair": pair, "read_recipe": read_recipe}, (pair,))
@@ -209,8 +209,8 @@ def bench_q5_2(request):
 
 
 def bench_q5_3(request):
-    from tp2lib.generate import generate
-    from tp2lib.pictures import save_picture
+    from tp2lib.engine.generate import generate
+    from tp2lib.records.pictures import save_picture
 
     model, ledger = engine(request)
     run = generate(SMOKE.vary(steps=2), model, ledger=ledger)
@@ -236,8 +236,8 @@ def bench_q6_1(request):
 
 
 def bench_q6_3(request):
-    from tp2lib.measures import measure
-    from tp2lib.sweep import sweep
+    from tp2lib.engine.sweep import sweep
+    from tp2lib.measures.measures import measure
 
     model, ledger = engine(request)
     names = {"my_plan": EXAMPLE_PLAN, "model": model, "ledger": ledger, "sweep": sweep, "measure": measure}
@@ -589,7 +589,7 @@ def test_the_five_strengths_have_one_pair_of_twins():
 
 
 def test_the_forger_is_another_one_on_another_model(model):
-    from tp2lib.ledger import Ledger
+    from tp2lib.records.ledger import Ledger
 
     fakes = set()
     for digit in range(3):
@@ -638,7 +638,7 @@ def test_a_folder_that_cannot_be_written_still_gets_its_verdict(outputs):
 
 
 def test_an_open_answer_is_saved_for_the_report():
-    from tp2lib.progress import open_answers
+    from tp2lib.learning.progress import open_answers
 
     text = "I would no longer say that fifty steps are better, since two of my three seeds became softer, not sharper at all."
     said = questions()["q6_4"].check(f"{text}\x00<i>")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from filled import SIDE, fill, made, prove, scored
 
-from tp2lib.classroom import learners, make_class, outliers, replay_sample, write_class
-from tp2lib.classwords import CLASS_WORDS
-from tp2lib.cli import main
-from tp2lib.document import Table
+from tp2lib.doors.cli import main
 from tp2lib.errors import OutputError
-from tp2lib.experiments import EXPERIMENTS
-from tp2lib.reflection import answer
+from tp2lib.evaluation.experiments import EXPERIMENTS
+from tp2lib.evaluation.reflection import answer
+from tp2lib.report.classroom import learners, make_class, outliers, replay_sample, write_class
+from tp2lib.report.classwords import CLASS_WORDS
+from tp2lib.report.document import Table
 
 NAMES = ("baseline", "t2i_run01_baseline", "t2i_run05_guid12", "i2i_run09_strength085")
 
@@ -90,7 +90,7 @@ def test_a_sample_is_replayed_here_and_a_failure_is_a_line(room, monkeypatch):
             raise ModelError("no model here")
         return "identical"
 
-    monkeypatch.setattr(importlib.import_module("tp2lib.replay"), "replay", replay)
+    monkeypatch.setattr(importlib.import_module("tp2lib.engine.replay"), "replay", replay)
     found = replay_sample(room, ["baseline"])
     assert found["ann/baseline"] == "identical" and found["ben/baseline"] == "not replayed: no model here"
     assert "replayed here" in [section.title for section in make_class(room, "fr", found).sections]

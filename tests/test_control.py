@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tp2lib.control import TOUCHES, dead_pairs, prove
+from tp2lib.engine.control import TOUCHES, dead_pairs, prove
 from tp2lib.errors import ControlError
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from filled import made
 
-from tp2lib.costs import costs, energy_kwh
 from tp2lib.errors import RecipeError
-from tp2lib.experiments import EXPERIMENTS
+from tp2lib.evaluation.costs import costs, energy_kwh
+from tp2lib.evaluation.experiments import EXPERIMENTS
 
 
 def timed(number, calls, denoise, total, **known):

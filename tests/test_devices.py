@@ -7,7 +7,7 @@ import logging
 import pytest
 import torch
 
-from tp2lib.devices import choose_device, environment, try_xformers
+from tp2lib.engine.devices import choose_device, environment, try_xformers
 from tp2lib.errors import ModelError
 
 

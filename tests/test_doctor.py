@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import pytest
 
-from tp2lib.doctor import SUMS, Check, doctor
+from tp2lib.doors.doctor import SUMS, Check, doctor
 from tp2lib.errors import ModelError
 
-module = importlib.import_module("tp2lib.doctor")  # "tp2lib.doctor" as an attribute is the function
+module = importlib.import_module("tp2lib.doors.doctor")
 
 
 def only(examine, name="x"):
@@ -110,7 +110,7 @@ def test_weights_that_are_not_what_they_were_fail(weights, harm, found):
 def test_a_stand_in_needs_no_checksums_and_the_embedded_model_does(vitrine, monkeypatch):
     assert "without a" in only(module._weights)[0].found
     monkeypatch.delenv("TP2_VITRINE")
-    monkeypatch.setitem(sys.modules, "tp2lib.catalogue", _Catalogue(str(vitrine)))
+    monkeypatch.setitem(sys.modules, "tp2lib.engine.catalogue", _Catalogue(str(vitrine)))
     (check,) = only(module._weights)
     assert not check.ok and "nothing vouches" in check.found and "git checkout" in check.mend
 
@@ -161,7 +161,7 @@ def test_whatever_goes_wrong_is_a_failed_check(error):
 
 
 def test_a_picture_that_comes_out_black_fails(vitrine, monkeypatch):
-    engine = importlib.import_module("tp2lib.generate")
+    engine = importlib.import_module("tp2lib.engine.generate")
     real = engine.generate
     monkeypatch.setattr(engine, "generate", lambda *args: replace(real(*args), outcome="black"))
     (check,) = only(lambda: module._picture("vitrine"))

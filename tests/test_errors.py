@@ -79,9 +79,9 @@ def test_far_misses_and_other_types_get_no_suggestion(other: object) -> None:
 
 
 def test_the_lower_half_imports_neither_torch_nor_widgets() -> None:
-    modules = ["errors", "settings", "recipe", "infotext", "pixels", "source", "files", "marks", "records", "pictures", "journal", "ledger"]
+    modules = ["recipe", "infotext", "pixels", "source", "files", "marks", "records", "pictures", "journal", "ledger"]
     program = (
-        f"import sys, importlib\nfor m in {modules!r}: importlib.import_module('tp2lib.' + m)\n"
+        f"import sys, importlib\nfor m in {modules!r}: importlib.import_module('tp2lib.records.' + m)\n"
         "print([m for m in ('torch', 'diffusers', 'transformers', 'numpy', 'matplotlib', 'IPython', 'ipywidgets') "
         "if m in sys.modules])"
     )

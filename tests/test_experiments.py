@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from tp2lib.errors import RecipeError, SourceError
-from tp2lib.experiments import EXPERIMENTS, PARTS, PEN, choose_experiments, prepare_photo, run_experiment
-from tp2lib.ledger import Ledger
-from tp2lib.pictures import read_recipe, read_record
+from tp2lib.evaluation.experiments import EXPERIMENTS, PARTS, PEN, choose_experiments, prepare_photo, run_experiment
+from tp2lib.records.ledger import Ledger
+from tp2lib.records.pictures import read_recipe, read_record
 
 # The tables of the report: name, scheduler, steps, guidance, strength. The seed is 42 everywhere.
 TABLE = """
@@ -124,7 +124,7 @@ def test_a_missing_photo_is_named(model, tmp_path):
 
 
 def test_a_run_without_a_picture_is_not_published(model, tmp_path, monkeypatch):
-    engine = importlib.import_module("tp2lib.generate")
+    engine = importlib.import_module("tp2lib.engine.generate")
     real = engine.generate
     monkeypatch.setattr(engine, "generate", lambda *args, **how: replace(real(*args, **how), outcome="black"))
     run = run_experiment(small("smoke"), model, Ledger(tmp_path))

@@ -1,4 +1,4 @@
-"""tp2lib.findings: sentences held against cases, and medians along an axis."""
+"""tp2lib.learning.findings: sentences held against cases, and medians along an axis."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 from showing import fake_run
 
+from tp2lib.engine.sweep import Cell, Sweep
 from tp2lib.errors import SourceError
-from tp2lib.findings import tabulate, verdict
-from tp2lib.sweep import Cell, Sweep
+from tp2lib.learning.findings import tabulate, verdict
 
 
 @pytest.mark.parametrize(("holds", "said"), [([1, 1], "agree with"), ([1, 0], "are split on"), ([0, 0], "contradict")])

@@ -1,4 +1,4 @@
-"""tp2lib.gallery, favourites, recall, exports and versus: what is kept, what comes back, what leaves the house."""
+"""tp2lib.product.gallery, favourites, recall, exports and versus: what is kept, what comes back, what leaves the house."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from showing import fake_run, picture
 from studio_parts import Engine, studio
 
 from tp2lib.errors import OutputError, RecipeError, RecordError
-from tp2lib.exports import KINDS, export_run
-from tp2lib.favourites import Favourites, earlier_keys, read_run
-from tp2lib.gallery import PAGE
-from tp2lib.ledger import Ledger
-from tp2lib.marks import COMPOSITE, GENERATED, digital_source_type
-from tp2lib.pictures import read_recipe
-from tp2lib.pixels import open_image
-from tp2lib.recall import recall_picture
-from tp2lib.recipe import Recipe
-from tp2lib.versus import VIEWS, Versus, differing
+from tp2lib.product.exports import KINDS, export_run
+from tp2lib.product.favourites import Favourites, earlier_keys, read_run
+from tp2lib.product.gallery import PAGE
+from tp2lib.product.versus import VIEWS, Versus, differing
+from tp2lib.records.ledger import Ledger
+from tp2lib.records.marks import COMPOSITE, GENERATED, digital_source_type
+from tp2lib.records.pictures import read_recipe
+from tp2lib.records.pixels import open_image
+from tp2lib.records.recall import recall_picture
+from tp2lib.records.recipe import Recipe
 
 A1111 = (
     "a red mug on a white background\nNegative prompt: blurry\n"
@@ -218,7 +218,7 @@ def white_run(tmp_path, size=(64, 48), colour="#ffffff"):
     with ledger.attempt(run.key):
         record = {"key": run.key, "effective": known, "timings": {}, "environment": {}, "source": None, "outcome": "ok"}
         path = ledger.finish(run.key, image, run.recipe, record)
-    from tp2lib.runs import Run
+    from tp2lib.engine.runs import Run
 
     return Run.from_picture(path)
 
@@ -246,7 +246,7 @@ def test_enlarging_is_lanczos_and_claims_no_sampling(tmp_path) -> None:
     expected = run.image.resize((1600, 1600), Image.Resampling.LANCZOS)
     assert open_image(copy.path)[0].tobytes() == expected.tobytes()
     assert read_recipe(copy.path) == run.recipe
-    from tp2lib.runs import Run
+    from tp2lib.engine.runs import Run
 
     with pytest.raises(RecordError, match="nothing of how"):
         Run.from_picture(copy.path)

@@ -10,15 +10,15 @@ import torch
 from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
 from PIL import Image
 
+from tp2lib.engine.generate import generate
+from tp2lib.engine.models import load
+from tp2lib.engine.runs import Run
+from tp2lib.engine.schedulers import SCHEDULERS, make_scheduler
 from tp2lib.errors import Cancelled, OutputError, RecordError, SourceError
-from tp2lib.generate import generate
-from tp2lib.ledger import Ledger
-from tp2lib.models import load
-from tp2lib.pictures import read_recipe, read_record
-from tp2lib.recipe import SCHEDULER_NAMES, Recipe
-from tp2lib.runs import Run
-from tp2lib.schedulers import SCHEDULERS, make_scheduler
-from tp2lib.source import prepare_source
+from tp2lib.records.ledger import Ledger
+from tp2lib.records.pictures import read_recipe, read_record
+from tp2lib.records.recipe import SCHEDULER_NAMES, Recipe
+from tp2lib.records.source import prepare_source
 
 APPLE = Recipe(prompt="a red apple on a white table", negative_prompt="blurry", steps=4, width=64, height=64)
 
@@ -53,7 +53,7 @@ def test_pixels_are_those_of_a_plain_diffusers_call(model, photo, scheduler):
 
 
 def test_observed_timesteps_are_the_planned_ones(model, photo):
-    from tp2lib.plan import resolve
+    from tp2lib.engine.plan import resolve
 
     for scheduler in ("PNDM", "Heun", "DPM++ 2M Karras"):
         recipe = APPLE.vary(scheduler=scheduler, source="photo.png", strength=0.6, strength_mode="constant")
@@ -234,7 +234,7 @@ def test_save_writes_a_picture_that_carries_its_run(model, tmp_path):
 
 
 def test_a_picture_without_a_whole_record_is_no_run(model, tmp_path):
-    from tp2lib.pictures import save_picture
+    from tp2lib.records.pictures import save_picture
 
     save_picture(generate(APPLE, model).image, tmp_path / "bare.png", {}, APPLE)
     with pytest.raises(RecordError, match="says nothing of how the picture was made"):

@@ -1,4 +1,4 @@
-"""tp2lib.measures and tp2lib.distances: known values, and what must not change a number."""
+"""tp2lib.measures.measures and tp2lib.measures.distances: known values, and what must not change a number."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 from PIL import Image, ImageFilter
 from strategies import noise_image
 
-from tp2lib import measures as m
-from tp2lib.distances import as_pixels, colour_difference, perceptual_distance, psnr, ssim
 from tp2lib.errors import SourceError
-from tp2lib.measures import MEASURES, Measures, in_words, measure, take
+from tp2lib.measures import measures as m
+from tp2lib.measures.distances import as_pixels, colour_difference, perceptual_distance, psnr, ssim
+from tp2lib.measures.measures import MEASURES, Measures, in_words, measure, take
 
 ALONE = [name for name in MEASURES if name not in ("psnr", "ssim", "perceptual_distance")]
 TOGETHER = [psnr, ssim, perceptual_distance]

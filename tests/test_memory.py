@@ -10,11 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
+from tp2lib.engine.generate import generate
+from tp2lib.engine.memory import Ladder, OutOfMemory, is_out_of_memory
 from tp2lib.errors import ModelError
-from tp2lib.generate import generate
-from tp2lib.memory import Ladder, OutOfMemory, is_out_of_memory
-from tp2lib.recipe import Recipe
-from tp2lib.source import prepare_source
+from tp2lib.records.recipe import Recipe
+from tp2lib.records.source import prepare_source
 
 APPLE = Recipe(prompt="a red apple", steps=3, width=128, height=128)
 

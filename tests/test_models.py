@@ -11,12 +11,12 @@ import shutil
 import pytest
 import torch
 
-from tp2lib import catalogue, hub
-from tp2lib.catalogue import CATALOGUE, choose_model, find_card
-from tp2lib.devices import Placement
+from tp2lib.engine import catalogue, hub
+from tp2lib.engine.catalogue import CATALOGUE, choose_model, find_card
+from tp2lib.engine.devices import Placement
+from tp2lib.engine.models import load, unknown_words
+from tp2lib.engine.weights import hash_folder
 from tp2lib.errors import ModelError, ModelNotFound
-from tp2lib.models import load, unknown_words
-from tp2lib.weights import hash_folder
 
 CPU = Placement(device="cpu", dtype=torch.float32, why="no CUDA GPU was found")
 

@@ -14,7 +14,7 @@ from executed import CommittedRun, hidden_errors, replies
 from nbmake.nb_run import NotebookRun
 
 from tp2lib.checks import questions
-from tp2lib.experiments import EXPERIMENTS, PEN
+from tp2lib.evaluation.experiments import EXPERIMENTS, PEN
 from tp2lib.paths import NOTEBOOKS
 
 FILES = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
@@ -249,7 +249,7 @@ def solved(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 @pytest.mark.slow
 def test_runs_with_the_solutions_filled_in(path, book, tiny_folder, tmp_path, monkeypatch):
-    from tp2lib.progress import summary
+    from tp2lib.learning.progress import summary
 
     nbformat.write(solved(book), tmp_path / path.name)
     said = replies(_run(tmp_path / path.name, tiny_folder, tmp_path / "outputs", monkeypatch))

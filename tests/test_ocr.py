@@ -7,9 +7,9 @@ import sys
 import pytest
 from PIL import Image, ImageDraw
 
-from tp2lib import ocr
+from tp2lib.evaluation import ocr
 from tp2lib.paths import INPUTS
-from tp2lib.source import prepare_source
+from tp2lib.records.source import prepare_source
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""tp2lib.panel: what the controls stand for, what the buttons do, and what is said when it fails."""
+"""tp2lib.showing.panel: what the controls stand for, what the buttons do, and what is said when it fails."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 from showing import APPLE, fake_run, picture
 
-from tp2lib.controls import SETTINGS, control
 from tp2lib.errors import Cancelled, ModelError, RecipeError
-from tp2lib.panel import Panel
-from tp2lib.recipe import Recipe, setting
+from tp2lib.records.recipe import Recipe, setting
+from tp2lib.showing.controls import SETTINGS, control
+from tp2lib.showing.panel import Panel
 
 PHOTO = APPLE.vary(source="inputs/product.jpg", strength=0.6, width=64, height=64)
 
@@ -199,7 +199,7 @@ def test_a_keyboard_interrupt_stops_the_job(monkeypatch: pytest.MonkeyPatch) -> 
     def interrupted(self, timeout=None):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tp2lib.jobs.Job.result", interrupted)
+    monkeypatch.setattr("tp2lib.showing.jobs.Job.result", interrupted)
     with pytest.raises(KeyboardInterrupt):
         shown.run()
     gate.set()

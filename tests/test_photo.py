@@ -1,4 +1,4 @@
-"""tp2lib.photo: where the source comes from, what was done to it, and what is refused."""
+"""tp2lib.product.photo: where the source comes from, what was done to it, and what is refused."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from showing import fake_run, picture
 from studio_parts import MARKUP, studio
 
 from tp2lib.errors import SourceError
-from tp2lib.photo import PhotoPicker
-from tp2lib.source import prepare_source
+from tp2lib.product.photo import PhotoPicker
+from tp2lib.records.source import prepare_source
 
 
 def png(image: Image.Image) -> bytes:

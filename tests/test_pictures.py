@@ -1,4 +1,4 @@
-"""tp2lib.pictures, marks, records and files: written whole, readable by others, read with suspicion."""
+"""tp2lib.records.pictures, marks, records and files: written whole, readable by others, read with suspicion."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from strategies import noise_image, recipes
 
-from tp2lib import files
 from tp2lib.errors import OutputError, RecordError, TP2Error
-from tp2lib.files import write_atomically
-from tp2lib.marks import COMPOSITE, GENERATED, digital_source_type, user_comment
-from tp2lib.pictures import export_picture, pixels_sha256, read_recipe, read_record, save_picture
-from tp2lib.recipe import Recipe
-from tp2lib.records import MAX_RECORD
+from tp2lib.records import files
+from tp2lib.records.files import write_atomically
+from tp2lib.records.marks import COMPOSITE, GENERATED, digital_source_type, user_comment
+from tp2lib.records.pictures import export_picture, pixels_sha256, read_recipe, read_record, save_picture
+from tp2lib.records.recipe import Recipe
+from tp2lib.records.records import MAX_RECORD
 
 APPLE = Recipe(prompt="a café, “red” apple 苹果 <b>&", negative_prompt="blur\nbad", seed=7, model="vitrine")
 PHOTO = APPLE.vary(strength=0.6, source="/home/alice/photos/apple.jpg")

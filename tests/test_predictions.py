@@ -1,4 +1,4 @@
-"""tp2lib.predictions, asking and eye: written down before, compared after, and what counts."""
+"""tp2lib.learning.predictions, asking and eye: written down before, compared after, and what counts."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 from showing import words
 
 from tp2lib.errors import RecordError
-from tp2lib.eye import make_eye, read_eye
-from tp2lib.predictions import Predictions, judged, score
-from tp2lib.progress import FILE, summary
+from tp2lib.learning.eye import make_eye, read_eye
+from tp2lib.learning.predictions import Predictions, judged, score
+from tp2lib.learning.progress import FILE, summary
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from tp2lib.preview import StepInfo, StepWatch, colour_map, predicted_x0
-from tp2lib.schedulers import SD15_BASE, make_scheduler
+from tp2lib.engine.preview import StepInfo, StepWatch, colour_map, predicted_x0
+from tp2lib.engine.schedulers import SD15_BASE, make_scheduler
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])

@@ -8,8 +8,8 @@ import pytest
 from filled import fill, scored
 
 from tp2lib.errors import RecordError
-from tp2lib.ratings import find_ratings, rater_name, read_ratings
-from tp2lib.rubric import JUDGED
+from tp2lib.evaluation.ratings import find_ratings, rater_name, read_ratings
+from tp2lib.evaluation.rubric import JUDGED
 
 NAMES = ("smoke", "baseline", "t2i_run01_baseline", "t2i_run05_guid12")
 

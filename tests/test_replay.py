@@ -11,12 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
+from tp2lib.engine.generate import generate
+from tp2lib.engine.replay import _differences, _job, grade, main, replay, replay_all
 from tp2lib.errors import ModelError, RecordError, SourceError
-from tp2lib.generate import generate
-from tp2lib.ledger import Ledger
-from tp2lib.recipe import Recipe
-from tp2lib.replay import _differences, _job, grade, main, replay, replay_all
-from tp2lib.source import prepare_source
+from tp2lib.records.ledger import Ledger
+from tp2lib.records.recipe import Recipe
+from tp2lib.records.source import prepare_source
 
 APPLE = Recipe(prompt="a red apple", steps=3, width=64, height=64)
 
@@ -46,7 +46,7 @@ def test_a_fresh_process_gives_identical_pixels(model, photo, tmp_path):
 @pytest.fixture
 def in_this_process(monkeypatch):
     """Do the jobs here, where the fresh process itself is not what is tested: it takes seconds to start."""
-    module = importlib.import_module("tp2lib.replay")  # tp2lib.replay itself is the function
+    module = importlib.import_module("tp2lib.engine.replay")
     monkeypatch.setattr(module, "_run_process", lambda folder, jobs: main([str(folder)]))
 
 
@@ -87,7 +87,7 @@ def test_the_process_has_as_many_threads_as_then(model, tmp_path, monkeypatch):
     monkeypatch.setattr(subprocess, "run", listen)
     with pytest.raises(ModelError, match="no message"):
         replay(path)
-    assert seen["threads"] == "3" and seen["command"][1:3] == ["-m", "tp2lib.replay"]
+    assert seen["threads"] == "3" and seen["command"][1:3] == ["-m", "tp2lib.engine.replay"]
 
 
 def pictures(difference):

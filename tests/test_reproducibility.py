@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 from filled import apple, fill
 
-from tp2lib.evidence import Evidence
-from tp2lib.reproducibility import known_proof, prove_all
+from tp2lib.evaluation.evidence import Evidence
+from tp2lib.evaluation.reproducibility import known_proof, prove_all
 
 NAMES = ("t2i_run01_baseline", "t2i_run05_guid12", "i2i_run09_strength085")
 
@@ -25,7 +25,7 @@ def replays(monkeypatch):
         asked.append([run.key for run in runs])
         return [SimpleNamespace(grade=next(grades), psnr_db=None, max_difference=0, suspects={"torch": (1, 2)}) for _ in runs]
 
-    monkeypatch.setattr(importlib.import_module("tp2lib.replay"), "replay_all", replay_all)
+    monkeypatch.setattr(importlib.import_module("tp2lib.engine.replay"), "replay_all", replay_all)
     return asked
 
 
@@ -62,9 +62,9 @@ def test_a_forged_line_gives_no_points(line, tmp_path):
 
 @pytest.mark.slow
 def test_a_real_picture_is_proved_in_a_fresh_process(model, tmp_path):
-    from tp2lib.generate import generate
-    from tp2lib.ledger import Ledger
-    from tp2lib.recipe import Recipe
+    from tp2lib.engine.generate import generate
+    from tp2lib.records.ledger import Ledger
+    from tp2lib.records.recipe import Recipe
 
     run = generate(Recipe(prompt="a red apple", steps=2, width=64, height=64), model, ledger=Ledger(tmp_path))
     assert prove_all([run], tmp_path)[0].grade == "identical"

@@ -8,13 +8,13 @@ import pytest
 from filled import SIDE, apple, fill, made, photo
 from PIL import Image, ImageEnhance
 
-import tp2lib.risks
+import tp2lib.evaluation.risks
 from tp2lib.errors import RecordError
-from tp2lib.evidence import Evidence
-from tp2lib.experiments import EXPERIMENTS
-from tp2lib.pictures import export_picture
-from tp2lib.risks import LIMITS, VERDICTS, Inspection, inspect
-from tp2lib.riskwords import REASONS, RISKS, VERDICT_WORDS
+from tp2lib.evaluation.evidence import Evidence
+from tp2lib.evaluation.experiments import EXPERIMENTS
+from tp2lib.evaluation.risks import LIMITS, VERDICTS, Inspection, inspect
+from tp2lib.evaluation.riskwords import REASONS, RISKS, VERDICT_WORDS
+from tp2lib.records.pictures import export_picture
 
 NAME = "i2i_run07_strength035"
 
@@ -29,7 +29,7 @@ def reader(monkeypatch):
         said["picture"] = bool(said["words"]) and not said.get("picture")  # the photo comes right after a picture with words
         return said["words"] if said["picture"] or said["words"] is None else ()
 
-    monkeypatch.setattr(tp2lib.risks, "read_text", read)
+    monkeypatch.setattr(tp2lib.evaluation.risks, "read_text", read)
     said["asked"] = asked
     return said
 
@@ -79,7 +79,7 @@ def test_text_that_nobody_asked_for_is_named_and_remembered(run, tmp_path, reade
 
 
 def test_text_that_is_on_the_photo_too_is_the_products_own(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(tp2lib.risks, "read_text", lambda image: ("Granny",))
+    monkeypatch.setattr(tp2lib.evaluation.risks, "read_text", lambda image: ("Granny",))
     assert found(run, tmp_path, "text")[1][0].reason == "no text"
 
 
@@ -87,7 +87,7 @@ def test_without_a_reader_nobody_claims_that_there_is_no_text(run, tmp_path, rea
     reader["words"] = None
     inspection, (text,) = found(run, tmp_path, "text")
     assert text.verdict == "unknown" and inspection.unchecked == ("text",) and "tp2lib[ocr]" in inspection.why()[0]
-    assert Evidence(tmp_path).latest(tp2lib.risks.TEXT, run) is None
+    assert Evidence(tmp_path).latest(tp2lib.evaluation.risks.TEXT, run) is None
 
 
 def test_what_was_read_in_another_picture_does_not_count(run, tmp_path, reader):
@@ -132,7 +132,7 @@ def test_a_run_without_a_picture_cannot_be_inspected(tmp_path):
 
 
 def test_the_gravest_finding_decides():
-    from tp2lib.risks import Finding
+    from tp2lib.evaluation.risks import Finding
 
     def verdict(*ones):
         return Inspection(key="k", use="product", findings=tuple(Finding(risk="mark", verdict=one, reason="marked") for one in ones)).verdict

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tp2lib.errors import RecordError
-from tp2lib.languages import LANGUAGES, Number, language
-from tp2lib.rubric import CRITERIA, JUDGED, LEVELS, MEASURED, POINTS, check_scores, total
+from tp2lib.evaluation.languages import LANGUAGES, Number, language
+from tp2lib.evaluation.rubric import CRITERIA, JUDGED, LEVELS, MEASURED, POINTS, check_scores, total
 
 
 def test_the_criteria_are_the_reports_and_add_up_to_ten():
@@ -23,7 +23,7 @@ def test_every_level_is_a_sentence_of_its_own(code):
 
 
 def test_the_grades_of_a_replay_are_the_points():
-    from tp2lib.replay import GRADES
+    from tp2lib.engine.replay import GRADES
 
     assert [POINTS[grade] for grade in GRADES] == [2, 1, 1, 0]
 

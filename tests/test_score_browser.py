@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from test_browser import CHROMIUM, free_port, wait_for
 
-from tp2lib.ratings import read_ratings
+from tp2lib.evaluation.ratings import read_ratings
 
 TESTS = Path(__file__).parent
 pytestmark = [
@@ -26,8 +26,8 @@ import sys
 from pathlib import Path
 sys.path.insert(0, TESTS)
 from filled import fill
-from tp2lib.scorepanel import ScorePanel
-from tp2lib.scoring import BlindScoring
+from tp2lib.evaluation.scorepanel import ScorePanel
+from tp2lib.evaluation.scoring import BlindScoring
 outputs = Path("outputs")
 runs = fill(outputs, ["t2i_run01_baseline", "t2i_run05_guid12", "i2i_run09_strength085"])
 ScorePanel(BlindScoring(list(runs.values()), "alice", outputs=outputs, seed=1))

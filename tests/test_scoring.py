@@ -6,10 +6,10 @@ import pytest
 from filled import fill, made, scored
 
 from tp2lib.errors import RecordError
-from tp2lib.experiments import EXPERIMENTS
-from tp2lib.pixels import pixels_sha256
-from tp2lib.rubric import JUDGED
-from tp2lib.scoring import BlindScoring
+from tp2lib.evaluation.experiments import EXPERIMENTS
+from tp2lib.evaluation.rubric import JUDGED
+from tp2lib.evaluation.scoring import BlindScoring
+from tp2lib.records.pixels import pixels_sha256
 
 NINE = [name for name in EXPERIMENTS if "run" in name]
 

@@ -1,4 +1,4 @@
-"""tp2lib.served: the app's limits, each tried from outside against the real server on loopback."""
+"""tp2lib.doors.served: the app's limits, each tried from outside against the real server on loopback."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tp2lib.doors.served import app_config, read_page, serve, trim
 from tp2lib.errors import OutputError, RecipeError
 from tp2lib.paths import ROOT
-from tp2lib.served import app_config, read_page, serve, trim
 
 pytest.importorskip("voila", reason="the extra `app` is not installed")
 
@@ -90,7 +90,7 @@ class Server:
         (folder / "secret.txt").write_text("the secret of the host")
         (folder / "secret.png").write_bytes((ROOT / "inputs" / "mug.jpg").read_bytes())
         code = (
-            "from pathlib import Path; from tp2lib.served import serve; "
+            "from pathlib import Path; from tp2lib.doors.served import serve; "
             f"serve(Path({str(folder / 'page.ipynb')!r}), port={self.port}, visitors={visitors}, browser=False)"
         )
         settings = {**os.environ, "JUPYTER_CONFIG_DIR": str(folder / "config"), "JUPYTER_DATA_DIR": str(folder / "data")}

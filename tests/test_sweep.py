@@ -14,12 +14,12 @@ import pytest
 import torch
 from PIL import Image
 
+from tp2lib.engine.generate import generate
+from tp2lib.engine.sweep import sweep
 from tp2lib.errors import Cancelled, ControlError, RecipeError
-from tp2lib.generate import generate
-from tp2lib.ledger import Ledger
-from tp2lib.recipe import Recipe
-from tp2lib.source import prepare_source
-from tp2lib.sweep import sweep
+from tp2lib.records.ledger import Ledger
+from tp2lib.records.recipe import Recipe
+from tp2lib.records.source import prepare_source
 
 APPLE = Recipe(prompt="a red apple", negative_prompt="blurry", steps=3, width=64, height=64)
 
@@ -129,18 +129,18 @@ def test_a_condition_that_changes_on_the_way_is_no_controlled_sweep(model):
 
 def test_a_leak_from_run_to_run_is_no_controlled_sweep(model, monkeypatch):
     """What the frozen base prevents: each scheduler derived from the one before."""
-    import tp2lib.plan
+    import tp2lib.engine.plan
 
     last = {"config": model.base_scheduler_config}
 
     def leaky(name, base):
-        from tp2lib.schedulers import make_scheduler
+        from tp2lib.engine.schedulers import make_scheduler
 
         scheduler = make_scheduler(name, last["config"])
         last["config"] = {**scheduler.config, "steps_offset": scheduler.config.get("steps_offset", 0) + 1}
         return scheduler
 
-    monkeypatch.setattr(tp2lib.plan, "make_scheduler", leaky)
+    monkeypatch.setattr(tp2lib.engine.plan, "make_scheduler", leaky)
     with pytest.raises(ControlError, match="scheduler_hash"):
         sweep(APPLE, model, guidance=[4, 8], say=silent)
 

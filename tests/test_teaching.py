@@ -7,8 +7,8 @@ import re
 import pytest
 
 from tp2lib.checks import NOTEBOOKS, questions
+from tp2lib.learning.progress import note
 from tp2lib.paths import ROOT
-from tp2lib.progress import note
 
 TEXT = (ROOT / "TEACHING.md").read_text(encoding="utf-8")
 

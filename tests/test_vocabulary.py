@@ -1,4 +1,4 @@
-"""tp2lib.vocabulary and browser: chips, suggestions, words that are pointed out, and two widgets of our own."""
+"""tp2lib.product.vocabulary and browser: chips, suggestions, words that are pointed out, and two widgets of our own."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import ipywidgets
 import pytest
 from studio_parts import MARKUP, WORDS, Model
 
-from tp2lib.browser import MAX_UPLOAD, CopyText, DropZone
+from tp2lib.product.browser import MAX_UPLOAD, CopyText, DropZone
+from tp2lib.product.vocabulary import CHIPS, Vocabulary, add_words, chips, unknown_html
 from tp2lib.vitrine.words import COLOURS, KINDS
-from tp2lib.vocabulary import CHIPS, Vocabulary, add_words, chips, unknown_html
 
 
 @pytest.fixture

@@ -10,31 +10,29 @@ Importing tp2lib is quick and loads none of the large packages: each name is fet
 from __future__ import annotations
 
 import importlib
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tp2lib.adherence import adherence
-    from tp2lib.compare import before_after
-    from tp2lib.doctor import doctor
+    from tp2lib.doors.doctor import doctor
+    from tp2lib.engine.generate import generate
+    from tp2lib.engine.models import load, unknown_words
+    from tp2lib.engine.plan import resolve
+    from tp2lib.engine.replay import replay
+    from tp2lib.engine.runs import Run
+    from tp2lib.engine.sweep import sweep
     from tp2lib.errors import TP2Error
-    from tp2lib.experiments import EXPERIMENTS
-    from tp2lib.generate import generate
-    from tp2lib.grid import show_grid
-    from tp2lib.ledger import Ledger
-    from tp2lib.measures import measure
-    from tp2lib.models import load, unknown_words
-    from tp2lib.panel import Panel
+    from tp2lib.evaluation.experiments import EXPERIMENTS
+    from tp2lib.measures.adherence import adherence
+    from tp2lib.measures.measures import measure
     from tp2lib.paths import INPUTS, OUTPUTS
-    from tp2lib.pictures import export_picture, read_recipe
-    from tp2lib.plan import resolve
-    from tp2lib.recipe import Recipe, setting
-    from tp2lib.replay import replay
-    from tp2lib.runs import Run
-    from tp2lib.show import show
-    from tp2lib.source import prepare_source
-    from tp2lib.sweep import sweep
+    from tp2lib.records.ledger import Ledger
+    from tp2lib.records.pictures import export_picture, read_recipe
+    from tp2lib.records.recipe import Recipe, setting
+    from tp2lib.records.source import prepare_source
+    from tp2lib.showing.compare import before_after
+    from tp2lib.showing.grid import show_grid
+    from tp2lib.showing.panel import Panel
+    from tp2lib.showing.show import show
 
 __all__ = [
     "EXPERIMENTS",
@@ -64,45 +62,40 @@ __all__ = [
 ]
 
 _HOME = {
-    "EXPERIMENTS": "experiments",
+    "EXPERIMENTS": "evaluation.experiments",
     "INPUTS": "paths",
     "OUTPUTS": "paths",
-    "Ledger": "ledger",
-    "Panel": "panel",
-    "Recipe": "recipe",
-    "Run": "runs",
+    "Ledger": "records.ledger",
+    "Panel": "showing.panel",
+    "Recipe": "records.recipe",
+    "Run": "engine.runs",
     "TP2Error": "errors",
-    "before_after": "compare",
-    "export_picture": "pictures",
-    "load": "models",
-    "measure": "measures",
-    "prepare_source": "source",
-    "read_recipe": "pictures",
-    "resolve": "plan",
-    "setting": "recipe",
-    "show_grid": "grid",
-    "unknown_words": "models",
-}  # the others live in modules of their own name
+    "adherence": "measures.adherence",
+    "before_after": "showing.compare",
+    "doctor": "doors.doctor",
+    "export_picture": "records.pictures",
+    "generate": "engine.generate",
+    "load": "engine.models",
+    "measure": "measures.measures",
+    "prepare_source": "records.source",
+    "read_recipe": "records.pictures",
+    "replay": "engine.replay",
+    "resolve": "engine.plan",
+    "setting": "records.recipe",
+    "show": "showing.show",
+    "show_grid": "showing.grid",
+    "sweep": "engine.sweep",
+    "unknown_words": "engine.models",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOME.get(name, name)}"), name)
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-class _Package(ModuleType):
-    """Keeps a module from hiding the function of its name: importing ``tp2lib.sweep`` would set it here."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in __all__ and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

@@ -11,8 +11,8 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from tp2lib.progress import FILE, STATES, summary
-from tp2lib.replies import Reply
+from tp2lib.learning.progress import FILE, STATES, summary
+from tp2lib.learning.replies import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,10 +15,10 @@ from typing import Any
 from PIL import Image
 
 from tp2lib.errors import TP2Error, did_you_mean, shown
-from tp2lib.pixels import open_image
-from tp2lib.progress import note
-from tp2lib.recipe import Recipe
-from tp2lib.replies import Reply
+from tp2lib.learning.progress import note
+from tp2lib.learning.replies import Reply
+from tp2lib.records.pixels import open_image
+from tp2lib.records.recipe import Recipe
 
 __all__ = [
     "OpenQuestion",

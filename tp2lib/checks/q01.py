@@ -7,7 +7,7 @@ from typing import Any
 
 from tp2lib.checks.base import Question, Wrong, as_number, as_recipe, differing
 from tp2lib.errors import shown
-from tp2lib.experiments import EXPERIMENTS
+from tp2lib.evaluation.experiments import EXPERIMENTS
 
 __all__ = ["QUESTIONS"]
 
@@ -86,7 +86,7 @@ class Unknown(Question):
 
     def judge(self, answer: Any, model: Any) -> str:
         """Ask the model which words it never saw."""
-        from tp2lib.models import unknown_words
+        from tp2lib.engine.models import unknown_words
 
         if not isinstance(answer, str):
             raise Wrong(f"{shown(answer)} is no text; put the prompt in quotes.")

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tp2lib.checks.base import Question, Wrong, as_picture, as_recipe, differing, listed
-from tp2lib.experiments import EXPERIMENTS
-from tp2lib.recipe import Recipe
+from tp2lib.evaluation.experiments import EXPERIMENTS
+from tp2lib.records.recipe import Recipe
 
 __all__ = ["QUESTIONS", "same_picture"]
 
@@ -24,8 +24,8 @@ def same_picture(one: Recipe, other: Recipe, model: Any, ledger: Any) -> tuple[b
     Wrong
         They would take too long to make.
     """
-    from tp2lib.generate import generate
-    from tp2lib.plan import make_plan
+    from tp2lib.engine.generate import generate
+    from tp2lib.engine.plan import make_plan
 
     plans = [make_plan(recipe, model) for recipe in (one, other)]
     differ = [name for name, value in plans[0].effective.items() if plans[1].effective.get(name) != value]
@@ -54,7 +54,7 @@ class Mystery(Question):
 
     def prepare(self, model: Any, ledger: Any) -> Path:
         """Make the mystery: `mystery.png` in the ledger's folder."""
-        from tp2lib.generate import generate
+        from tp2lib.engine.generate import generate
 
         base = EXPERIMENTS["baseline"].recipe
         number = int(base.hash, 16)
@@ -63,7 +63,7 @@ class Mystery(Question):
 
     def judge(self, answer: Any, model: Any, ledger: Any) -> str:
         """Compare pixels: another recipe that gives the same picture is right too."""
-        from tp2lib.pictures import read_recipe
+        from tp2lib.records.pictures import read_recipe
 
         recipe = as_recipe(answer)
         secret = read_recipe(Path(ledger.outputs) / "mystery.png")

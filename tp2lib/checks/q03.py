@@ -7,9 +7,9 @@ from statistics import median
 from typing import Any
 
 from tp2lib.checks.base import Question, Wrong, as_number, as_reason, as_recipe, as_whole, differing, one_of
+from tp2lib.engine.runs import Run
 from tp2lib.errors import shown
-from tp2lib.experiments import EXPERIMENTS
-from tp2lib.runs import Run
+from tp2lib.evaluation.experiments import EXPERIMENTS
 
 __all__ = ["QUESTIONS"]
 
@@ -93,7 +93,7 @@ class Fair(Question):
 
     def judge(self, answer: Any, model: Any) -> str:
         """Count the calls, and look at what else was changed."""
-        from tp2lib.plan import resolve
+        from tp2lib.engine.plan import resolve
 
         recipe, baseline = as_recipe(answer), EXPERIMENTS["t2i_run01_baseline"].recipe
         wanted = resolve(baseline.vary(scheduler="DDIM"), model)["model_calls"]
@@ -123,7 +123,7 @@ class Unheard(Question):
 
     def judge(self, answer: Any, model: Any) -> str:
         """Ask whether the negative prompt takes part."""
-        from tp2lib.plan import resolve
+        from tp2lib.engine.plan import resolve
 
         recipe, baseline = as_recipe(answer), EXPERIMENTS["t2i_run01_baseline"].recipe
         if not recipe.negative_prompt.strip():
@@ -169,7 +169,7 @@ class Broken(Question):
 
     def judge(self, answer: Any) -> str:
         """Look at what differs between the runs, then at the measure."""
-        from tp2lib.measures import in_words, take
+        from tp2lib.measures.measures import in_words, take
 
         *runs, damage = answer
         if not all(isinstance(run, Run) and run.image is not None for run in runs):

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from tp2lib.checks.base import Question, Wrong, as_number, as_picture, as_reason, as_whole, listed, one_of
-from tp2lib.distances import colour_difference, perceptual_distance
 from tp2lib.errors import RecipeError, shown
-from tp2lib.experiments import EXPERIMENTS
+from tp2lib.evaluation.experiments import EXPERIMENTS
+from tp2lib.measures.distances import colour_difference, perceptual_distance
 
 __all__ = ["CANDIDATES", "NINTHS", "QUESTIONS", "ninths"]
 
@@ -35,7 +35,7 @@ class Brightest(Question):
     hints = (
         "Section 3 has the map: the brighter, the more was changed.",
         "Lay a three by three grid over the map in your mind. Not the brightest dot counts, but the brightest ninth.",
-        "`colour_difference` of `tp2lib.distances` is what the map shows, as an array: take the mean of each ninth.",
+        "`colour_difference` of `tp2lib.measures.distances` is what the map shows, as an array: take the mean of each ninth.",
     )
     answer = "from tp2lib.checks.q04 import ninths\n\nchange = ninths(runs[2], photo)\nbrightest = max(change, key=change.get)"
     why = "The map is ΔE, pixel by pixel. The ninth with the largest mean is where most was changed; look what is there."

@@ -9,8 +9,8 @@ from typing import Any
 
 from tp2lib.checks.base import OpenQuestion, Question, Wrong, as_whole, differing, listed, one_of
 from tp2lib.errors import shown
-from tp2lib.experiments import EXPERIMENTS
-from tp2lib.recipe import Recipe
+from tp2lib.evaluation.experiments import EXPERIMENTS
+from tp2lib.records.recipe import Recipe
 
 __all__ = ["QUESTIONS"]
 
@@ -34,7 +34,7 @@ class Differ(Question):
 
     def prepare(self, model: Any, ledger: Any) -> tuple[Path, ...]:
         """Make the two pictures, `this.png` and `that.png` in the ledger's folder."""
-        from tp2lib.generate import generate
+        from tp2lib.engine.generate import generate
 
         base = EXPERIMENTS["smoke"].recipe.vary(steps=6)
         recipes = (base, base.vary(seed=base.seed + 1, guidance=9.0, negative_prompt="blurry"))
@@ -42,7 +42,7 @@ class Differ(Question):
 
     def judge(self, answer: Any, pair: Any) -> str:
         """Compare with the recipes in the two files."""
-        from tp2lib.pictures import read_recipe
+        from tp2lib.records.pictures import read_recipe
 
         one, other = (read_recipe(path) for path in pair)
         names = [one_of(_underscored(name), list(one.to_dict()), "a setting") for name in listed(answer, self.wants)]
@@ -89,7 +89,7 @@ class Export(Question):
         "Export with the marketplace preset, and give the path that it returns.",
     )
     answer = (
-        "from tp2lib.exports import export_run\n"
+        "from tp2lib.product.exports import export_run\n"
         "\n"
         'picture = generate(EXPERIMENTS["smoke"].recipe.vary(steps=6), model, ledger=ledger)\n'
         'my_export = export_run(picture, OUTPUTS, kind="jpeg", preset="marketplace").path'
@@ -98,9 +98,9 @@ class Export(Question):
 
     def judge(self, answer: Any) -> str:
         """Look at the file: its size, its mark, its settings."""
-        from tp2lib.marks import COMPOSITE, GENERATED, digital_source_type
-        from tp2lib.pictures import read_recipe
-        from tp2lib.pixels import open_image
+        from tp2lib.records.marks import COMPOSITE, GENERATED, digital_source_type
+        from tp2lib.records.pictures import read_recipe
+        from tp2lib.records.pixels import open_image
 
         answer = getattr(answer, "path", answer)  # an Export has one
         if not isinstance(answer, (str, os.PathLike)):
@@ -141,7 +141,7 @@ def positions() -> list[Recipe]:
 
 
 def _key(recipe: Recipe, model: Any) -> str:
-    from tp2lib.plan import make_plan
+    from tp2lib.engine.plan import make_plan
 
     return make_plan(recipe, model).key
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from tp2lib.checks.base import OpenQuestion, Question, Wrong, as_number, one_of
 from tp2lib.errors import RecipeError, shown
-from tp2lib.experiments import EXPERIMENTS
+from tp2lib.evaluation.experiments import EXPERIMENTS
 
 __all__ = ["QUESTIONS", "interactions"]
 
@@ -33,7 +33,7 @@ class Fake(Question):
         "Replay all six. One of them comes out *different*, with nothing about this computer to blame.",
     )
     answer = (
-        "from tp2lib.replay import replay_all\n"
+        "from tp2lib.engine.replay import replay_all\n"
         "\n"
         "grades = iter(replay_all([path for paths in reports.values() for path in paths]))\n"
         "found = {letter: [next(grades).grade for _ in paths] for letter, paths in reports.items()}\n"
@@ -43,7 +43,7 @@ class Fake(Question):
 
     def prepare(self, model: Any, ledger: Any) -> dict[str, list[Path]]:
         """Make the reports: for each letter, two pictures in the ledger's folder."""
-        from tp2lib.generate import generate
+        from tp2lib.engine.generate import generate
 
         base = EXPERIMENTS["smoke"].recipe.vary(steps=6)
         fake = LETTERS[int(model.weights_sha256[:8], 16) % 3]  # another one on another model
@@ -93,7 +93,7 @@ class Plan(Question):
 
     def judge(self, answer: Any) -> str:
         """Read the plan as `tp2 sweep` would, and look at its shape."""
-        from tp2lib.axes import axis_values, check_axes
+        from tp2lib.engine.axes import axis_values, check_axes
 
         plan = read_plan_text(answer)
         axes = check_axes(plan.axes)
@@ -150,7 +150,7 @@ class Interaction(Question):
 
     def judge(self, answer: Any) -> str:
         """Work the interaction out from the learner's own sweep."""
-        from tp2lib.measures import MEASURES
+        from tp2lib.measures.measures import MEASURES
 
         study, name, told = answer
         axes, seeds = getattr(study, "axes", None), getattr(study, "seeds", None)
@@ -204,7 +204,7 @@ def interactions(study: Any, name: str) -> list[float]:
 
 def read_plan_text(answer: Any) -> Any:
     """Read a plan from its text, or from its path, with the library's own parser."""
-    from tp2lib.planfile import read_plan
+    from tp2lib.engine.planfile import read_plan
 
     if isinstance(answer, Path) or (isinstance(answer, str) and "\n" not in answer and answer.endswith(".toml")):
         return read_plan(answer)
@@ -238,7 +238,7 @@ def _effects(study: Any, name: str) -> list[float]:
 
 
 def _measured(study: Any, name: str, place: Mapping[str, Any]) -> float:
-    from tp2lib.measures import take
+    from tp2lib.measures.measures import take
 
     (cell,) = study.at(**place)
     if cell.run is None or cell.run.image is None:
@@ -248,7 +248,7 @@ def _measured(study: Any, name: str, place: Mapping[str, Any]) -> float:
 
 def _genuine(path: Any, ledger: Any) -> bool:
     """Return whether a file shows the pixels that its run was recorded with when it was made."""
-    from tp2lib.pictures import read_record
+    from tp2lib.records.pictures import read_record
 
     record = read_record(path)
     done = ledger.lookup(record["key"])

@@ -16,7 +16,7 @@ import torch
 from diffusers import DDIMScheduler, EulerAncestralDiscreteScheduler, StableDiffusionInpaintPipeline
 from PIL import Image
 
-from tp2lib.schedulers import SCHEDULERS, make_scheduler
+from tp2lib.engine.schedulers import SCHEDULERS, make_scheduler
 
 from .autoencoder import reconstruction as reconstruct
 from .bench import REPORT_PROMPTS, Bench, Row, pixels, prompt_for, rmse, row, share_right, wishes_for

@@ -1,0 +1,1 @@
+"""From a recipe to a run, and to the proof that it is one."""

@@ -1,0 +1,148 @@
+"""The plan of a sweep: every cell resolved before the first picture, and what it will cost."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from tp2lib.engine.control import TOUCHES, dead_pairs
+from tp2lib.engine.memory import is_out_of_memory
+from tp2lib.engine.models import Model
+from tp2lib.engine.plan import Plan, make_plan
+from tp2lib.errors import RecipeError, TP2Error, did_you_mean, shown
+from tp2lib.records.ledger import Ledger
+from tp2lib.records.recipe import Recipe
+from tp2lib.records.source import Source
+
+__all__ = ["AXES", "Place", "Planner", "announce", "axis_values", "check_axes", "where"]
+
+AXES = tuple(name for name in TOUCHES if name != "seed")
+"""What a sweep can vary."""
+
+Place = dict[str, Any]
+"""A cell's value on each axis, and its seed."""
+
+
+def check_axes(axes: Mapping[str, Iterable[Any]]) -> dict[str, tuple]:
+    """Check the axes of a sweep, and return their values.
+
+    Raises
+    ------
+    RecipeError
+        If there are none or more than two, or one is not fit for it.
+    """
+    grid = {name: axis_values(name, values) for name, values in axes.items()}
+    if not 1 <= len(grid) <= 2:
+        raise RecipeError(f"the sweep has {len(grid)} axes ({', '.join(grid) or 'none'}); it must have one or two, such as steps=[15, 30, 50].")
+    return grid
+
+
+def axis_values(name: str, values: Iterable[Any]) -> tuple:
+    """Check an axis and return its values.
+
+    Raises
+    ------
+    RecipeError
+        If it cannot be varied, or the values are not a list of different ones.
+    """
+    if name not in (*AXES, "seeds"):
+        hint = " Give seeds=[…], so that the seeds are the same in every cell." if name == "seed" else did_you_mean(name, AXES)
+        raise RecipeError(f"{name!r} cannot be an axis; an axis is one of {', '.join(AXES)}.{hint}")
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise RecipeError(f"{name} is {shown(values)}; as an axis it must be a list, such as {name}=[{shown(values)}].")
+    listed = tuple(values)
+    if not listed or any(one == other for one, other in itertools.combinations(listed, 2)):
+        raise RecipeError(f"{name} is {shown(listed)}; an axis needs at least one value, and each value once.")
+    return listed
+
+
+class Planner:
+    """Resolves every cell of the grid, on given rungs of the memory ladder."""
+
+    def __init__(self, recipe: Recipe, model: Model, axes: Mapping[str, tuple], seeds: Sequence[int], source: Source | None) -> None:
+        self.recipe, self.model, self.source = recipe, model, source
+        names = (*axes, "seed")
+        self.places = [dict(zip(names, values, strict=True)) for values in itertools.product(*axes.values(), seeds)]
+
+    def plan(self, rungs: Sequence[str] = ()) -> list[tuple[Place, Plan]]:
+        """Plan all cells.
+
+        Raises
+        ------
+        RecipeError
+            If any cannot be run; it names the first five.
+        """
+        plans, faults = [], []
+        for place in self.places:
+            try:
+                plans.append((place, make_plan(self.recipe.vary(**place), self.model, self.source, rungs)))
+            except TP2Error as error:
+                faults.append(f"  {where(place)}: {error}")
+        if faults:
+            more = [f"  and {len(faults) - 5} more"] if len(faults) > 5 else []
+            count = f"{len(faults)} of {len(self.places)} cells cannot be run, so none was:"
+            raise RecipeError("\n".join([count, *faults[:5], *more]))
+        return plans
+
+
+def where(place: Mapping[str, Any]) -> str:
+    """Name a cell in a message."""
+    return ", ".join(f"{name} {shown(value)}" for name, value in place.items())
+
+
+def announce(plans: Sequence[tuple[Place, Plan]], axes: Mapping[str, tuple], seeds: Sequence[int], ledger: Ledger | None) -> Iterator[str]:
+    """Say what the sweep will cost, and what is the same picture twice."""
+    unique = {plan.key: plan for _, plan in plans}
+    kept = {key for key in unique if ledger and ledger.lookup(key)}
+    todo = [plan for key, plan in unique.items() if key not in kept]
+    names = " x ".join(f"{name} {shown(list(values))}" for name, values in axes.items())
+    parts = [f"{len(todo)} to make", f"{len(kept)} kept from before", f"{len(plans) - len(unique)} the same as another"]
+    yield f"sweep over {names}, seeds {shown(list(seeds))}: {len(plans)} images ({', '.join(parts)})"
+    if todo:
+        calls = sum(plan.effective["model_calls"] for plan in todo)
+        yield f"{calls} model calls, about {_duration(_estimate(todo))}"
+    cells = [(place, plan.effective) for place, plan in plans]
+    yield from dead_pairs(cells, axes, lambda i: plans[i][1].key)
+
+
+def _estimate(plans: Sequence[Plan]) -> float:
+    """Seconds that the model calls will take, from one timed call of each shape."""
+    seconds: dict[tuple[int, ...], float] = {}
+    total = 0.0
+    for plan in plans:
+        shape = (2 if plan.effective["guidance_active"] else 1, *plan.latents_shape[1:])
+        if shape not in seconds:
+            seconds[shape] = _time_one_call(plan.model, shape)
+        total += plan.effective["model_calls"] * seconds[shape]
+    return total
+
+
+def _time_one_call(model: Model, shape: tuple[int, ...]) -> float:
+    """Time the model, once it is warm, on a quarter of the area: a size that kills the process must not do it here."""
+    unet = model.pipe.unet
+    rows, channels, *sides = shape
+    height, width = (max(side // 2, min(side, 8)) for side in sides)
+    zeros = torch.zeros((rows, channels, height, width), device=unet.device, dtype=unet.dtype)
+    words = torch.zeros((rows, 77, unet.config.cross_attention_dim), device=unet.device, dtype=unet.dtype)
+    try:
+        with torch.no_grad():
+            for _ in range(2):
+                began = time.perf_counter()
+                unet(zeros, 500, encoder_hidden_states=words, return_dict=False)[0].sum().item()
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return 0.0
+    return (time.perf_counter() - began) * (sides[0] * sides[1]) / (height * width)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{max(rest, 1)} s"

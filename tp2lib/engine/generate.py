@@ -1,0 +1,187 @@
+"""From a recipe to a run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+from PIL import Image
+
+from tp2lib.engine.memory import SMALLER, OutOfMemory
+from tp2lib.engine.models import Model, load
+from tp2lib.engine.plan import Plan, make_plan, resolve
+from tp2lib.engine.preview import StepInfo
+from tp2lib.engine.runs import Run
+from tp2lib.engine.sampling import Sample, sample
+from tp2lib.errors import RecordError, SourceError
+from tp2lib.records.ledger import Ledger
+from tp2lib.records.recipe import Recipe
+from tp2lib.records.source import Source, prepare_source
+
+__all__ = ["Run", "StepInfo", "find_source", "generate", "resolve", "run_plan"]
+
+log = logging.getLogger("tp2lib")
+
+_SMALLEST = 64  # pixels a side, the least a recipe may ask for
+
+
+def generate(
+    recipe: Recipe,
+    model: Model | None = None,
+    *,
+    source: Source | None = None,
+    on_step: Callable[[StepInfo], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    ledger: Ledger | None = None,
+    rungs: Sequence[str] = (),
+    allow_smaller: bool = False,
+) -> Run:
+    """Execute a recipe, or find the run in the ledger if it was executed before.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    model : Model, optional
+        The model to run it on; by default, the one that the recipe names.
+    source : Source, optional
+        The prepared photo; by default, `recipe.source` is prepared (cropped to the size wanted).
+    on_step : callable, optional
+        Called with a `StepInfo` after each model call. May raise `Cancelled`.
+    should_stop : callable, optional
+        Asked before each stage and after each step, such as ``threading.Event().is_set``.
+    ledger : Ledger, optional
+        Where runs are kept. Without one, nothing is written.
+    rungs : sequence of str, optional
+        Rungs of the memory ladder to stand on from the start, so that the runs of a sweep compare.
+    allow_smaller : bool, default False
+        Consent to a smaller picture where nothing else fits in memory.
+
+    Returns
+    -------
+    Run
+        Its `outcome` is "ok" where there is a picture; a run that came out as not-a-number, black
+        or flagged says so, and is never kept as done.
+
+    Raises
+    ------
+    RecipeError, SourceError, ModelError
+        If the recipe cannot be run.
+    Cancelled
+        If it was stopped; model and ledger stay sound.
+    Quarantined
+        If this very run took down its process before, twice.
+    """
+    model = load(recipe.model) if model is None else model
+    plan = make_plan(recipe, model, find_source(recipe, source, ledger), rungs)
+    return run_plan(plan, on_step=on_step, should_stop=should_stop, ledger=ledger, allow_smaller=allow_smaller)
+
+
+def run_plan(
+    plan: Plan,
+    *,
+    on_step: Callable[[StepInfo], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    ledger: Ledger | None = None,
+    allow_smaller: bool = False,
+) -> Run:
+    """Execute what was planned, or find it in the ledger; see :func:`generate`."""
+    if ledger and (found := _reuse(plan, ledger)):
+        return found
+    with ledger.attempt(plan.key) if ledger else nullcontext():
+        run = _execute(plan, on_step, should_stop, ledger, allow_smaller)
+        if ledger and run.outcome == "ok":
+            extra = {"composite": run.source is not None, "infotext": run.infotext()}
+            run = replace(run, path=ledger.finish(run.key, run.image, run.recipe, run.record(), **extra))
+    if ledger and run.outcome != "ok":
+        ledger.fail(run.key, run.outcome)
+    return run
+
+
+def find_source(recipe: Recipe, source: Source | None, ledger: Ledger | None) -> Source | None:
+    """Look up a photo that is named by its hash; a path is left to the plan, which knows the size.
+
+    Raises
+    ------
+    SourceError
+        If no photo with that hash is kept.
+    """
+    if source is not None or recipe.source is None or not recipe.source.startswith("sha256:"):
+        return source
+    kept = ledger.find_source(recipe.source) if ledger else None
+    if kept is None:
+        raise SourceError(
+            f"the source is {recipe.source[:20]}…, a photo known by its hash only, and it is not among the kept "
+            "sources. Give source=prepare_source(the photo, width, height)."
+        )
+    with Image.open(kept) as image:
+        return prepare_source(kept, *image.size)
+
+
+def _reuse(plan: Plan, ledger: Ledger) -> Run | None:
+    """Find the finished run, whose recipe may differ where that changes nothing: the new one counts."""
+    event = ledger.lookup(plan.key)
+    if event is None:
+        return None
+    try:
+        found = Run.from_picture(event["path"])
+    except RecordError:
+        return None
+    return replace(found, recipe=plan.recipe)
+
+
+def _execute(
+    plan: Plan,
+    on_step: Callable[[StepInfo], None] | None,
+    should_stop: Callable[[], bool] | None,
+    ledger: Ledger | None,
+    allow_smaller: bool,
+) -> Run:
+    while True:
+        if ledger and plan.source:
+            ledger.keep_source(plan.source)
+        try:
+            return _as_run(plan, sample(plan, on_step=on_step, should_stop=should_stop))
+        except OutOfMemory as error:
+            smaller = _shrink(plan, error.rungs) if allow_smaller else None
+            if smaller is None:
+                raise
+        log.warning("memory ran out: going on at %dx%d", smaller.effective["width"], smaller.effective["height"])
+        plan = smaller
+
+
+def _shrink(plan: Plan, rungs: Sequence[str]) -> Plan | None:
+    """Plan the same run at three quarters of its size, or give up below 64 pixels."""
+    width, height = (plan.effective[side] * 3 // 4 // 8 * 8 for side in ("width", "height"))
+    if min(width, height) < _SMALLEST:
+        return None
+    source = plan.source and prepare_source(plan.source.image, width, height)
+    taken = [*rungs, f"{SMALLER} {width}x{height}"]
+    smaller = make_plan(plan.recipe.vary(width=width, height=height), plan.model, source, taken)
+    return replace(smaller, recipe=plan.recipe, key=plan.key)
+
+
+def _as_run(plan: Plan, done: Sample) -> Run:
+    return Run(
+        recipe=plan.recipe,
+        effective={**plan.effective, **done.observed},
+        timings=done.timings,
+        environment=plan.environment,
+        source=_describe(plan.source),
+        outcome=done.outcome,
+        key=plan.key,
+        image=done.image,
+    )
+
+
+def _describe(source: Source | None) -> dict[str, Any] | None:
+    if source is None:
+        return None
+    return {
+        "path": source.path,
+        "bytes_sha256": source.bytes_sha256,
+        "pixels_sha256": source.pixels_sha256,
+        "chain": list(source.chain),
+    }

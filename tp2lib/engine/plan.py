@@ -1,0 +1,203 @@
+"""What a recipe comes down to on a given model, worked out before anything is sampled.
+
+The effective settings are what decides the pixels, and nothing else: two recipes with the same ones
+ask for the same picture (guidance 0.5 and 1.0, strength 0.61 and 0.64 at 10 steps), and share a key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from tp2lib.engine.devices import environment
+from tp2lib.engine.memory import treatments
+from tp2lib.engine.models import Model, find_card
+from tp2lib.engine.schedulers import make_scheduler, scheduler_hash, scheduler_info, set_timesteps
+from tp2lib.errors import RecipeError, SourceError, shown
+from tp2lib.records.recipe import Recipe
+from tp2lib.records.source import Source, prepare_source
+
+__all__ = ["Plan", "draw_noise", "execution", "make_plan", "noise_sha256", "resolve"]
+
+# What of the machine decides the last bits.
+_KEY_FACTS = ("torch", "diffusers", "transformers", "cpu", "gpu", "cuda", "cudnn", "tf32")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A recipe, resolved: all that an execution needs."""
+
+    recipe: Recipe
+    model: Model
+    source: Source | None
+    effective: dict[str, Any]
+    environment: dict[str, Any]
+    key: str
+    latents_shape: tuple[int, int, int, int] = field(repr=False)
+
+
+def resolve(recipe: Recipe, model: Model, source: Source | None = None) -> dict[str, Any]:
+    """Work out the effective settings of a recipe, without sampling.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    model : Model
+    source : Source, optional
+        The prepared photo; by default, prepared from `recipe.source`.
+
+    Returns
+    -------
+    dict
+        JSON values: scheduler class and config hash, timesteps, model calls, whether guidance is
+        active, tokens cut off, size, hash of the initial noise, device, dtype, threads and so on.
+
+    Raises
+    ------
+    RecipeError, SourceError
+        If the recipe cannot be run on this model.
+    """
+    return make_plan(recipe, model, source).effective
+
+
+def make_plan(recipe: Recipe, model: Model, source: Source | None = None, rungs: Sequence[str] = ()) -> Plan:
+    """Resolve a recipe for a model; `rungs` are those of the memory ladder that are taken from the start."""
+    _check_model(recipe, model)
+    width, height = _size(recipe, model, source)
+    if recipe.source is not None and source is None:
+        source = prepare_source(recipe.source, width, height)
+    if source is not None and (recipe.source is None or source.image.size != (width, height)):
+        raise SourceError(
+            f"the source is {source.image.width}x{source.image.height} pixels and the recipe wants "
+            + (f"{width}x{height}. Prepare it at that size." if recipe.source else "none. Give it source and strength.")
+        )
+    factor = model.pipe.vae_scale_factor
+    shape = (1, model.pipe.unet.config.in_channels, height // factor, width // factor)
+    facts = environment(model.placement.device)
+    effective = {
+        "model": model.name,
+        "weights_sha256": model.weights_sha256,
+        "mode": "text2img" if source is None else "img2img",
+        **_text(recipe, model),
+        **_schedule(recipe, model),
+        "seed": recipe.seed,
+        "noise_sha256": noise_sha256(draw_noise(recipe.seed, shape, source is not None)[-1]),
+        "noise": "float32 on the CPU; image to image draws the VAE sample first",
+        "source_sha256": source.pixels_sha256 if source else None,
+        "width": width,
+        "height": height,
+        **execution(model),
+        "rungs": list(rungs),
+    }
+    return Plan(
+        recipe=recipe, model=model, source=source, effective=effective, environment=facts,
+        key=_key(effective, facts), latents_shape=shape,
+    )  # fmt: skip
+
+
+def draw_noise(seed: int, shape: Sequence[int], photo: bool) -> tuple[torch.Generator, torch.Tensor | None, torch.Tensor]:
+    """Draw a run's randomness in float32 on the CPU, the same for every device and number format.
+
+    The order is diffusers' own: image to image first draws the sample of the encoded photo, then
+    the noise. In float32 the numbers are those that its pipelines draw from the same seed.
+
+    Returns
+    -------
+    generator : torch.Generator
+        Advanced past both draws; stochastic schedulers go on with it.
+    sample : Tensor or None
+        For the encoded photo.
+    noise : Tensor
+        The initial noise, float32, standard normal.
+    """
+    generator = torch.Generator("cpu").manual_seed(seed)
+    sample = torch.randn(shape, generator=generator, dtype=torch.float32) if photo else None
+    return generator, sample, torch.randn(shape, generator=generator, dtype=torch.float32)
+
+
+def noise_sha256(noise: torch.Tensor) -> str:
+    """Hash the initial noise: two runs are a pair if these are equal."""
+    return hashlib.sha256(noise.contiguous().numpy().tobytes()).hexdigest()
+
+
+def execution(model: Model) -> dict[str, Any]:
+    """Say how the arithmetic is done now; a replay does it the same way."""
+    attention = {type(processor).__name__ for processor in model.pipe.unet.attn_processors.values()}
+    return {
+        "device": model.placement.device,
+        "dtype": model.placement.dtype_name,
+        "threads": torch.get_num_threads(),
+        "batch_width": 1,
+        "attention": ", ".join(sorted(attention)),
+    }
+
+
+def _check_model(recipe: Recipe, model: Model) -> None:
+    if recipe.model != "auto" and model.name not in (recipe.model, find_card(recipe.model).name):
+        raise RecipeError(
+            f"the recipe asks for model {shown(recipe.model)}, and {shown(model.name)} was given to run it on. "
+            "Leave the recipe's model at 'auto', or load the one it asks for."
+        )
+
+
+def _size(recipe: Recipe, model: Model, source: Source | None) -> tuple[int, int]:
+    width, height = source.image.size if source else (model.native_size, model.native_size)
+    return recipe.width or width, recipe.height or height
+
+
+def _text(recipe: Recipe, model: Model) -> dict[str, Any]:
+    """The words that take part: without guidance the negative prompt does not."""
+    guided = recipe.guidance > 1  # diffusers' own test: at 1 and below the model is called on the prompt alone
+    negative = recipe.negative_prompt if guided else None
+    return {
+        "prompt": recipe.prompt,
+        **_tokens(model.pipe.tokenizer, recipe.prompt, ""),
+        "guidance": recipe.guidance if guided else None,
+        "guidance_active": guided,
+        "negative_prompt": negative,
+        "negative_used": bool(negative),
+        **_tokens(model.pipe.tokenizer, negative or "", "negative_"),
+    }
+
+
+def _tokens(tokenizer: Any, text: str, prefix: str) -> dict[str, Any]:
+    """Count a text's tokens, and find what lies beyond those that the model reads."""
+    ids = tokenizer(text, truncation=False, verbose=False).input_ids[1:-1]  # without the start and end marks
+    room = tokenizer.model_max_length - 2
+    return {
+        f"{prefix}tokens": min(len(ids), room),
+        f"{prefix}tokens_cut": max(len(ids) - room, 0),
+        f"{prefix}text_cut": tokenizer.decode(ids[room:]),
+    }
+
+
+def _schedule(recipe: Recipe, model: Model) -> dict[str, Any]:
+    scheduler = make_scheduler(recipe.scheduler, model.base_scheduler_config)
+    fingerprint = scheduler_hash(scheduler)
+    set_timesteps(recipe.scheduler, scheduler, recipe.nominal_steps)
+    skipped = (recipe.nominal_steps - recipe.effective_steps) * scheduler.order  # as the img2img pipeline does
+    timesteps = [float(t) for t in scheduler.timesteps[skipped:]]
+    return {
+        "scheduler": recipe.scheduler,
+        "scheduler_class": type(scheduler).__name__,
+        "scheduler_hash": fingerprint,
+        "stochastic": scheduler_info(recipe.scheduler).stochastic,
+        "nominal_steps": recipe.nominal_steps,
+        "steps": recipe.effective_steps,
+        "strength": None if recipe.strength is None else round(recipe.effective_steps / recipe.nominal_steps, 4),
+        "timesteps": timesteps,
+        "model_calls": len(timesteps),
+    }
+
+
+def _key(effective: dict[str, Any], facts: dict[str, Any]) -> str:
+    """Name the picture that these settings give on this software and processor: 32 hex digits."""
+    content = {**effective, "rungs": treatments(effective["rungs"])}
+    content["facts"] = {name: facts[name] for name in _KEY_FACTS}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

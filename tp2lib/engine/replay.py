@@ -1,0 +1,251 @@
+"""Replay: render a picture again in a fresh process, and grade how well it came out the same.
+
+``python -m tp2lib.engine.replay FOLDER`` is that process: it reads ``jobs.json`` there and leaves a picture
+for each job beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from tp2lib.engine.catalogue import CATALOGUE
+from tp2lib.engine.memory import RUNGS, SMALLER, treatments
+from tp2lib.engine.runs import Run
+from tp2lib.errors import ModelError, RecordError, SourceError, TP2Error, shown
+from tp2lib.records.ledger import Ledger
+from tp2lib.records.recipe import Recipe
+from tp2lib.records.source import Source, prepare_source
+
+__all__ = ["CLOSE_DB", "GRADES", "Replay", "grade", "replay", "replay_all"]
+
+GRADES = ("identical", "within 1 level", "close", "different")
+CLOSE_DB = 30.0  # PSNR, in decibels, from which two pictures count as close
+_TIMEOUT_S = 3600
+_MAX_THREADS = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """The verdict on one picture.
+
+    Attributes
+    ----------
+    grade : {"identical", "within 1 level", "close", "different"}
+    max_difference : int
+        Largest difference of a colour value, of 255.
+    psnr_db : float or None
+        Peak signal-to-noise ratio, in decibels; None where the pictures are identical.
+    changed : float
+        Share of the colour values that differ, 0 to 1.
+    suspects : dict
+        What was otherwise than when the picture was made: name to (then, now).
+    original, run : Run
+        The picture that was replayed, and its replay (None if it gave no picture).
+    """
+
+    grade: str
+    max_difference: int
+    psnr_db: float | None
+    changed: float
+    suspects: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    original: Run = field(repr=False)
+    run: Run | None = field(repr=False)
+
+    def __str__(self) -> str:
+        figures = "" if self.psnr_db is None else f" ({self.psnr_db:.1f} dB, at most {self.max_difference} levels)"
+        then_now = "; ".join(f"{name} was {shown(a)}, is {shown(b)}" for name, (a, b) in self.suspects.items())
+        return f"{self.grade}{figures}" + (f"; suspects: {then_now}" if then_now else "")
+
+
+def replay(picture: str | os.PathLike[str] | Run, *, model: str | None = None, source: Source | None = None) -> Replay:
+    """Render a picture again in a fresh process, executed as it was, and compare the pixels.
+
+    Parameters
+    ----------
+    picture : path or Run
+        A picture of ours. What its record says is checked, and opens no file or model by itself.
+    model : str, optional
+        The model to use, needed for pictures made with one that is not in the catalogue.
+    source : Source, optional
+        The prepared photo; by default, looked for by its hash among those kept beside the picture.
+
+    Returns
+    -------
+    Replay
+
+    Raises
+    ------
+    RecordError
+        If the picture carries no record that can be replayed.
+    SourceError
+        If the photo it started from cannot be found.
+    ModelError
+        If the model is not on this machine, or the process fails.
+    """
+    return replay_all([picture], model=model, source=source)[0]
+
+
+def replay_all(pictures: Sequence[str | os.PathLike[str] | Run], *, model: str | None = None, source: Source | None = None) -> list[Replay]:
+    """Replay several pictures in one fresh process; see :func:`replay`."""
+    originals = [picture if isinstance(picture, Run) else Run.from_picture(picture) for picture in pictures]
+    trusted = [isinstance(picture, Run) for picture in pictures]
+    with tempfile.TemporaryDirectory(prefix="tp2-replay-") as name:
+        folder = Path(name)
+        jobs = []
+        for number, (run, trust) in enumerate(zip(originals, trusted, strict=True)):
+            job = _job(run, model, trust)
+            if run.effective.get("mode") == "img2img":
+                job["source"] = f"{number}-source.png"
+                _find_source(run, source).save(folder / job["source"])
+            jobs.append(job)
+        (folder / "jobs.json").write_text(json.dumps(jobs), encoding="utf-8")
+        _run_process(folder, jobs)
+        return [_judge(run, folder, number) for number, run in enumerate(originals)]
+
+
+def grade(original: Image.Image, again: Image.Image) -> tuple[str, int, float | None, float]:
+    """Compare two pictures.
+
+    Returns
+    -------
+    grade : str
+    max_difference : int
+        Of 255.
+    psnr_db : float or None
+        10·log₁₀(255² / mean squared error); None if they are identical.
+    changed : float
+        Share of colour values that differ.
+    """
+    if original.size != again.size:
+        return GRADES[3], 255, 0.0, 1.0
+    difference = np.abs(np.asarray(original, dtype=np.int16) - np.asarray(again, dtype=np.int16))
+    largest, changed = int(difference.max()), float((difference > 0).mean())
+    if largest == 0:
+        return GRADES[0], 0, None, 0.0
+    psnr = float(10 * np.log10(255**2 / np.mean(difference.astype(np.float64) ** 2)))
+    name = GRADES[1] if largest == 1 else GRADES[2] if psnr >= CLOSE_DB else GRADES[3]
+    return name, largest, psnr, changed
+
+
+def _job(run: Run, model: str | None, trusted: bool) -> dict[str, Any]:
+    """Say what the process has to do, from a record that may be anybody's."""
+    effective = run.effective
+    name, threads, device = (effective.get(key) for key in ("model", "threads", "device"))
+    if model is None and name not in CATALOGUE and not trusted:
+        raise RecordError(
+            f"the picture says it was made with model {shown(name)}, which is not in the catalogue; a record does not "
+            "decide what is loaded. Give model='…' if you trust that model."
+        )
+    if type(threads) is not int or not 1 <= threads <= _MAX_THREADS:
+        raise RecordError(f"the record's threads is {shown(threads)}; it must be 1 to {_MAX_THREADS}. It was damaged.")
+    rungs = effective.get("rungs")
+    if not isinstance(rungs, list) or not all(rung in RUNGS or str(rung).startswith(SMALLER) for rung in rungs):
+        raise RecordError(f"the record's rungs are {shown(rungs)}; they must be among {', '.join(RUNGS)}.")
+    recipe = run.recipe.vary(
+        model="auto",
+        width=effective.get("width"),
+        height=effective.get("height"),
+        source=run.recipe.source and "the kept photo",
+    )
+    how = {"threads": threads, "device": device, "rungs": treatments(rungs)}
+    return {"recipe": recipe.to_dict(), "model": model or name, **how}
+
+
+def _find_source(run: Run, given: Source | None) -> Image.Image:
+    """Find the prepared photo by the hash of its pixels, in the ledgers around the picture."""
+    digest = run.effective.get("source_sha256")
+    if given is not None and given.pixels_sha256 == digest:
+        return given.image
+    for folder in run.path.resolve().parents[:2] if run.path else ():
+        if (kept := Ledger(folder).find_source(digest)) is not None:
+            return prepare_source(kept, run.effective["width"], run.effective["height"]).image
+    raise SourceError(
+        f"the photo that the picture started from (pixels {shown(digest)}) is not among those kept beside it. "
+        "Give source=prepare_source(the photo, width, height), the same as then."
+    )
+
+
+def _run_process(folder: Path, jobs: Sequence[Mapping[str, Any]]) -> None:
+    command = [sys.executable, "-m", "tp2lib.engine.replay", str(folder)]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(max(job["threads"] for job in jobs))}
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise ModelError(f"the replay took more than {_TIMEOUT_S} s and was ended. Replay fewer pictures.") from None
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise ModelError(f"the replay process ended with status {done.returncode}: {last}")
+
+
+def _judge(original: Run, folder: Path, number: int) -> Replay:
+    path = folder / f"{number}.png"
+    if not path.is_file():
+        outcome = (folder / f"{number}.txt").read_text(encoding="utf-8")
+        return Replay(
+            grade=GRADES[3], max_difference=255, psnr_db=0.0, changed=1.0, original=original, run=None,
+            suspects={"outcome": (original.outcome, outcome)},
+        )  # fmt: skip
+    again = replace(Run.from_picture(path), path=None)
+    name, largest, psnr, changed = grade(original.image, again.image)
+    return Replay(
+        grade=name, max_difference=largest, psnr_db=psnr, changed=changed, original=original, run=again,
+        suspects=_differences(original, again),
+    )  # fmt: skip
+
+
+def _differences(then: Run, now: Run) -> dict[str, tuple[Any, Any]]:
+    found = {}
+    for before, after in ((_conditions(then), _conditions(now)), (then.environment, now.environment)):
+        found.update({name: (before.get(name), after[name]) for name in after if before.get(name) != after[name]})
+    return found
+
+
+def _conditions(run: Run) -> dict[str, Any]:
+    return {**run.effective, "rungs": treatments(run.effective["rungs"])}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Do the jobs in a folder: this is the fresh process."""
+    folder = Path(arguments[0])
+    for number, job in enumerate(json.loads((folder / "jobs.json").read_text(encoding="utf-8"))):
+        run = _execute(job, folder)
+        if run.outcome == "ok":
+            run.save(folder / f"{number}.png")
+        else:
+            (folder / f"{number}.txt").write_text(run.outcome, encoding="utf-8")
+
+
+def _execute(job: Mapping[str, Any], folder: Path) -> Run:
+    import torch
+
+    from tp2lib.engine.generate import generate
+    from tp2lib.engine.models import load
+
+    torch.set_num_threads(job["threads"])
+    try:
+        model = load(job["model"], device=job["device"], download=False)
+    except ModelError:
+        model = load(job["model"], download=False)  # without the device of then: the verdict will name it
+    recipe = Recipe.from_dict(job["recipe"])
+    source = None
+    if "source" in job:
+        source = prepare_source(folder / job["source"], recipe.width, recipe.height)
+    return generate(recipe, model, source=source, rungs=job["rungs"])
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except TP2Error as error:
+        sys.exit(f"{type(error).__name__}: {error}")

@@ -1,0 +1,120 @@
+"""A run: an executed recipe, with everything that is known about how it was executed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from tp2lib.errors import OutputError, RecordError
+from tp2lib.records.pictures import read_record, save_picture
+from tp2lib.records.pixels import open_image
+from tp2lib.records.recipe import Recipe
+
+__all__ = ["Run"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Run:
+    """An executed recipe.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        What was asked for.
+    effective : dict
+        What really decided the pixels, read back from the run.
+    timings : dict
+        Seconds for each stage, and in total.
+    environment : dict
+        Versions, processor, threads.
+    source : dict or None
+        The photo it started from: path, hashes, and what was done to it.
+    outcome : {"ok", "nan", "black", "flagged"}
+        Whether there is a picture, or what happened instead.
+    key : str
+        Hash of the effective settings: the name of the picture in the ledger.
+    path : Path or None
+        Where the picture is kept, if there is a ledger.
+    image : PIL.Image.Image or None
+        The picture; None where the outcome is "nan" or "flagged".
+    reused : bool
+        Whether it was found in the ledger instead of being made again.
+    """
+
+    recipe: Recipe
+    effective: dict[str, Any] = field(repr=False)
+    timings: dict[str, float] = field(repr=False)
+    environment: dict[str, Any] = field(repr=False)
+    source: dict[str, Any] | None = field(default=None, repr=False)
+    outcome: str
+    key: str
+    path: Path | None = None
+    image: Image.Image | None = field(default=None, repr=False)
+    reused: bool = False
+
+    @property
+    def requested(self) -> dict[str, Any]:
+        """The recipe's settings, as asked for."""
+        return self.recipe.to_dict()
+
+    def record(self) -> dict[str, Any]:
+        """What is written into the picture's file, beside the recipe."""
+        return {
+            "key": self.key,
+            "outcome": self.outcome,
+            "effective": self.effective,
+            "timings": {stage: round(seconds, 4) for stage, seconds in self.timings.items()},
+            "environment": self.environment,
+            "source": self.source,
+        }
+
+    def infotext(self) -> dict[str, Any]:
+        """More for the text that other tools read: the model, by name and hash."""
+        return {"Model": self.effective["model"], "Model hash": self.effective["weights_sha256"][:10]}
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the picture as PNG, with its recipe, its record and its mark of origin.
+
+        Raises
+        ------
+        OutputError
+            If there is no picture to save, or it cannot be written.
+        """
+        if self.outcome != "ok":
+            raise OutputError(f"the run ended as {self.outcome!r}, so there is no picture to save. Change its recipe.")
+        composite = self.source is not None
+        save_picture(self.image, path, self.record(), self.recipe, composite=composite, infotext=self.infotext())
+        return Path(path)
+
+    @classmethod
+    def from_picture(cls, path: str | os.PathLike[str]) -> Run:
+        """Read a run back from a picture that was saved with it.
+
+        Raises
+        ------
+        RecordError
+            If the picture carries no record, or not a whole one.
+        """
+        return cls.from_record(read_record(path), path, open_image(path)[0].convert("RGB"))
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any], path: str | os.PathLike[str], image: Image.Image) -> Run:
+        """Make a run of a picture's record, once it has been read and checked."""
+        parts = {name: record.get(name) for name in ("effective", "timings", "environment")}
+        if not all(isinstance(part, dict) for part in parts.values()) or not isinstance(record.get("key"), str):
+            raise RecordError(f"the record in {path} says nothing of how the picture was made; tp2lib did not write it.")
+        return cls(
+            recipe=Recipe.from_dict(record["recipe"]),
+            **parts,
+            source=record.get("source"),
+            outcome="ok",
+            key=record["key"],
+            path=Path(path),
+            image=image,
+            reused=True,
+        )

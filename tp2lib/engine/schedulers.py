@@ -1,0 +1,162 @@
+"""The schedulers, by the names people use: each built fresh, from a base that never changes.
+
+Swapping schedulers with ``X.from_config(pipe.scheduler.config)`` leaks settings from one to the next: PNDM, then
+DPM++ 2M Karras, then Euler gives a *Karras* Euler, while PNDM, then Euler does not. Some classes even rewrite their own
+configuration while they run. So nothing here is ever reused: one run, one new scheduler, from the model's base.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import diffusers
+from diffusers import SchedulerMixin
+
+from tp2lib.errors import RecipeError
+from tp2lib.records.recipe import scheduler_name
+
+__all__ = [
+    "SCHEDULERS",
+    "SD15_BASE",
+    "SchedulerInfo",
+    "make_scheduler",
+    "scheduler_hash",
+    "scheduler_info",
+    "set_timesteps",
+]
+
+SD15_BASE: Mapping[str, Any] = MappingProxyType(
+    {
+        "_class_name": "PNDMScheduler",
+        "beta_start": 0.00085,
+        "beta_end": 0.012,
+        "beta_schedule": "scaled_linear",
+        "clip_sample": False,
+        "num_train_timesteps": 1000,
+        "set_alpha_to_one": False,
+        "skip_prk_steps": True,
+        "steps_offset": 1,
+        "trained_betas": None,
+    }
+)
+"""Stable Diffusion 1.5's own scheduler file. It names no ``timestep_spacing``: a file that does (diffusers adds it when
+it saves a pipeline) moves the timesteps of every other scheduler derived from it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerInfo:
+    """What there is to know about a scheduler before it runs.
+
+    Attributes
+    ----------
+    name : str
+        The name that recipes use.
+    class_name : str
+        The class in diffusers.
+    stochastic : bool
+        Whether it draws noise at each step, from the generator that drew the initial noise.
+    order : int
+        2 for the schedulers that call the model twice a step.
+    extra_calls : int
+        Model calls beyond ``order * steps``.
+    max_steps : int or None
+        The largest number of steps it can make, if there is one.
+    overrides : Mapping
+        What is set on top of the model's base configuration.
+    """
+
+    name: str
+    class_name: str
+    stochastic: bool = False
+    order: int = 1
+    extra_calls: int = 0
+    max_steps: int | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    def calls(self, steps: int) -> int:
+        """Model calls that `steps` steps cost: the fair measure of a scheduler's price."""
+        return max(self.order * steps + self.extra_calls, 1) if steps > 1 else steps
+
+
+_DPM = "DPMSolverMultistepScheduler"
+_INFOS = (
+    SchedulerInfo(name="EulerA", class_name="EulerAncestralDiscreteScheduler", stochastic=True),
+    SchedulerInfo(name="Euler", class_name="EulerDiscreteScheduler"),
+    SchedulerInfo(name="DDIM", class_name="DDIMScheduler"),
+    SchedulerInfo(name="DDPM", class_name="DDPMScheduler", stochastic=True),
+    SchedulerInfo(name="PNDM", class_name="PNDMScheduler", extra_calls=1),
+    SchedulerInfo(name="LMS", class_name="LMSDiscreteScheduler"),
+    SchedulerInfo(name="Heun", class_name="HeunDiscreteScheduler", order=2, extra_calls=-1),
+    SchedulerInfo(name="DPM++ 2M", class_name=_DPM, overrides={"use_karras_sigmas": False}),
+    SchedulerInfo(name="DPM++ 2M Karras", class_name=_DPM, overrides={"use_karras_sigmas": True}),
+    SchedulerInfo(name="DPM++ SDE", class_name=_DPM, stochastic=True, overrides={"algorithm_type": "sde-dpmsolver++"}),
+    # lower_order_final: the class switches it on by itself while it runs; said here, its recorded config stays true.
+    SchedulerInfo(name="DPM++ 2S", class_name="DPMSolverSinglestepScheduler", overrides={"lower_order_final": True}),
+    SchedulerInfo(name="KDPM2", class_name="KDPM2DiscreteScheduler", order=2, extra_calls=-1),
+    SchedulerInfo(name="KDPM2A", class_name="KDPM2AncestralDiscreteScheduler", stochastic=True, order=2, extra_calls=-1),
+    SchedulerInfo(name="DEIS", class_name="DEISMultistepScheduler"),
+    SchedulerInfo(name="UniPC", class_name="UniPCMultistepScheduler"),
+    SchedulerInfo(name="LCM", class_name="LCMScheduler", stochastic=True, max_steps=50),
+)
+SCHEDULERS: Mapping[str, SchedulerInfo] = MappingProxyType({info.name: info for info in _INFOS})
+"""Every scheduler, by name."""
+
+
+def scheduler_info(name: str) -> SchedulerInfo:
+    """Look up a scheduler by its recipe name, or by any spelling of it that recipes accept.
+
+    Raises
+    ------
+    RecipeError
+        If there is no scheduler of that name.
+    """
+    return SCHEDULERS[scheduler_name(name)]
+
+
+def make_scheduler(name: str, base_config: Mapping[str, Any] = SD15_BASE) -> SchedulerMixin:
+    """Build a new scheduler from a model's base configuration.
+
+    Parameters
+    ----------
+    name : str
+        A recipe name, such as ``"EulerA"``.
+    base_config : Mapping, optional
+        The content of the model's ``scheduler_config.json``; read, never written.
+
+    Returns
+    -------
+    SchedulerMixin
+        A scheduler that shares nothing with any other.
+    """
+    info = scheduler_info(name)
+    cls = getattr(diffusers, info.class_name)
+    return cls.from_config(dict(base_config), **info.overrides)
+
+
+def scheduler_hash(scheduler: SchedulerMixin) -> str:
+    """Hash a scheduler's class and settings: 16 hex digits, the same wherever the settings are the same."""
+    config = {key: value for key, value in scheduler.config.items() if not key.startswith("_")}
+    text = json.dumps([type(scheduler).__name__, config], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def set_timesteps(name: str, scheduler: SchedulerMixin, steps: int) -> None:
+    """Lay out the schedule for `steps` nominal steps.
+
+    Raises
+    ------
+    RecipeError
+        If this scheduler cannot make that many steps.
+    """
+    limit = scheduler_info(name).max_steps
+    if limit is not None and steps > limit:
+        raise RecipeError(
+            f"steps is {steps} with the {name} scheduler, which was made for at most {limit}. Lower steps "
+            "(constant-steps mode raises them by 1/strength), or choose another scheduler."
+        )
+    scheduler.set_timesteps(steps)

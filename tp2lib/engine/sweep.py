@@ -1,0 +1,255 @@
+"""A sweep: one or two settings varied over a grid, for the same seeds in every cell, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tp2lib.engine.axes import Place, Planner, announce, axis_values, check_axes, where
+from tp2lib.engine.control import dead_pairs, prove
+from tp2lib.engine.generate import find_source, run_plan
+from tp2lib.engine.memory import treatments
+from tp2lib.engine.models import Model, load
+from tp2lib.engine.plan import Plan
+from tp2lib.engine.preview import StepInfo
+from tp2lib.engine.runs import Run
+from tp2lib.errors import Cancelled, RecipeError, TP2Error, did_you_mean
+from tp2lib.records.ledger import Ledger
+from tp2lib.records.pictures import pixels_sha256
+from tp2lib.records.recipe import Recipe
+from tp2lib.records.source import Source
+
+__all__ = ["Cell", "Sweep", "sweep"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One place in the grid.
+
+    Attributes
+    ----------
+    place : dict
+        Its value on each axis, and its seed.
+    recipe : Recipe
+    key : str
+        Hash of its effective settings; equal keys are one picture.
+    run : Run or None
+        None before it is made, and where it failed.
+    error : str or None
+        Why it failed.
+    """
+
+    place: Place
+    recipe: Recipe
+    key: str
+    run: Run | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """A grid of runs, and what was proved and noticed about it.
+
+    Attributes
+    ----------
+    axes : dict
+        The declared axes, with their values in order.
+    seeds : tuple of int
+    cells : tuple of Cell
+        First axis slowest, seed fastest.
+    control : dict
+        For each axis, the effective settings that vary along it: the proof, as a table.
+    notes : tuple of str
+        Values that made no difference, and why; cells that failed.
+    """
+
+    axes: dict[str, tuple]
+    seeds: tuple[int, ...]
+    cells: tuple[Cell, ...] = field(repr=False)
+    control: dict[str, list[str]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs, in the order of the cells; failed cells are left out."""
+        return [cell.run for cell in self.cells if cell.run is not None]
+
+    def at(self, **place: Any) -> list[Cell]:
+        """List the cells at these values, such as ``at(steps=15, seed=42)``.
+
+        Raises
+        ------
+        RecipeError
+            If a name is no axis of this sweep, or no cell has these values.
+        """
+        for name in place:
+            if name not in (*self.axes, "seed"):
+                known = (*self.axes, "seed")
+                raise RecipeError(f"the sweep has no axis {name!r}; it has {', '.join(known)}.{did_you_mean(name, known)}")
+        found = [cell for cell in self.cells if place.items() <= cell.place.items()]
+        if not found:
+            raise RecipeError(f"the sweep has no cell at {place}; its axes are {self.axes}, its seeds {self.seeds}.")
+        return found
+
+
+def sweep(
+    recipe: Recipe,
+    model: Model | None = None,
+    *,
+    seeds: Iterable[int] | None = None,
+    source: Source | None = None,
+    ledger: Ledger | None = None,
+    on_run: Callable[[Cell], None] | None = None,
+    on_step: Callable[[StepInfo], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    progress: bool = False,
+    say: Callable[[str], None] = print,
+    dry_run: bool = False,
+    **axes: Iterable[Any],
+) -> Sweep:
+    """Vary one or two settings of a recipe, and prove that nothing else varied.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What stays the same.
+    model : Model, optional
+        By default, the one that the recipe names.
+    seeds : iterable of int, optional
+        The same in every cell, so that cells compare in pairs; by default, the recipe's own.
+    source : Source, optional
+        The prepared photo, for image to image.
+    ledger : Ledger, optional
+        Where runs are kept: a sweep that was killed goes on where it stood.
+    on_run, on_step : callable, optional
+        Called after each cell, and after each model call.
+    should_stop : callable, optional
+        Asked before and during each run.
+    progress : bool, default False
+        Show a bar with the time left, counted in model calls.
+    say : callable, default print
+        Gets the plan and the notes, line by line.
+    dry_run : bool, default False
+        Only plan.
+    **axes
+        One or two settings with their values, such as ``steps=[15, 30, 50]``.
+
+    Returns
+    -------
+    Sweep
+
+    Raises
+    ------
+    RecipeError
+        If any cell cannot be run: before the first picture is made.
+    ControlError
+        If anything but the declared axes varies, planned or seen.
+    Cancelled
+        If it was stopped; finished runs stay in the ledger.
+    """
+    grid = check_axes(axes)
+    chosen = (recipe.seed,) if seeds is None else axis_values("seeds", seeds)
+    model = load(recipe.model) if model is None else model
+    planner = Planner(recipe, model, grid, chosen, find_source(recipe, source, ledger))
+    plans = planner.plan()
+    control = prove([(place, plan.effective) for place, plan in plans], grid)
+    said = list(announce(plans, grid, chosen, ledger))
+    for line in said:
+        say(line)
+    if dry_run:
+        cells = [Cell(place=place, recipe=plan.recipe, key=plan.key) for place, plan in plans]
+        return Sweep(axes=grid, seeds=chosen, cells=tuple(cells), control=control)
+    with _bar(plans, progress) as advance:
+        work = _Work(ledger, on_run, _both(advance, on_step), should_stop)
+        cells = work.do(planner, plans, say)
+    control = prove([(cell.place, cell.run.effective) for cell in cells if cell.run], grid)
+    notes = [*_dead(cells, grid), *(f"{where(cell.place)}: {cell.error}" for cell in cells if cell.error)]
+    for note in notes:
+        if note not in said:
+            say(note)
+    return Sweep(axes=grid, seeds=chosen, cells=tuple(cells), control=control, notes=tuple(notes))
+
+
+class _Work:
+    """Makes the cells of a sweep, each different picture once."""
+
+    def __init__(
+        self,
+        ledger: Ledger | None,
+        on_run: Callable[[Cell], None] | None,
+        on_step: Callable[[StepInfo], None] | None,
+        should_stop: Callable[[], bool] | None,
+    ) -> None:
+        self.ledger, self.on_run = ledger, on_run
+        self.watch = {"on_step": on_step, "should_stop": should_stop}
+
+    def do(self, planner: Planner, plans: Sequence[tuple[Place, Plan]], say: Callable[[str], None]) -> list[Cell]:
+        """Make all cells; if one has to climb the memory ladder, make all of them on the same rungs."""
+        rungs: list[str] = []
+        while True:
+            made: dict[str, Cell] = {}
+            cells = []
+            for place, plan in plans:
+                cells.append(self._make(place, plan, made))
+                taken = treatments(cells[-1].run.effective["rungs"]) if cells[-1].run else rungs
+                if taken != rungs:
+                    break
+            else:
+                return cells
+            rungs = taken
+            say(f"memory ran out: all cells are made again with {', '.join(rungs)}, so that they compare")
+            plans = planner.plan(rungs)
+
+    def _make(self, place: Place, plan: Plan, made: dict[str, Cell]) -> Cell:
+        cell = Cell(place=place, recipe=plan.recipe, key=plan.key)
+        if (twin := made.get(plan.key)) is not None:
+            run = twin.run and replace(twin.run, recipe=plan.recipe)
+            cell = replace(cell, run=run, error=twin.error)
+        else:
+            cell = made[plan.key] = self._execute(cell, plan)
+        if self.on_run:
+            self.on_run(cell)
+        return cell
+
+    def _execute(self, cell: Cell, plan: Plan) -> Cell:
+        try:
+            run = run_plan(plan, ledger=self.ledger, **self.watch)
+        except Cancelled:
+            raise
+        except TP2Error as error:  # out of memory, in quarantine: the other cells still count
+            return replace(cell, error=str(error))
+        return replace(cell, run=run, error=None if run.outcome == "ok" else f"no picture: {run.outcome}")
+
+
+def _dead(cells: Sequence[Cell], axes: Mapping[str, tuple]) -> list[str]:
+    """Compare the pictures themselves: whatever the settings say, an axis that moves no pixel is dead."""
+    made = [cell for cell in cells if cell.run]
+    pixels = [pixels_sha256(cell.run.image) if cell.run.outcome == "ok" else None for cell in made]
+    return dead_pairs([(cell.place, cell.run.effective) for cell in made], axes, lambda i: pixels[i])
+
+
+@contextmanager
+def _bar(plans: Sequence[tuple[Place, Plan]], wanted: bool) -> Iterator[Callable[[StepInfo], None] | None]:
+    """Show a progress bar that counts model calls, if one is wanted."""
+    if not wanted:
+        yield None
+        return
+    from tqdm.auto import tqdm
+
+    total = sum(plan.effective["model_calls"] for plan in {plan.key: plan for _, plan in plans}.values())
+    with tqdm(total=total, unit="call") as bar:
+        yield lambda step: bar.update()
+
+
+def _both(*callbacks: Callable[[StepInfo], None] | None) -> Callable[[StepInfo], None] | None:
+    wanted = [callback for callback in callbacks if callback is not None]
+    if not wanted:
+        return None
+
+    def call_all(step: StepInfo) -> None:
+        for callback in wanted:
+            callback(step)
+
+    return call_all

@@ -1,0 +1,1 @@
+"""The report's experiments, judged blind and measured."""

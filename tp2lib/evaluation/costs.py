@@ -1,0 +1,76 @@
+"""What pictures cost here: seconds a step and a picture, as the ledger's own runs took them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from tp2lib.engine.runs import Run
+from tp2lib.errors import RecipeError, shown
+
+__all__ = ["Cost", "costs", "energy_kwh"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What pictures of one kind took.
+
+    Attributes
+    ----------
+    model, device, size : str
+        What they were made with, on what, and how large: ``"256 × 256"``.
+    threads : int
+    runs : tuple of str
+        The keys of the runs that were counted.
+    step_s : float
+        Median seconds of a model call, guidance included.
+    image_s : float
+        Median seconds of a whole picture.
+    """
+
+    model: str
+    device: str
+    size: str
+    threads: int
+    runs: tuple[str, ...]
+    step_s: float
+    image_s: float
+
+    @property
+    def per_hour(self) -> float:
+        """Pictures an hour, one after another."""
+        return 3600 / self.image_s
+
+
+def costs(runs: Iterable[Run]) -> list[Cost]:
+    """Sum up what runs took, for each model, device, size and number of threads; the kinds with most runs first."""
+    kinds: dict[tuple[Any, ...], list[tuple[str, float, float]]] = {}
+    for run in runs:
+        known = run.effective
+        calls, spent, whole = known.get("model_calls"), run.timings.get("denoise"), run.timings.get("total")
+        if not all(isinstance(one, (int, float)) and one > 0 for one in (calls, spent, whole)):
+            continue  # a record of somebody else's making
+        size = f"{known.get('width')} × {known.get('height')}"
+        kind = (shown(known.get("model"))[1:-1], shown(known.get("device"))[1:-1], size, known.get("threads"))
+        kinds.setdefault(kind, []).append((run.key, spent / calls, whole))
+    found = []
+    for (model, device, size, threads), rows in sorted(kinds.items(), key=lambda item: -len(item[1])):
+        step, image = (median(row[at] for row in rows) for at in (1, 2))
+        keys = tuple(row[0] for row in rows)
+        found.append(Cost(model=model, device=device, size=size, threads=threads, runs=keys, step_s=step, image_s=image))
+    return found
+
+
+def energy_kwh(cost: Cost, watts: float, pictures: int = 1000) -> float:
+    """Return the energy that pictures take, in kilowatt hours, at a power that you read off a meter.
+
+    Raises
+    ------
+    RecipeError
+        A power that cannot be.
+    """
+    if not isinstance(watts, (int, float)) or not 0 < watts < 100_000:
+        raise RecipeError(f"watts is {shown(watts)}; it must be the power drawn while generating, such as 30 for a laptop.")
+    return cost.image_s * pictures * watts / 3_600_000

@@ -1,0 +1,181 @@
+"""The report's experiments as data: what was run, with which settings, under which file name.
+
+The report's model, ``runwayml/stable-diffusion-v1-5`` at 512 x 512, is whatever `load` was given here,
+at its own size. Everything else is the report's, but for what it does not tell:
+
+- the prompt of ``smoke.png``, and its steps;
+- the prompt of the three pictures made from the photo. It describes them as a red apple that changes, so
+  they name the apple; `PEN` is the prompt that its evaluation gives for one of them.
+
+It tells the prompt of its baseline twice, differently: ``baseline.png`` has the one of its evaluation (a
+backpack), ``t2i_run01_baseline.png`` the one of its table (a wallet).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from tp2lib.errors import RecipeError, did_you_mean, shown
+from tp2lib.paths import INPUTS
+from tp2lib.records.recipe import Recipe
+from tp2lib.records.source import Source, prepare_source
+
+if TYPE_CHECKING:
+    from tp2lib.engine.models import Model
+    from tp2lib.engine.runs import Run
+    from tp2lib.records.ledger import Ledger
+
+__all__ = [
+    "APPLE",
+    "BACKPACK",
+    "EXPERIMENTS",
+    "PARTS",
+    "PEN",
+    "WALLET",
+    "Experiment",
+    "choose_experiments",
+    "prepare_photo",
+    "run_experiment",
+]
+
+APPLE = "professional product photo of a red apple on a white background, studio lighting, soft shadow"
+BACKPACK = "ultra-realistic product photo of a backpack on a white background, studio lighting, soft shadow, very sharp"
+WALLET = (
+    "high-quality professional product photo of a vintage leather wallet, on a rustic wooden table, soft natural light, shallow depth of field, neutral colors"
+)
+PEN = "A sleek black pen on a minimalist white desk, soft natural lighting"
+
+PHOTO = "inputs/product.jpg"
+PARTS = ("smoke", "baseline", "text2img", "img2img")
+"""The parts of the report."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """One picture of the report.
+
+    Attributes
+    ----------
+    name : str
+        As in the report, such as ``"t2i_run02_steps15"``.
+    part : str
+        One of `PARTS`.
+    recipe : Recipe
+    about : str
+        What it is for, in a few words.
+    """
+
+    name: str
+    part: str
+    recipe: Recipe
+    about: str
+
+    @property
+    def file(self) -> str:
+        """The name of its picture."""
+        return f"{self.name}.png"
+
+
+def _all() -> list[Experiment]:
+    report = Recipe(prompt=WALLET, scheduler="EulerA", seed=42, steps=30, guidance=7.5)
+    text2img: list[tuple[str, str, dict[str, Any]]] = [
+        ("run01_baseline", "what the other five are compared with", {}),
+        ("run02_steps15", "half the steps", {"steps": 15}),
+        ("run03_steps50", "more steps", {"steps": 50}),
+        ("run04_guid4", "less guidance", {"guidance": 4.0}),
+        ("run05_guid12", "more guidance", {"guidance": 12.0}),
+        ("run06_ddim", "another scheduler, one without noise of its own", {"scheduler": "DDIM"}),
+    ]
+    img2img = [
+        ("run07_strength035", "close to the photo", 0.35),
+        ("run08_strength060", "halfway", 0.60),
+        ("run09_strength085", "far from the photo", 0.85),
+    ]
+    smoke, backpack = report.vary(prompt=APPLE, steps=20), report.vary(prompt=BACKPACK)
+    photo = report.vary(prompt=APPLE, source=PHOTO, strength=0.5)
+    return [
+        Experiment(name="smoke", part="smoke", recipe=smoke, about="does it run at all"),
+        Experiment(name="baseline", part="baseline", recipe=backpack, about="the report's defaults"),
+        *(Experiment(name=f"t2i_{name}", part="text2img", recipe=report.vary(**changes), about=about) for name, about, changes in text2img),
+        *(Experiment(name=f"i2i_{name}", part="img2img", recipe=photo.vary(strength=strength), about=about) for name, about, strength in img2img),
+    ]
+
+
+EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType({one.name: one for one in _all()})
+"""Every experiment under its name, in the report's order."""
+
+
+def choose_experiments(names: Iterable[str] = ()) -> list[Experiment]:
+    """Return the experiments of these names or parts, in the report's order; all of them for no name.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Such as ``["baseline", "img2img"]``; a file's name will do.
+
+    Raises
+    ------
+    RecipeError
+        A name that is neither.
+    """
+    wanted = [name.removesuffix(".png") if isinstance(name, str) else name for name in names]
+    for name in wanted:
+        if name not in (*PARTS, *EXPERIMENTS):
+            hint = did_you_mean(name, (*PARTS, *EXPERIMENTS))
+            raise RecipeError(f"there is no experiment {shown(name)}; there are {', '.join(EXPERIMENTS)}, and the parts {', '.join(PARTS)}.{hint}")
+    return [one for one in EXPERIMENTS.values() if not wanted or one.name in wanted or one.part in wanted]
+
+
+def prepare_photo(recipe: Recipe, model: Model, *, inputs: Path = INPUTS) -> Source | None:
+    """Prepare the photo that a recipe starts from, at the size it is run at; None for text to image.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    model : Model
+        Its native size is the size of recipes that name none.
+    inputs : Path
+        The folder of the photo. What is recorded is the path in the recipe, which names no folder
+        of this machine.
+
+    Raises
+    ------
+    SourceError
+        The photo is missing or cannot be used.
+    """
+    if recipe.source is None:
+        return None
+    width, height = (side or model.native_size for side in (recipe.width, recipe.height))
+    return replace(prepare_source(inputs / Path(recipe.source).name, width, height), path=recipe.source)
+
+
+def run_experiment(experiment: Experiment, model: Model, ledger: Ledger, *, inputs: Path = INPUTS, **how: Any) -> Run:
+    """Run an experiment, or find it in the ledger, and publish its picture under its name.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    model : Model
+    ledger : Ledger
+        Where the picture goes: to ``outputs/<experiment.file>``.
+    inputs : Path
+        The folder of ``product.jpg``.
+    **how
+        As for `generate`: `on_step`, `should_stop`.
+
+    Returns
+    -------
+    Run
+        Published only if its `outcome` is "ok".
+    """
+    from tp2lib.engine.generate import generate
+
+    source = prepare_photo(experiment.recipe, model, inputs=inputs)
+    run = generate(experiment.recipe, model, source=source, ledger=ledger, **how)
+    if run.outcome == "ok":
+        ledger.publish(run, experiment.file)
+    return run

@@ -1,0 +1,213 @@
+"""What a rater's log holds, read as anybody's file: the pictures shown, the points given, and whether it was locked.
+
+A log is lines of JSON: ``opened`` (the order of the pictures), ``scored`` (one point given), ``locked`` (the digest
+of all that stands before). What comes after the lock does not count, and is counted. The digest shows an
+accident or a careless edit; it is no signature, for whoever can write the file can write another digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tp2lib.errors import OutputError, RecordError, shown
+from tp2lib.evaluation.rubric import JUDGED, check_scores
+from tp2lib.records.journal import Journal
+from tp2lib.records.records import dump_json, is_sha256
+
+__all__ = ["FOLDER", "Item", "Ratings", "digest", "find_ratings", "rater_name", "read_ratings"]
+
+FOLDER = "scores"
+"""The folder of the logs, in ``outputs/``."""
+
+_RATER = re.compile(r"\w[\w.-]{0,39}")
+_KEY = re.compile(r"[0-9a-f]{8,64}")
+_CODE = re.compile(r"\d{1,4}")
+_MAX_BYTES = 4_000_000
+_MAX_ITEMS = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One place in the order in which pictures are shown.
+
+    Attributes
+    ----------
+    code : str
+        Its number, such as ``"07"``: all that the rater gets to know.
+    key : str
+        The run's key in the ledger.
+    pixels_sha256 : str
+        Which picture it is, on any machine.
+    recipe : str
+        Hash of the recipe that was asked for.
+    repeat_of : str or None
+        The code under which the same picture was shown before.
+    """
+
+    code: str
+    key: str
+    pixels_sha256: str
+    recipe: str
+    repeat_of: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the log holds it."""
+        return {name: getattr(self, name) for name in ("code", "key", "pixels_sha256", "recipe", "repeat_of")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ratings:
+    """A rater's log, read and checked.
+
+    Attributes
+    ----------
+    rater : str
+    items : tuple of Item
+        In the order shown; hidden repeats included.
+    scores : dict
+        Item's code to criterion to points; the last ones given before the lock.
+    locked, altered : bool
+        Whether it was locked, and whether it is not what was locked then.
+    changed, late, damaged : int
+        Points that were given anew before the lock, lines after it, and lines that cannot be read.
+    """
+
+    rater: str
+    items: tuple[Item, ...] = field(repr=False)
+    scores: dict[str, dict[str, int]] = field(repr=False)
+    locked: bool = False
+    altered: bool = False
+    changed: int = 0
+    late: int = 0
+    damaged: int = 0
+
+    def points(self, criterion: str, *, by: str = "pixels_sha256") -> dict[str, int]:
+        """Points of each picture where it was first shown; the hidden repeats do not count here.
+
+        Parameters
+        ----------
+        criterion : str
+        by : {"pixels_sha256", "recipe", "key"}
+            What tells pictures apart: classmates with other machines share the recipe, not the pixels.
+        """
+        found = {}
+        for item in self.items:
+            if item.repeat_of is None and criterion in self.scores.get(item.code, {}):
+                found.setdefault(getattr(item, by), self.scores[item.code][criterion])
+        return found
+
+    def of(self, picture: str, *, by: str = "key") -> dict[str, int]:
+        """Points by criterion of one picture, where it was first shown."""
+        return {name: found[picture] for name in JUDGED if picture in (found := self.points(name, by=by))}
+
+    def repeats(self, criterion: str) -> list[tuple[int, int]]:
+        """Points of the hidden repeats: first and second time."""
+        pairs = []
+        for item in self.items:
+            first, second = (self.scores.get(code or "", {}).get(criterion) for code in (item.repeat_of, item.code))
+            if item.repeat_of and first is not None and second is not None:
+                pairs.append((first, second))
+        return pairs
+
+    def missing(self) -> list[tuple[str, str]]:
+        """(code, criterion) of every point that was not given yet, in the order shown."""
+        return [(item.code, name) for item in self.items for name in JUDGED if name not in self.scores.get(item.code, {})]
+
+
+def rater_name(name: object) -> str:
+    """Return a rater's name if it can be a file's: letters, digits, ``.``, ``-``, ``_``, 40 at most.
+
+    Raises
+    ------
+    RecordError
+        It cannot.
+    """
+    if not isinstance(name, str) or not _RATER.fullmatch(name):
+        raise RecordError(f"the rater is {shown(name)}; use letters, digits, '.', '-' and '_', 40 at most, such as 'alice'.")
+    return name
+
+
+def find_ratings(outputs: str | os.PathLike[str]) -> list[Path]:
+    """List the raters' logs of an outputs folder, by name."""
+    return sorted(Path(outputs, FOLDER).glob("*.jsonl"))
+
+
+def read_ratings(path: str | os.PathLike[str]) -> Ratings:
+    """Read a rater's log, which may be a classmate's.
+
+    Raises
+    ------
+    RecordError
+        No such file, too large, or not a log of scores.
+    """
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise RecordError(f"{shown(str(path), 200)} cannot be read ({error.strerror}). Give a rater's .jsonl file.") from error
+    if size > _MAX_BYTES:
+        raise RecordError(f"{shown(str(path), 200)} has {size} bytes; a log of scores has {_MAX_BYTES} at most. It is another file.")
+    journal = Journal(path)
+    try:
+        _, events = journal.read()
+    except OutputError as error:
+        raise RecordError(str(error)) from error
+    return from_events(events, str(path), damaged=journal.damaged)
+
+
+def from_events(events: Sequence[Mapping[str, Any]], name: str, *, damaged: int = 0) -> Ratings:
+    """Make the ratings of a log's events, oldest first.
+
+    Raises
+    ------
+    RecordError
+        They do not begin as a log does, or an event cannot be.
+    """
+    if not events or events[0].get("event") != "opened":
+        raise RecordError(f"{shown(name, 200)} is no log of scores: it does not begin by opening a session.")
+    items = _items(events[0].get("items"), name)
+    codes = {item.code for item in items}
+    scores: dict[str, dict[str, int]] = {}
+    locked = altered = False
+    changed = late = 0
+    for number, event in enumerate(events[1:], start=1):
+        if locked:
+            late += 1
+        elif event.get("event") == "locked":
+            locked, altered = True, event.get("digest") != digest(events[:number])
+        elif event.get("event") == "scored" and event.get("item") in codes:
+            given = check_scores({event.get("criterion"): event.get("points")})
+            of_item = scores.setdefault(event["item"], {})
+            changed += sum(of_item.get(criterion, points) != points for criterion, points in given.items())
+            of_item.update(given)
+    rater = rater_name(events[0].get("rater"))
+    return Ratings(rater=rater, items=items, scores=scores, locked=locked, altered=altered, changed=changed, late=late, damaged=damaged)
+
+
+def digest(events: Sequence[Mapping[str, Any]]) -> str:
+    """Hash a log's events, each together with all before it (SHA-256, 64 hex digits)."""
+    chain = ""
+    for event in events:
+        chain = hashlib.sha256(f"{chain}{dump_json(event)}".encode()).hexdigest()
+    return chain
+
+
+def _items(given: object, name: str) -> tuple[Item, ...]:
+    if not isinstance(given, list) or not 1 <= len(given) <= _MAX_ITEMS:
+        raise RecordError(f"{shown(name, 200)} shows {shown(given, 40)}; a session has 1 to {_MAX_ITEMS} pictures.")
+    items: list[Item] = []
+    for one in given:
+        if not isinstance(one, dict) or not all(isinstance(one.get(part), str) for part in ("code", "key", "recipe")):
+            raise RecordError(f"{shown(name, 200)} holds {shown(one)} for a picture; it was damaged or forged.")
+        known = {item.code for item in items}
+        sound = _CODE.fullmatch(one["code"]) and one["code"] not in known and one.get("repeat_of") in {None, *known}
+        if not (sound and is_sha256(one.get("pixels_sha256")) and all(_KEY.fullmatch(one[part]) for part in ("key", "recipe"))):
+            raise RecordError(f"{shown(name, 200)} holds {shown(one)} for a picture; it was damaged or forged.")
+        items.append(Item(**{part: one.get(part) for part in ("code", "key", "pixels_sha256", "recipe", "repeat_of")}))
+    return tuple(items)

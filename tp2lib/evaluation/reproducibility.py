@@ -1,0 +1,86 @@
+"""The fifth criterion, measured: each picture is made again from its file in a fresh process, and graded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tp2lib.engine.runs import Run
+from tp2lib.evaluation.evidence import Evidence
+from tp2lib.evaluation.rubric import POINTS
+
+__all__ = ["Proof", "known_proof", "prove_all"]
+
+KIND = "replayed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """How a picture came out when it was made again.
+
+    Attributes
+    ----------
+    grade : str
+        One of `tp2lib.engine.replay.GRADES`.
+    points : int
+        0 to 2, as the rubric has it.
+    psnr_db : float or None
+        Decibels; None for identical pictures.
+    suspects : tuple of str
+        What was otherwise than the first time.
+    at : str
+        When, in UTC.
+    """
+
+    grade: str
+    points: int
+    psnr_db: float | None = None
+    suspects: tuple[str, ...] = field(default=())
+    at: str = ""
+
+
+def prove_all(runs: Sequence[Run], outputs: str | os.PathLike[str], *, again: bool = False) -> list[Proof]:
+    """Replay pictures in one fresh process, or take the grade that they have got before, and keep it.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        With the path of their picture: it is read anew, for it is the file that must suffice.
+    outputs : path
+        The folder of the ledger; grades are kept there.
+    again : bool, default False
+        Replay those too that have a grade.
+
+    Raises
+    ------
+    RecordError, SourceError, ModelError
+        As for :func:`replay`.
+    """
+    from tp2lib.engine.replay import replay_all  # loads torch, which those who only read grades need not
+
+    evidence = Evidence(outputs)
+    todo = [run for run in runs if again or known_proof(run, evidence) is None]
+    if todo:
+        from_files = [Run.from_picture(run.path) if run.path else run for run in todo]
+        for run, verdict in zip(from_files, replay_all(from_files), strict=True):
+            facts = {"grade": verdict.grade, "psnr_db": verdict.psnr_db, "max_difference": verdict.max_difference}
+            evidence.note(KIND, run, **facts, suspects=sorted(verdict.suspects))
+    return [proof for run in runs if (proof := known_proof(run, evidence)) is not None]
+
+
+def known_proof(run: Run, evidence: Evidence) -> Proof | None:
+    """Return the last grade of a run's picture, or None if it was never made again."""
+    event = evidence.latest(KIND, run)
+    return None if event is None else _proof(event)
+
+
+def _proof(event: dict[str, Any]) -> Proof | None:
+    """Read a grade from a line that may be anybody's."""
+    grade, psnr, suspects = (event.get(name) for name in ("grade", "psnr_db", "suspects"))
+    if grade not in POINTS:
+        return None
+    named = tuple(str(one)[:80] for one in suspects[:20]) if isinstance(suspects, list) else ()
+    decibels = float(psnr) if isinstance(psnr, (int, float)) else None
+    return Proof(grade=grade, points=POINTS[grade], psnr_db=decibels, suspects=named, at=str(event.get("at", ""))[:40])

@@ -1,0 +1,233 @@
+"""The risk desk: may this picture be published, does it need retouching, or is it to be rejected, and why?
+
+The report's list of risks, each as a check with a figure and a limit. The limits are a shop's own decision: change
+`LIMITS` and say so. What cannot be checked here is named, and is a person's to look at; no verdict replaces that person.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from tp2lib.engine.runs import Run
+from tp2lib.errors import RecordError, SourceError, shown
+from tp2lib.evaluation.evidence import Evidence
+from tp2lib.evaluation.languages import Number
+from tp2lib.evaluation.ocr import READER, read_text
+from tp2lib.evaluation.product import Product, fidelity_to, find_product
+from tp2lib.evaluation.riskwords import REASONS, RISKS
+from tp2lib.measures.distances import as_pixels, perceptual_map
+from tp2lib.measures.measures import background_whiteness
+from tp2lib.records.ledger import Ledger
+from tp2lib.records.marks import COMPOSITE, GENERATED, digital_source_type
+from tp2lib.records.pixels import open_image, pixels_sha256
+
+__all__ = ["LIMITS", "USES", "VERDICTS", "Finding", "Inspection", "inspect", "read_and_note"]
+
+VERDICTS = ("publish", "retouch", "reject")
+USES = ("product", "illustration")
+TEXT = "text read"
+
+LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "colour": (4.0, 10.0),  # ΔE00 over the product: beyond the first, retouch; beyond the second, reject
+        "shape": (0.95, 0.85),  # overlap of the outlines: below the first, retouch; below the second, reject
+        "clipped": (0.05, 0.25),  # share of the product's pixels with a channel at its end
+        "crop": (0.01, 0.10),  # share of the frame's outermost pixels that belong to the product
+        "background": (0.95, 0.0),  # whiteness of the frame's outer band: below the first, retouch; nothing to reject
+    }
+)
+"""From where on a figure asks for retouching, and from where on it rejects."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one check found.
+
+    Attributes
+    ----------
+    risk : str
+        One of `tp2lib.evaluation.riskwords.RISKS`.
+    verdict : {"publish", "retouch", "reject", "unknown"}
+    reason : str
+        Which sentence of `tp2lib.evaluation.riskwords.REASONS` says it.
+    figures : dict
+        The numbers and words in that sentence.
+    """
+
+    risk: str
+    verdict: str
+    reason: str
+    figures: dict[str, Any] = field(default_factory=dict)
+
+    def say(self, language: str = "en") -> str:
+        """Say it in a sentence."""
+        figures = {name: Number(one, language) if isinstance(one, float) else one for name, one in self.figures.items()}
+        return REASONS[self.reason][language].format(**figures)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """All findings about one picture."""
+
+    key: str
+    use: str
+    findings: tuple[Finding, ...] = field(repr=False)
+
+    @property
+    def verdict(self) -> str:
+        """The gravest of the findings: "publish", "retouch" or "reject"."""
+        return max((one.verdict for one in self.findings if one.verdict in VERDICTS), key=VERDICTS.index, default="publish")
+
+    @property
+    def unchecked(self) -> tuple[str, ...]:
+        """Risks that could not be checked: a person must."""
+        return tuple(one.risk for one in self.findings if one.verdict == "unknown")
+
+    def why(self, language: str = "en") -> list[str]:
+        """Say what stands against publishing, the gravest first."""
+        against = sorted((one for one in self.findings if one.verdict != "publish"), key=lambda one: one.verdict != "reject")
+        colon = " : " if language == "fr" else ": "
+        return [f"{RISKS[one.risk][language]}{colon}{one.say(language)}" for one in against]
+
+    def __str__(self) -> str:
+        return "\n  ".join([self.verdict, *self.why()])
+
+
+def inspect(run: Run, *, outputs: str | os.PathLike[str], use: str | None = None, photo: Image.Image | None = None, read: bool = True) -> Inspection:
+    """Check a run's picture against the report's risks.
+
+    Parameters
+    ----------
+    run : Run
+        With a picture; the mark of origin is looked for in its file.
+    outputs : path
+        The folder of the ledger: the source photo is found there, and texts read are kept there.
+    use : {"product", "illustration"}, optional
+        Whether it is to show goods for sale, or an idea. By default "product" if a photo went in.
+    photo : PIL.Image.Image, optional
+        The prepared photo; by default, the one that the ledger keeps.
+    read : bool, default True
+        Read the picture's text now, if that was not done before: takes seconds.
+
+    Raises
+    ------
+    RecordError
+        There is no picture, or no such use.
+    """
+    if run.image is None:
+        raise RecordError(f"run {run.key} has no picture; it came out {run.outcome!r}. There is nothing to inspect.")
+    use = use or ("product" if run.recipe.source else "illustration")
+    if use not in USES:
+        raise RecordError(f"the use is {shown(use)}; it must be one of {', '.join(USES)}.")
+    if photo is None and (kept := Ledger(outputs).find_source(run.effective.get("source_sha256"))):
+        photo = open_image(kept)[0].convert("RGB")
+    product = find_product(run.image)
+    checks = [
+        *_product(run, use, photo),
+        _text(run, Evidence(outputs), photo, read),
+        _clipped(run.image, product),
+        _crop(product),
+        _background(run.image),
+        _mark(run),
+    ]
+    return Inspection(key=run.key, use=use, findings=tuple(checks))
+
+
+def read_and_note(image: Image.Image, run: Run, evidence: Evidence, photo: Image.Image | None) -> tuple[str, ...] | None:
+    """Read the text that is in a picture and not on its photo, and keep what was found; None without a reader."""
+    words = read_text(image)
+    if words is None:
+        return None
+    own = {word.casefold() for word in (read_text(photo) or ())} if words and photo is not None else set()
+    added = tuple(word for word in words if word.casefold() not in own)
+    evidence.note(TEXT, run, words=list(added), reader=READER)
+    return added
+
+
+# -- the checks --------------------------------------------------------------------------------------
+
+
+def _product(run: Run, use: str, photo: Image.Image | None) -> list[Finding]:
+    if run.recipe.source is None:
+        return [Finding(risk="product", verdict="reject" if use == "product" else "publish", reason=f"no photo, {use}")]
+    if photo is None:
+        return [Finding(risk="product", verdict="unknown", reason="photo lost")]
+    try:
+        found = fidelity_to(run.image, photo)
+        if found is None:  # the ground is no plain one: the middle of the frame must do
+            colour = float(_middle(perceptual_map(run.image, photo)).mean())
+            where = {"reason": "colour in the middle", "figures": {"colour": colour}}
+            return [Finding(risk="product", verdict=_above("colour", colour), **where)]
+    except SourceError as error:
+        return [Finding(risk="product", verdict="unknown", reason="photo differs", figures={"error": str(error)})]
+    colour = Finding(risk="product", verdict=_above("colour", found.colour), reason="colour", figures={"colour": found.colour})
+    if found.shape is None:
+        return [colour, Finding(risk="product", verdict="reject", reason="no product")]
+    return [colour, Finding(risk="product", verdict=_below("shape", found.shape), reason="shape", figures={"shape": found.shape})]
+
+
+def _text(run: Run, evidence: Evidence, photo: Image.Image | None, read: bool) -> Finding:
+    known = evidence.latest(TEXT, run)
+    words = None if known is None else tuple(str(word)[:80] for word in known.get("words") or ())
+    if words is None and read:
+        words = read_and_note(run.image, run, evidence, photo)
+    if words is None:
+        return Finding(risk="text", verdict="unknown", reason="no reader")
+    if not words:
+        return Finding(risk="text", verdict="publish", reason="no text")
+    return Finding(risk="text", verdict="retouch", reason="text", figures={"words": ", ".join(words)[:200]})
+
+
+def _clipped(image: Image.Image, product: Product | None) -> Finding:
+    pixels = as_pixels(image)
+    part = _middle(pixels).reshape(-1, 3) if product is None else pixels[product.mask]
+    share = float(max((part >= 254).any(1).mean(), (part <= 1).any(1).mean()))
+    reason = "clipped in the middle" if product is None else "clipped"
+    return Finding(risk="clipped", verdict=_above("clipped", share), reason=reason, figures={"share": share})
+
+
+def _crop(product: Product | None) -> Finding:
+    if product is None:
+        return Finding(risk="crop", verdict="unknown", reason="not told apart")
+    return Finding(risk="crop", verdict=_above("crop", product.touching), reason="crop", figures={"share": product.touching})
+
+
+def _background(image: Image.Image) -> Finding:
+    white = background_whiteness(image)
+    return Finding(risk="background", verdict=_below("background", white), reason="background", figures={"white": white})
+
+
+def _mark(run: Run) -> Finding:
+    if run.path is None or not Path(run.path).is_file():
+        return Finding(risk="mark", verdict="unknown", reason="no file")
+    try:
+        image = open_image(run.path)[0]
+    except SourceError:
+        return Finding(risk="mark", verdict="unknown", reason="no file")
+    if pixels_sha256(image.convert("RGB")) != pixels_sha256(run.image):
+        return Finding(risk="mark", verdict="reject", reason="other pixels")
+    marked = digital_source_type(image) in (GENERATED, COMPOSITE)
+    return Finding(risk="mark", verdict="publish" if marked else "reject", reason="marked" if marked else "no mark")
+
+
+def _above(limit: str, value: float) -> str:
+    retouch, reject = LIMITS[limit]
+    return VERDICTS[int(value > retouch) + int(value > reject)]
+
+
+def _below(limit: str, value: float) -> str:
+    retouch, reject = LIMITS[limit]
+    return VERDICTS[int(value < retouch) + int(value < reject)]
+
+
+def _middle(array: np.ndarray) -> np.ndarray:
+    height, width = array.shape[:2]
+    return array[height // 4 : height * 3 // 4, width // 4 : width * 3 // 4]

@@ -1,0 +1,200 @@
+"""The blind session as a panel: a picture, its prompt, three sentences for each criterion, and the keys 0, 1 and 2.
+
+Every handler calls one method that a program can call as well: `press`, `back`, `lock`.
+"""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import ipywidgets as widgets
+
+from tp2lib.errors import TP2Error
+from tp2lib.evaluation.rubric import CRITERIA, JUDGED, LEVELS
+from tp2lib.evaluation.scoring import BlindScoring
+from tp2lib.showing.show import image_html, to_png
+
+__all__ = ["ScorePanel"]
+
+BACK = "b"
+
+
+class ScorePanel:
+    """Scores a session's pictures one by one; it opens at the first point that is missing.
+
+    Parameters
+    ----------
+    session : BlindScoring
+    language : {"en", "fr"}
+
+    Attributes
+    ----------
+    at : tuple of str or None
+        The code of the picture and the criterion that are asked for now; None when all points are given.
+    buttons : dict of str to ToggleButtons
+        One row a criterion.
+    keys : Text
+        Takes the keys 0, 1, 2, and b for one point back, with no need of a mouse.
+    """
+
+    def __init__(self, session: BlindScoring, language: str = "en") -> None:
+        self.session, self.language = session, language
+        self._showing: str | None = None
+        self._quiet = False
+        self._build()
+        self._move(self._next())
+
+    def press(self, points: int) -> None:
+        """Give points for what is asked now, and go on, as a key does; once all are given, nothing happens.
+
+        Raises
+        ------
+        RecordError
+            The points cannot be, or the log is locked.
+        """
+        if self.at is None:
+            self._say("All points are given. Lock them, and look what the pictures were.")
+            return
+        code, criterion = self.at
+        self.session.score(code, criterion, points)
+        self._move(self._after(code, criterion))
+
+    def choose(self, criterion: str, points: int) -> None:
+        """Give points for one criterion of the picture that is shown: as its buttons do."""
+        if self._showing is not None:
+            self.session.score(self._showing, criterion, points)
+            self._move(self._after(self._showing, criterion))
+
+    def back(self) -> None:
+        """Ask for the point before the present one again."""
+        places = self._places()
+        now = places.index(self.at) if self.at else len(places)
+        self._move(places[max(now - 1, 0)])
+
+    def lock(self) -> None:
+        """Lock the points: none can be given after it."""
+        self.session.lock()
+        self._move(None)
+        self._say("Locked. Now the settings may be looked at: session.reveal().")
+
+    def type(self, text: str) -> None:
+        """Take what was typed, a key at a time; other keys do nothing."""
+        for key in text.casefold():
+            if key == BACK:
+                self.back()
+            elif key in "012":
+                self.press(int(key))
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        return self.widget._repr_mimebundle_(**options)
+
+    # -- the widgets ----------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.picture, self.words, self.status = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self.bar = widgets.IntProgress(value=0, max=1, description="given", layout={"width": "20em"})
+        self.keys = widgets.Text(
+            placeholder="0, 1, 2 or b", description="keys", tooltip="type 0, 1 or 2 for the point asked; b goes back",
+            continuous_update=True, layout={"width": "14em"},
+        )  # fmt: skip
+        self.buttons = {name: self._row(name) for name in JUDGED}
+        self.back_button = widgets.Button(description="Back", tooltip="ask for the point before again")
+        self.lock_button = widgets.Button(description="Lock", button_style="warning", tooltip="no point can be given after it")
+        self.keys.observe(lambda change: self._guard(self._typed), "value")
+        self.back_button.on_click(lambda button: self._guard(self.back))
+        self.lock_button.on_click(lambda button: self._guard(self.lock))
+        for name, row in self.buttons.items():
+            row.observe(lambda change, name=name: self._guard(lambda: self._chosen(name)), "value")
+        foot = widgets.HBox([self.keys, self.back_button, self.lock_button], layout={"flex_flow": "row wrap"})
+        asked = widgets.VBox([self.words, *self.buttons.values(), foot, self.bar, self.status])
+        self.widget = widgets.HBox([self.picture, asked], layout={"flex_flow": "row wrap", "align_items": "flex-start"})
+
+    def _row(self, name: str) -> widgets.ToggleButtons:
+        one = CRITERIA[name]
+        sentences = one.levels[self.language]
+        return widgets.ToggleButtons(
+            options=[(str(level), level) for level in LEVELS], value=None, description=one.label[self.language],
+            tooltips=[f"{level}: {sentences[level]}" for level in LEVELS],
+            style={"description_width": "11em", "button_width": "3em"},
+        )  # fmt: skip
+
+    def _guard(self, act: Any) -> None:
+        """Do what a click asks for; an error in a callback would be seen by nobody."""
+        if self._quiet:
+            return
+        try:
+            act()
+        except TP2Error as error:
+            self._say(str(error), error=True)
+
+    def _typed(self) -> None:
+        text, self._quiet = self.keys.value, True
+        self.keys.value, self._quiet = "", False
+        self.type(text)
+
+    def _chosen(self, name: str) -> None:
+        if self.buttons[name].value is not None:
+            self.choose(name, self.buttons[name].value)
+
+    def _places(self) -> list[tuple[str, str]]:
+        return [(item.code, name) for item in self.session.items for name in JUDGED]
+
+    def _next(self) -> tuple[str, str] | None:
+        missing = self.session.ratings.missing()
+        return missing[0] if missing else None
+
+    def _after(self, code: str, criterion: str) -> tuple[str, str] | None:
+        """The next missing point: of this picture first, then of the others in order."""
+        missing = self.session.ratings.missing()
+        own = [place for place in missing if place[0] == code]
+        later = [place for place in missing if int(place[0]) > int(code)]
+        return (own or later or missing or [None])[0]
+
+    def _move(self, place: tuple[str, str] | None) -> None:
+        self.at = place
+        ratings = self.session.ratings
+        if place is not None and place[0] != self._showing:
+            self._show(place[0])
+        given, whole = self.session.progress()
+        self.bar.max, self.bar.value = whole, given
+        self._quiet = True
+        scores = ratings.scores.get(self._showing or "", {})
+        for name, row in self.buttons.items():
+            row.value = scores.get(name)
+            row.disabled = ratings.locked
+        self._quiet = False
+        self.keys.disabled = self.back_button.disabled = ratings.locked
+        self.lock_button.disabled = ratings.locked or place is not None
+        self._ask(place, given, whole, ratings.locked)
+
+    def _ask(self, place: tuple[str, str] | None, given: int, whole: int, locked: bool) -> None:
+        if place is None:
+            self._say(f"{given} of {whole} points. " + ("They are locked." if locked else "All are given: lock them."))
+            return
+        one = CRITERIA[place[1]]
+        number = [item.code for item in self.session.items].index(place[0]) + 1
+        self._say(f"Picture {number} of {len(self.session.items)}, {one.label[self.language]}: {one.question[self.language]}")
+
+    def _show(self, code: str) -> None:
+        self._showing = code
+        alt = f"Picture {code}, to be scored. Its settings are not shown."
+        image, photo = self.session.image(code), self.session.photo(code)
+        shown = image_html(to_png(image, alt=alt), alt=alt, style="width:320px;max-width:100%")
+        if photo is not None:
+            about = "The photo of the product, to compare with."
+            shown += f"<figure style='margin:.6em 0'>{image_html(to_png(photo, alt=about), alt=about, style='width:160px')}"
+            shown += "<figcaption>the product, as photographed</figcaption></figure>"
+        self.picture.value = shown
+        levels = "".join(
+            f"<dt><b>{html.escape(one.label[self.language])}</b></dt>"
+            + "".join(f"<dd>{level}: {html.escape(one.levels[self.language][level])}</dd>" for level in LEVELS)
+            for name, one in CRITERIA.items()
+            if name in JUDGED
+        )
+        prompt = f"<p>Asked for: <q>{html.escape(self.session.prompt(code))}</q></p>"
+        self.words.value = f"{prompt}<details><summary>What the points mean</summary><dl>{levels}</dl></details>"
+
+    def _say(self, words: str, error: bool = False) -> None:
+        sign, role = ("✗ ", "alert") if error else ("", "status")
+        self.status.value = f'<div role="{role}" aria-live="polite">{sign}{html.escape(words)}</div>'

@@ -1,0 +1,226 @@
+"""Scoring blind: pictures in random order, without their settings, some of them twice, until the log is locked.
+
+What the rater sees is the picture, its prompt (adherence needs it) and, for image to image, the photo of the
+product. What it was made with is told after the lock, when no point can be given any more.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from tp2lib.engine.runs import Run
+from tp2lib.errors import RecordError, shown
+from tp2lib.evaluation.ratings import FOLDER, Item, Ratings, digest, from_events, rater_name
+from tp2lib.evaluation.rubric import JUDGED, check_scores
+from tp2lib.records.journal import Journal
+from tp2lib.records.ledger import Ledger
+from tp2lib.records.pixels import open_image, pixels_sha256
+
+__all__ = ["BlindScoring", "Revealed"]
+
+_GAP = 2  # other pictures between a picture and its repeat, at least, where there are enough
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revealed:
+    """One picture after the lock: what it was, and the points it got.
+
+    `again` holds the points of its hidden repeat, or is empty.
+    """
+
+    run: Run
+    scores: dict[str, int]
+    again: dict[str, int] = field(default_factory=dict)
+
+
+class BlindScoring:
+    """A rater's session over some runs; it goes on where it was left.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        With pictures; one picture once, whatever its runs are called.
+    rater : str
+        Who scores; the log is ``outputs/scores/<rater>.jsonl``.
+    outputs : path
+        The folder of the ledger.
+    repeats : int, optional
+        How many pictures are shown a second time, which is not said; by default one in four.
+    seed : int, optional
+        Of the order; by default drawn, and written into the log.
+
+    Raises
+    ------
+    RecordError
+        No pictures, a name that cannot be, or a log of this rater over other pictures.
+
+    Examples
+    --------
+    >>> session = BlindScoring(runs, "alice", outputs=OUTPUTS)
+    >>> session.score("01", "realism", 2)
+    """
+
+    def __init__(
+        self, runs: Sequence[Run], rater: str, *, outputs: str | os.PathLike[str], repeats: int | None = None,
+        seed: int | None = None,
+    ) -> None:  # fmt: skip
+        self.rater = rater_name(rater)
+        self._runs = {pixels_sha256(run.image): run for run in runs if run.outcome == "ok" and run.image is not None}
+        if not self._runs:
+            raise RecordError("there are no pictures to score; give runs that ended well. Run the experiments first.")
+        self._ledger = Ledger(outputs)
+        self.path = Path(outputs) / FOLDER / f"{self.rater}.jsonl"
+        self._journal = Journal(self.path)
+        self._events: list[dict[str, Any]] = []
+        if not self._read():
+            seed = secrets.randbelow(2**32) if seed is None else seed
+            items = _order(list(self._runs.items()), seed, repeats)
+            shown_items = [item.to_dict() for item in items]
+            self._append({"event": "opened", "rater": self.rater, "seed": seed, "items": shown_items})
+        self._check_pictures()
+
+    @property
+    def ratings(self) -> Ratings:
+        """What the log holds now; another process may have added to it."""
+        self._read()
+        return from_events(self._events, str(self.path))
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """The places of the session, in the order in which they are shown."""
+        return self.ratings.items
+
+    @property
+    def locked(self) -> bool:
+        """Whether points can no longer be given."""
+        return self.ratings.locked
+
+    def image(self, code: str) -> Image.Image:
+        """The picture at a place."""
+        return self._run(code).image
+
+    def prompt(self, code: str) -> str:
+        """The prompt that the picture at a place was made with: what adherence is judged against."""
+        return self._run(code).recipe.prompt
+
+    def photo(self, code: str) -> Image.Image | None:
+        """The prepared photo of the product, if the picture was made from one and it is kept."""
+        kept = self._ledger.find_source(self._run(code).effective.get("source_sha256"))
+        return None if kept is None else open_image(kept)[0].convert("RGB")
+
+    def score(self, code: str, criterion: str, points: int) -> None:
+        """Give points: they are on the disk when this returns. Given again before the lock, the last ones count.
+
+        Raises
+        ------
+        RecordError
+            The log is locked, there is no such place, or the points cannot be.
+        """
+        check_scores({criterion: points})
+        ratings = self.ratings
+        if ratings.locked:
+            raise RecordError(f"the scores of {self.rater} are locked, and stay as they are. Score under another name to begin anew.")
+        if code not in {item.code for item in ratings.items}:
+            raise RecordError(f"there is no picture {shown(code)}; there are {', '.join(item.code for item in ratings.items)}.")
+        self._append({"event": "scored", "item": code, "criterion": criterion, "points": points})
+
+    def lock(self) -> str:
+        """End the session, and return the digest of its log.
+
+        Raises
+        ------
+        RecordError
+            Points are missing, or it is locked already.
+        """
+        ratings = self.ratings
+        if ratings.locked:
+            raise RecordError(f"the scores of {self.rater} are locked already.")
+        if missing := ratings.missing():
+            code, criterion = missing[0]
+            raise RecordError(f"{len(missing)} points are missing, first {criterion} of picture {code}. Give them, then lock.")
+        sealed = digest(self._events)
+        self._append({"event": "locked", "digest": sealed})
+        return sealed
+
+    def reveal(self) -> list[Revealed]:
+        """Tell what the pictures were, in the order of the runs given.
+
+        Raises
+        ------
+        RecordError
+            The log is not locked, or was altered since.
+        """
+        ratings = self.ratings
+        if not ratings.locked:
+            left = len(ratings.missing())
+            raise RecordError(f"the scores of {self.rater} are not locked; {left} points are missing. Lock them, then look.")
+        if ratings.altered:
+            raise RecordError(f"the log {shown(str(self.path), 200)} is not what was locked; it was edited. Score again.")
+        found = {item.code: item for item in ratings.items}
+        rows: dict[str, dict[str, dict[str, int]]] = {}
+        for code, item in found.items():
+            part = "scores" if item.repeat_of is None else "again"
+            rows.setdefault(item.pixels_sha256, {})[part] = ratings.scores[code]
+        return [Revealed(run=run, **rows[pixels]) for pixels, run in self._runs.items()]
+
+    def progress(self) -> tuple[int, int]:
+        """Points given, and points to give."""
+        ratings = self.ratings
+        whole = len(ratings.items) * len(JUDGED)
+        return whole - len(ratings.missing()), whole
+
+    def _run(self, code: str) -> Run:
+        for item in self.items:
+            if item.code == code:
+                return self._runs[item.pixels_sha256]
+        raise RecordError(f"there is no picture {shown(code)}; the first is {self.items[0].code}.")
+
+    def _check_pictures(self) -> None:
+        here = {item.pixels_sha256 for item in self.items}
+        if here != set(self._runs):
+            raise RecordError(
+                f"{self.rater} has scored {len(here)} other pictures in {shown(str(self.path), 200)}; a session keeps its "
+                "pictures. Give the same runs, or another rater's name."
+            )
+
+    def _read(self) -> bool:
+        replaced, events = self._journal.read()
+        self._events = [] if replaced else self._events
+        self._events += events
+        return bool(self._events)
+
+    def _append(self, event: dict[str, Any]) -> None:
+        self._journal.append({**event, "at": datetime.now(UTC).isoformat(timespec="milliseconds")})
+        self._read()
+
+
+def _order(pictures: list[tuple[str, Run]], seed: int, repeats: int | None) -> list[Item]:
+    """Shuffle the pictures; some of the first half come again in the second, well apart."""
+    draw = random.Random(seed)
+    wanted = math.ceil(len(pictures) / 4) if repeats is None else repeats
+    if type(wanted) is not int or wanted < 0:
+        raise RecordError(f"repeats is {shown(repeats)}; it must be a whole number, 0 or more. Leave it out for one in four.")
+    order: list[tuple[str, Run, bool]] = [(pixels, run, False) for pixels, run in draw.sample(pictures, len(pictures))]
+    early = order[: max(1, len(order) // 2)] if len(order) > 1 else []
+    for pixels, run, _ in draw.sample(early, min(wanted, len(early))):
+        first = next(at for at, place in enumerate(order) if place[0] == pixels)
+        earliest = min(max(first + 1 + _GAP, len(pictures) // 2), len(order))
+        order.insert(draw.randint(earliest, len(order)), (pixels, run, True))
+    firsts: dict[str, str] = {}
+    items = []
+    for number, (pixels, run, again) in enumerate(order, start=1):
+        code = f"{number:02d}"
+        known = {"key": run.key, "pixels_sha256": pixels, "recipe": run.recipe.hash}
+        items.append(Item(code=code, repeat_of=firsts[pixels] if again else None, **known))
+        firsts.setdefault(pixels, code)
+    return items

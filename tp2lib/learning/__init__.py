@@ -1,0 +1,1 @@
+"""What is asked of a learner, said back, and kept on their machine."""

@@ -1,0 +1,1 @@
+"""Numbers beside a picture: from pixels alone, but for the judge."""

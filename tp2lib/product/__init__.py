@@ -1,0 +1,1 @@
+"""The mini-product of notebook 05."""

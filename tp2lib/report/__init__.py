@@ -1,0 +1,1 @@
+"""What is told of all this, each figure with its source."""

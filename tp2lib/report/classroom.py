@@ -1,0 +1,254 @@
+"""The instructor's view: many learners' outputs folders in one table, with agreement, outliers, and runs that do not replay.
+
+Every folder is foreign: what cannot be read becomes a remark on its learner, and never stops the table.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import fmean, median
+
+from tp2lib.errors import OutputError, TP2Error, shown
+from tp2lib.evaluation.agreement import Agreement, agreement
+from tp2lib.evaluation.experiments import EXPERIMENTS
+from tp2lib.evaluation.languages import Number
+from tp2lib.evaluation.languages import language as known_language
+from tp2lib.evaluation.ratings import Ratings
+from tp2lib.evaluation.reflection import ASKED
+from tp2lib.evaluation.rubric import CRITERIA
+from tp2lib.records.files import write_atomically
+from tp2lib.report.classwords import CLASS_WORDS
+from tp2lib.report.document import Cell, Document, Section, Table, Text
+from tp2lib.report.filed import NOTHING, counted
+from tp2lib.report.gather import Material
+from tp2lib.report.reporthtml import to_html
+from tp2lib.report.reportmarkdown import to_markdown
+
+__all__ = ["FILE", "Learner", "learners", "make_class", "outliers", "replay_sample", "write_class"]
+
+FILE = "class"
+_MOST = 200  # folders
+_FAR = 3.5  # of the modified z-score: Iglewicz and Hoaglin (1993), "How to detect and handle outliers"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learner:
+    """What one folder holds.
+
+    Attributes
+    ----------
+    name : str
+        The folder's.
+    pictures : int
+        Of the report's eleven.
+    swapped : tuple of str
+        Pictures that are not the experiment that their name says.
+    untraced : tuple of str
+        Pictures whose run is not in the ledger, with these pixels.
+    not_replayed : tuple of str
+        Pictures whose replay came out different.
+    proofs : int
+        Pictures that have a grade.
+    image_s : float or None
+        Median seconds of a picture.
+    predictions : int
+    exercises : int
+        Done, in all notebooks.
+    answers : int
+        Of the closing questions.
+    ratings : tuple of Ratings
+    judged : float or None
+        Mean judged points (0 to 8) that this learner gave.
+    remarks : tuple of str
+    """
+
+    name: str
+    pictures: int = 0
+    swapped: tuple[str, ...] = ()
+    untraced: tuple[str, ...] = ()
+    not_replayed: tuple[str, ...] = ()
+    proofs: int = 0
+    image_s: float | None = None
+    predictions: int = 0
+    exercises: int = 0
+    answers: int = 0
+    ratings: tuple[Ratings, ...] = field(default=(), repr=False)
+    judged: float | None = None
+    remarks: tuple[str, ...] = ()
+
+
+def learners(folder: str | os.PathLike[str]) -> list[Learner]:
+    """Read every learner's outputs folder that lies in a folder.
+
+    Raises
+    ------
+    OutputError
+        There is no such folder, or no learner in it.
+    """
+    root = Path(folder)
+    places = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")) if root.is_dir() else []
+    if not places:
+        raise OutputError(f"there are no folders in {shown(str(root), 200)}. Put each learner's outputs folder there, under a name.")
+    return [_learner(path) for path in places[:_MOST]]
+
+
+def replay_sample(folder: str | os.PathLike[str], names: Sequence[str] = ("baseline",), *, model: str | None = None) -> dict[str, str]:
+    """Replay some pictures of every learner here, and return what came of it: nothing is written into their folders.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Experiments whose pictures are replayed.
+    model : str, optional
+        As for :func:`tp2lib.engine.replay`; a learner's file does not decide what is loaded.
+    """
+    from tp2lib.engine.replay import replay
+
+    found = {}
+    for one in sorted(path for path in Path(folder).iterdir() if path.is_dir()):
+        for name in names:
+            path = _outputs(one) / EXPERIMENTS[name].file
+            if path.is_file():
+                try:
+                    found[f"{one.name}/{name}"] = str(replay(path, model=model))
+                except TP2Error as error:
+                    found[f"{one.name}/{name}"] = f"not replayed: {error}"
+    return found
+
+
+def outliers(values: Sequence[float | None]) -> list[bool]:
+    """Tell which values lie far from the others; with fewer than five, none.
+
+    Notes
+    -----
+    0.6745·|x - median| / MAD above 3.5 (Iglewicz and Hoaglin, 1993): unlike mean and standard deviation, it is not
+    moved by the very values that it looks for.
+    """
+    known = [value for value in values if value is not None]
+    if len(known) < 5:
+        return [False] * len(values)
+    middle = median(known)
+    spread = median(abs(value - middle) for value in known)
+    if spread == 0:
+        return [value is not None and value != middle for value in values]
+    return [value is not None and 0.6745 * abs(value - middle) / spread > _FAR for value in values]
+
+
+def make_class(folder: str | os.PathLike[str], language: str = "en", replayed: dict[str, str] | None = None) -> Document:
+    """Make the instructor's view of a folder of learners, as a tree of blocks."""
+    found, words = learners(folder), CLASS_WORDS[known_language(language)]
+    sections = [_table(found, language), *_agreed(found, language), _outlying(found), _remarks(found)]
+    if replayed is not None:
+        rows = [[_label(name), _label(verdict)] for name, verdict in replayed.items()]
+        sections.append(Section(title="replayed here", blocks=[Table(heads=("picture", "grade"), rows=rows)]))
+    return Document(language=language, words=words, sections=sections)
+
+
+def write_class(
+    folder: str | os.PathLike[str], language: str = "en", *, to: str | os.PathLike[str] | None = None,
+    replayed: dict[str, str] | None = None,
+) -> tuple[Path, Path]:  # fmt: skip
+    """Write the instructor's view as Markdown and HTML; by default into the folder of the learners."""
+    document, place = make_class(folder, language, replayed), Path(to or folder)
+    paths = (place / f"{FILE}.md", place / f"{FILE}.html")
+    for path, text in zip(paths, (to_markdown(document, place), to_html(document)), strict=True):
+        write_atomically(path, lambda file, text=text: file.write(text.encode()))
+    return paths
+
+
+def _outputs(place: Path) -> Path:
+    """A learner may hand in the outputs folder itself, or the clone around it."""
+    return place / "outputs" if (place / "outputs" / "ledger.jsonl").is_file() else place
+
+
+def _learner(place: Path) -> Learner:
+    try:
+        return _read(place.name, Material(_outputs(place)))
+    except (TP2Error, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        return Learner(name=place.name, remarks=(f"{type(error).__name__}: {shown(str(error), 200)}",))
+
+
+def _read(name: str, material: Material) -> Learner:
+    one = Learner(
+        name=name,
+        pictures=len(material.named) + len(material.strangers),
+        swapped=tuple(experiment for experiment in material.named if material.swapped(experiment)),
+        untraced=tuple(material.strangers),
+        predictions=len(material.judged),
+        exercises=sum(notebook.done for notebook in material.progress),
+        answers=len(material.answers),
+        ratings=tuple(material.ratings),
+    )
+    proofs = {experiment: proof for experiment, run in material.named.items() if (proof := material.proof(run)) is not None}
+    seconds = [total for run in material.named.values() if isinstance(total := run.timings.get("total"), (int, float)) and total > 0]
+    sums = [sum(points.values()) for rating in material.ratings for points in counted(rating).values()]
+    return replace(
+        one,
+        proofs=len(proofs),
+        not_replayed=tuple(experiment for experiment, proof in proofs.items() if proof.points == 0),
+        image_s=median(seconds) if seconds else None,
+        judged=fmean(sums) if sums else None,
+        remarks=tuple(dict.fromkeys(f"{file}: {why}" for file, why in material.troubles)),
+    )
+
+
+# -- the sections ------------------------------------------------------------------------------------
+
+
+def _label(text: object) -> Cell:
+    return Cell(text=str(text), kind="label")
+
+
+def _number(value: float | None, form: str, language: str) -> Cell:
+    return Cell(text=NOTHING if value is None else form.format(Number(value, language)), kind="number")
+
+
+def _table(found: Sequence[Learner], language: str) -> Section:
+    rows = []
+    for one in found:
+        counts = [
+            f"{one.pictures}/{len(EXPERIMENTS)}", f"{one.proofs - len(one.not_replayed)}/{one.proofs}", one.predictions, one.exercises,
+            f"{one.answers}/{len(ASKED)}", ", ".join(rating.rater for rating in one.ratings if rating.locked) or NOTHING,
+        ]  # fmt: skip
+        figures = [_number(one.image_s, "{:.1f} s", language), _number(one.judged, "{:.1f}", language)]
+        rows.append([_label(one.name), *map(_label, counts), *figures])
+    heads = ("learner", "pictures", "replayed", "predictions", "exercises", "answers", "locked logs", "per picture", "judged")
+    return Section(title="class", blocks=[Text(key="class is"), Table(heads=heads, rows=rows)], level=1)
+
+
+def _agreed(found: Sequence[Learner], language: str) -> list[Section]:
+    """Agreement over all learners: on the same pixels, or else on the same recipes."""
+    sound = {rating.rater: rating for one in found for rating in one.ratings if rating.locked and not rating.altered}
+    if len(sound) < 2:
+        return [Section(title="agreement", blocks=[Text(key="few raters")])]
+    by, kappas = "pixels_sha256", agreement(list(sound.values()))
+    if not any(one.n for one in kappas):
+        by, kappas = "recipe", agreement(list(sound.values()), by="recipe")
+    rows = [_kappa(one, language) for one in kappas]
+    table = Table(heads=("criterion", "kappa", "interval", "n", "raters"), rows=rows)
+    return [Section(title="agreement", blocks=[Text(key=f"same {by}"), table])]
+
+
+def _kappa(one: Agreement, language: str) -> list[Cell]:
+    ends = [_number(end, "{:.2f}", language).text for end in (one.low, one.high)]
+    interval = NOTHING if one.low is None else " … ".join(ends)
+    cells = [_label(CRITERIA[one.criterion].label[language]), _number(one.value, "{:.2f}", language), _label(interval)]
+    return [*cells, _label(one.n), _label(one.raters)]
+
+
+def _outlying(found: Sequence[Learner]) -> Section:
+    told = []
+    for what, values in (("slow", [one.image_s for one in found]), ("scores", [one.judged for one in found])):
+        told += [Text(key=f"outlier {what}", filled={"name": _label(one.name)}) for one, far in zip(found, outliers(values), strict=True) if far]
+    return Section(title="outliers", blocks=told or [Text(key="no outlier")])
+
+
+def _remarks(found: Sequence[Learner]) -> Section:
+    told = []
+    for one in found:
+        for key, names in (("swapped", one.swapped), ("untraced", one.untraced), ("not replayed", one.not_replayed), ("remark", one.remarks)):
+            told += [Text(key=key, filled={"name": _label(one.name), "what": _label(what)}, style="warning") for what in names]
+    return Section(title="remarks", blocks=told or [Text(key="no remark")])

@@ -1,0 +1,206 @@
+"""What an outputs folder holds for a report: pictures by name, scores, proofs, answers, and what is missing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from tp2lib.engine.runs import Run
+from tp2lib.errors import TP2Error, shown
+from tp2lib.evaluation.evidence import Evidence
+from tp2lib.evaluation.experiments import EXPERIMENTS
+from tp2lib.evaluation.ratings import Ratings, find_ratings, read_ratings
+from tp2lib.evaluation.reflection import answers
+from tp2lib.evaluation.reproducibility import Proof, known_proof
+from tp2lib.evaluation.risks import Inspection, inspect
+from tp2lib.learning.predictions import Judged, judged
+from tp2lib.learning.progress import NotebookProgress, open_answers, summary
+from tp2lib.measures.adherence import adherence
+from tp2lib.product.favourites import Favourites, earlier_keys, read_run
+from tp2lib.records.ledger import Ledger
+from tp2lib.records.pixels import open_image, pixels_sha256
+from tp2lib.records.records import load_record
+
+__all__ = ["NOTEBOOK_OF", "Material", "kept_runs"]
+
+NOTEBOOK_OF = {"smoke": "01_smoke", "baseline": "02_baseline", "text2img": "03_text2img", "img2img": "04_img2img"}
+"""Which notebook makes the pictures of a part of the report."""
+
+_MOST_RUNS = 300  # of a ledger, for what pictures cost: the latest
+_MOST_TEXT = 2000
+
+
+class Material:
+    """An outputs folder, read once; whatever cannot be read is named in `troubles`, and is never fatal.
+
+    Parameters
+    ----------
+    outputs : path
+
+    Attributes
+    ----------
+    named : dict of str to Run
+        The report's pictures that are there and in the ledger, by experiment.
+    strangers : list of str
+        Pictures under the report's names that the ledger does not know: they are left out.
+    troubles : list of (str, str)
+        A file's name, and what is wrong with it.
+    """
+
+    def __init__(self, outputs: str | os.PathLike[str]) -> None:
+        self.outputs = Path(outputs)
+        self.ledger = Ledger(self.outputs)
+        self.evidence = Evidence(self.outputs)
+        self.troubles: list[tuple[str, str]] = []
+        self.named: dict[str, Run] = {}
+        for name, experiment in EXPERIMENTS.items():
+            path = self.outputs / experiment.file
+            if path.is_file() and (run := self._run(path)) is not None:
+                self.named[name] = run
+        self.strangers = [name for name, run in self.named.items() if not self._in_ledger(run)]
+        for name in self.strangers:
+            del self.named[name]
+            self.troubles.append((EXPERIMENTS[name].file, "the ledger knows no run with these pixels, so it is left out"))
+        self.ratings = self._ratings()
+        self._events = self._safely("ledger.jsonl", self.ledger.events, [])
+
+    @cached_property
+    def favourites(self) -> list[Run]:
+        """What somebody marked in the mini-product, the latest first."""
+        keys = list(Favourites(self.ledger))[::-1][:50]
+        return [run for key in keys if (run := read_run(self.ledger, key)) is not None]
+
+    @cached_property
+    def runs(self) -> dict[str, Run]:
+        """Every run that the report may name, by key."""
+        return {run.key: run for run in (*self.favourites, *self.named.values())}
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """The report's name of a run, by key."""
+        return {run.key: name for name, run in self.named.items()}
+
+    @cached_property
+    def timed(self) -> list[Run]:
+        """The latest runs of the ledger, for what pictures cost."""
+        return kept_runs(self.ledger, _MOST_RUNS)
+
+    @cached_property
+    def answers(self) -> dict[str, str]:
+        """Answers to the closing questions."""
+        return answers(self.outputs)
+
+    @cached_property
+    def open_answers(self) -> dict[str, tuple[str, str]]:
+        """Answers to the notebooks' open questions: number to title and text."""
+        found = self._safely("progress.jsonl", lambda: open_answers(self.outputs), [])
+        return {str(one["question"]): (str(one["title"])[:200], str(one["text"])[:_MOST_TEXT]) for one in found}
+
+    @cached_property
+    def judged(self) -> list[Judged]:
+        """Predictions beside what was measured."""
+        return self._safely("progress.jsonl", lambda: judged(self.outputs), [])
+
+    @cached_property
+    def progress(self) -> list[NotebookProgress]:
+        """What was done in each notebook."""
+        return self._safely("progress.jsonl", lambda: summary(self.outputs), [])
+
+    @cached_property
+    def failures(self) -> list[dict[str, Any]]:
+        """Runs that came to nothing, and why: the last 20."""
+        return [event for event in self._events if event.get("event") in ("failed", "quarantined")][-20:]
+
+    def known(self, key: str) -> bool:
+        """Whether the ledger has a finished run of this key, with the pixels that are shown here."""
+        return key in self.runs and self._in_ledger(self.runs[key])
+
+    def photo(self, run: Run) -> Image.Image | None:
+        """The prepared photo that a run started from, if it is kept."""
+        kept = self.ledger.find_source(run.effective.get("source_sha256"))
+        return None if kept is None else open_image(kept)[0].convert("RGB")
+
+    def proof(self, run: Run) -> Proof | None:
+        """How the picture came out when it was made again, if it was."""
+        return known_proof(run, self.evidence)
+
+    def inspection(self, run: Run) -> Inspection:
+        """What the risk desk says; texts are not read now, which would take seconds."""
+        if run.key not in self._inspected:
+            self._inspected[run.key] = inspect(run, outputs=self.outputs, read=False)
+        return self._inspected[run.key]
+
+    def seen(self, run: Run, prompt: str | None = None) -> float | None:
+        """What the model's judge sees of a prompt in a picture, 0 to 1; None where there is no judge."""
+        prompt = prompt or run.recipe.prompt
+        if (run.key, prompt) not in self._seen:
+            try:
+                found = adherence(run.image, prompt, str(run.effective.get("model")))
+            except TP2Error:
+                found = None
+            self._seen[run.key, prompt] = None if found is None else found.score
+        return self._seen[run.key, prompt]
+
+    @cached_property
+    def found(self) -> dict[Any, Any]:
+        """What was found out about runs, so that nothing is measured twice."""
+        return {}
+
+    @cached_property
+    def _inspected(self) -> dict[str, Inspection]:
+        return {}
+
+    @cached_property
+    def _seen(self) -> dict[tuple[str, str], float | None]:
+        return {}
+
+    def swapped(self, name: str) -> list[str]:
+        """List the settings in which a picture is not the experiment that its file name says."""
+        wanted, made = EXPERIMENTS[name].recipe.to_dict(), self.named[name].recipe.to_dict()
+        free = ("model", "source", "width", "height")  # an alias, a path, and the model's own size
+        return [setting for setting in wanted if setting not in free and wanted[setting] != made[setting]]
+
+    def _in_ledger(self, run: Run) -> bool:
+        try:
+            event = self.ledger.lookup(run.key)
+        except TP2Error:
+            return False
+        return event is not None and pixels_sha256(run.image) == event["pixels_sha256"]
+
+    def _run(self, path: Path) -> Run | None:
+        return self._safely(path.name, lambda: Run.from_picture(path), None)
+
+    def _ratings(self) -> list[Ratings]:
+        found: dict[str, Ratings] = {}
+        for path in find_ratings(self.outputs)[:100]:
+            one = self._safely(f"scores/{path.name}", lambda path=path: read_ratings(path), None)
+            if one is not None:
+                found.setdefault(one.rater, one)
+        return list(found.values())
+
+    def _safely(self, name: str, read: Any, otherwise: Any) -> Any:
+        """Read a part; what somebody else wrote may break in ways that no check foresaw."""
+        try:
+            return read()
+        except TP2Error as error:
+            self.troubles.append((name, str(error)))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            self.troubles.append((name, f"{type(error).__name__}: {shown(str(error))}"))
+        return otherwise
+
+
+def kept_runs(ledger: Ledger, most: int = _MOST_RUNS) -> list[Run]:
+    """Return the latest finished runs of a ledger, at most so many, without decoding their pictures."""
+    found = []
+    for key in earlier_keys(ledger)[:most]:
+        path = ledger.picture(key)
+        with contextlib.suppress(OSError, ValueError, SyntaxError, TypeError, TP2Error), Image.open(path, formats=("PNG",)) as image:
+            record = load_record(image.info.get("tp2", ""))
+            found.append(replace(Run.from_record(record, path, image), image=None))
+    return found
