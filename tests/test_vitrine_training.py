@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -41,6 +42,27 @@ def one_thread():
 
 def weights(folder):
     return torch.load(folder / "denoiser.pt", weights_only=True)
+
+
+def test_a_hue_that_the_decoder_hardly_hears_is_strengthened(one_thread):
+    """Red-green lies in the latents at a twentieth of the width of the rest; the other two channels are heard well."""
+    torch.manual_seed(3)
+    first, rng = torch.nn.Conv2d(4, 16, 3), np.random.default_rng(4)
+
+    def encode(x):
+        mean = torch.nn.functional.avg_pool2d(x, 8)
+        red_green, blue_yellow = autoencoder.opponents(mean).split(1, 1)
+        z = torch.cat([mean.mean(1, keepdim=True), 0.05 * red_green, blue_yellow, 0.1 * torch.randn_like(red_green)], 1)
+        return SimpleNamespace(latent_dist=SimpleNamespace(mean=z))
+
+    vae = SimpleNamespace(encode=encode, post_quant_conv=torch.nn.Identity(), decoder=SimpleNamespace(conv_in=first))
+    pictures = [np.kron(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8), np.ones((8, 8, 1), np.uint8)) for _ in range(24)]
+    renders = type("Renders", (list,), {"picture": list.__getitem__})(pictures)
+    before = autoencoder.strengthen_hues(vae, renders)
+    weights = first.weight.clone()
+    after = autoencoder.strengthen_hues(vae, renders)
+    assert before[0] < 0.2 < before[1] and after[0] > 0.5
+    assert torch.equal(first.weight, weights)  # what is heard is left alone
 
 
 def test_a_run_killed_half_way_ends_where_an_unbroken_one_does(data, one_thread, monkeypatch):

@@ -90,6 +90,8 @@ def steps(bench: Bench, n: int = 16) -> list[Row]:
                 all(a > b for a, b in itertools.pairwise(far)),
             )
         )
+        gains = far[1] - far[2], far[2] - far[3]
+        rows.append(Row(f"steps: {name}, gain from 15 to 30 against 30 to 50", "larger", f"{gains[0]:.3f} against {gains[1]:.3f}", gains[0] > gains[1]))
     return rows
 
 

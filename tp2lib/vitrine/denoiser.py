@@ -43,7 +43,7 @@ class Plan:
     batch: int = 64
     peak: float = 8e-4
     warmup: int = 100
-    low_share: float = 0.78
+    low_share: float = 0.6
     low_tokens: int = 40
     empty: float = 0.10
     wrong: float = 0.08

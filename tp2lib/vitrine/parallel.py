@@ -6,7 +6,10 @@ something else wants a core; two processes meet once a step.
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +26,14 @@ def side_by_side(work: Callable[..., None], count: int, *args: object) -> None:
         torch.multiprocessing.spawn(_one, (count, Path(folder) / "meeting", work, args), nprocs=count)
 
 
+def _end_with_parent() -> None:
+    """A killed parent cannot stop its children; left alone they would train on, and write over the next run's checkpoint."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
 def _one(rank: int, count: int, meeting: Path, work: Callable[..., None], args: tuple) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=meeting.as_uri(), rank=rank, world_size=count)
     try:
