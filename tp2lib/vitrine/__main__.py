@@ -17,12 +17,12 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """How much work each step does; the defaults are the run behind the committed weights."""
+    """How much work each step does; the defaults are the run behind the committed weights; more of everything is better."""
 
     tiny: bool = False
     pixels: int = 256
     samples: int = 4
-    pictures: tuple[tuple[str, int], ...] = (("train", 14_000), ("judge", 6_000), ("test", 1_000))
+    pictures: tuple[tuple[str, int], ...] = (("train", 2_250), ("judge", 2_200), ("test", 160))
     autoencoder: int = 2_800
     denoiser: int = 3_450
     judge: int = 1_000

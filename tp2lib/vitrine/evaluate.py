@@ -85,7 +85,7 @@ def report(bench: Bench, data: Path, out: Path, share: float = 1.0) -> str:
     out.mkdir(parents=True, exist_ok=True)
     (out / "table.md").write_text(table(rows) + "\n")
     prompts = [prompt for prompt, _ in REPORT_PROMPTS.values()]
-    count = some(36)
+    count = min(36, some(720))  # whole even for a quick look
     sheet = bench.draw([prompts[k % len(prompts)] for k in range(count)], list(range(count)))
     contact_sheet(sheet, 9).save(out / "contact_sheet.png")
     contact_sheet([image for column in zip(*pairs) for image in column], len(pairs)).save(out / "nearest.png")

@@ -10,8 +10,11 @@ import torch.nn.functional as F
 
 from .checkpoint import Average, Checkpoint, Clock, autocast, learning_rate
 from .judge import SIZE, JudgeNet, save_judge
+from .muon import Muon
 from .renders import Renders
 from .words import ATTRIBUTES
+
+MUON_RATE = 2.5  # its learning rate over AdamW's
 
 
 def _labels(records: list[dict]) -> dict[str, torch.Tensor]:
@@ -47,9 +50,12 @@ def train(data: Path, out: Path, steps: int = 5000, batch: int = 32, peak: float
     held, used = order[: max(1, len(order) // 12)], order[max(1, len(order) // 12) :]
     labels = _labels(renders.records)
     net = JudgeNet().to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(net.parameters(), lr=peak, weight_decay=0.05)
+    inner = [p for name, p in net.named_parameters() if p.ndim == 4 and name != "trunk.0.weight"]
+    rest = [p for p in net.parameters() if all(p is not q for q in inner)]
+    muon, adam = Muon(inner, MUON_RATE * peak, weight_decay=0.05), torch.optim.AdamW(rest, lr=peak, weight_decay=0.05)
+    rates = {muon: MUON_RATE * peak, adam: peak}
     average = Average(net, 0.998)
-    checkpoint = Checkpoint(data / "judge.pt", {"net": net, "optimiser": optimiser}, {"net": average})
+    checkpoint = Checkpoint(data / "judge.pt", {"net": net, "muon": muon, "adam": adam}, {"net": average})
     first = checkpoint.load()
     clock, smooth = Clock("judge", first, steps), 0.0
     for step in range(first, steps):
@@ -58,12 +64,13 @@ def train(data: Path, out: Path, steps: int = 5000, batch: int = 32, peak: float
         with autocast():
             logits = net(_batch(renders, picks, rng))
         loss = sum(F.cross_entropy(logits[name].float(), labels[name][picks], label_smoothing=0.02) for name in ATTRIBUTES)
-        for group in optimiser.param_groups:
-            group["lr"] = peak * learning_rate(step, steps, min(300, steps // 10 + 1), floor=0.02)
-        optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)
-        optimiser.step()
+        for optimiser, rate in rates.items():
+            for group in optimiser.param_groups:
+                group["lr"] = rate * learning_rate(step, steps, min(300, steps // 10 + 1), floor=0.02)
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
         average.update(net)
         smooth = loss.item() if not smooth else 0.97 * smooth + 0.03 * loss.item()
         checkpoint.save(step + 1, force=step + 1 == steps)
