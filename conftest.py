@@ -13,7 +13,6 @@ import pytest
 ROOT = Path(__file__).parent
 SCRATCH = tempfile.TemporaryDirectory(prefix="tp2-notebooks-")  # one for all: they build on each other
 
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT / "tests" / "offline"), os.environ.get("PYTHONPATH")]))
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # a core each: threads of two workers would wait for each other
 
@@ -37,8 +36,9 @@ def _group(item: pytest.Item) -> str:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Tell the notebook's kernel, which inherits the environment; pytest's fixtures do not reach it."""
+    """Tell kernels and other children, which inherit the environment, what pytest's fixtures cannot: no network, and where to write."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT / "tests" / "offline"), prepend=os.pathsep)
         if item.path.suffix == ".ipynb":
             from executed import CommittedRun
 
