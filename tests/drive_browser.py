@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 SLOW = 240_000  # ms: machines under load are slow
 
@@ -44,11 +47,14 @@ def look_at(page: Page, mode: str) -> None:
 
 
 def run_all(page: Page) -> None:
-    """Run the notebook that JupyterLab has open."""
+    """Run the notebook that JupyterLab has open, once its kernel is there; a click before that can be lost."""
     page.wait_for_selector(".jp-Notebook", timeout=SLOW)
-    page.wait_for_selector(".jp-NotebookPanel-toolbar", timeout=SLOW)
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_text("Run All Cells", exact=True).click()
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=SLOW)
+    for _ in range(4):
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_text("Run All Cells", exact=True).click()
+        with suppress(PlaywrightTimeout):
+            return page.locator(".jp-CodeCell .jp-InputPrompt", has_text=re.compile(r"\[[\d*]")).first.wait_for(timeout=SLOW / 4)
 
 
 def use(page: Page, folder: Path, photo: Path) -> dict:
