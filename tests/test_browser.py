@@ -47,9 +47,20 @@ def command(front: str, port: int, folder: Path) -> list[str]:
         code = f"from pathlib import Path; from tp2lib.doors.served import serve; serve(port={port}, browser=False)"
         return [sys.executable, "-c", code]
     nbformat.write(read_page(), folder / "page.ipynb")
+    asks = folder / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    asks.parent.mkdir(parents=True)
+    asks.write_text('{"fetchNews": "false"}')  # or a box asks about it, in front of what is clicked
     options = {"port": port, "port_retries": 0, "open_browser": False, "root_dir": folder, "ip": "127.0.0.1"}
     plain = [f"--ServerApp.{name}={value}" for name, value in options.items()]
-    return [sys.executable, "-m", "jupyterlab", *plain, "--IdentityProvider.token=", "--LabApp.news_url=None", "--allow-root"]
+    return [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        *plain,
+        "--IdentityProvider.token=",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--allow-root",
+    ]
 
 
 @pytest.mark.parametrize("front", ["app", "lab"])

@@ -232,7 +232,8 @@ def test_lab_opens_the_first_notebook_with_this_python(monkeypatch, tmp_path):
     monkeypatch.setattr(subprocess, "Popen", Lab)
     assert status("lab", "--outputs", tmp_path / "mine", "--", "--no-browser") == 3
     where = ["--ServerApp.root_dir", str(tmp_path), "--LabApp.default_url", "/lab/tree/notebooks/01_smoke.ipynb"]
-    assert seen["command"] == [sys.executable, "-m", "jupyterlab", *where, "--no-browser"]
+    offline = "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"
+    assert seen["command"] == [sys.executable, "-m", "jupyterlab", *where, offline, "--no-browser"]
     assert seen["env"]["TP2_OUTPUTS"] == str(tmp_path / "mine")
 
 

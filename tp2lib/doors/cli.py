@@ -69,7 +69,8 @@ def _lab(given: argparse.Namespace) -> int:
         raise OutputError(f"{notebook} is not there; the notebooks come with the clone, so start `tp2 lab` in one.")
     environment = {**os.environ, "TP2_OUTPUTS": str(given.outputs.resolve())}
     first = f"/lab/tree/notebooks/{notebook.name}"  # the whole clone is served, since notebooks link into it
-    opened = ["--ServerApp.root_dir", str(ROOT), "--LabApp.default_url", first]
+    offline = "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"  # it would ask a server at each start
+    opened = ["--ServerApp.root_dir", str(ROOT), "--LabApp.default_url", first, offline]
     with subprocess.Popen([sys.executable, "-m", "jupyterlab", *opened, *given.options], env=environment) as lab:
         while True:
             try:
