@@ -22,7 +22,7 @@ class Scale:
     tiny: bool = False
     pixels: int = 256
     samples: int = 4
-    pictures: tuple[tuple[str, int], ...] = (("train", 2_250), ("judge", 2_200), ("test", 160))
+    pictures: tuple[tuple[str, int], ...] = (("train", 3_600), ("judge", 5_000), ("test", 160))
     autoencoder: int = 2_800
     denoiser: int = 3_450
     judge: int = 1_000
