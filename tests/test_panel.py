@@ -122,6 +122,19 @@ def test_what_the_settings_came_down_to_is_said() -> None:
     assert "strength 0.6: 18 of 30 steps run; guidance 1: guidance off." in shown.status.value
 
 
+def test_words_that_the_model_never_saw_are_pointed_out() -> None:
+    from tp2lib.engine.models import load
+
+    shown = Panel(APPLE, ("prompt", "negative_prompt"), model=load("vitrine"), generate=Engine())
+    shown.controls["prompt"].value = "a red unicorn on a white background"
+    shown.controls["negative_prompt"].value = "blurry, <b>zorg</b>"
+    shown.run(timeout=10)
+    assert "The model never saw: unicorn, b, zorg." in shown.status.value
+    shown.controls["prompt"].value, shown.controls["negative_prompt"].value = "a red apple on a white background", "blurry"
+    shown.run(timeout=10)
+    assert "never saw" not in shown.status.value
+
+
 def test_progress_and_a_preview_are_shown_on_the_way() -> None:
     gate = threading.Event()
     shown, engine = panel(gate=gate)

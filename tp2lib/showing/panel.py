@@ -143,7 +143,18 @@ class Panel:
         if trouble(run):
             return Ending(words=f"No picture: {trouble(run)}.", failed=True)
         alt = alt_of(run)
-        return Ending(words=effects(run), picture=image_html(to_png(run.image, alt=alt), alt=alt))
+        words = f"{effects(run)} {self._unknown(run.recipe)}".strip()
+        return Ending(words=words, picture=image_html(to_png(run.image, alt=alt), alt=alt))
+
+    def _unknown(self, recipe: Recipe) -> str:
+        """Point out the words that the panel's model never saw; it draws something all the same."""
+        model = self._given["model"]
+        if getattr(model, "words", None) is None:
+            return ""
+        from tp2lib.engine.models import unknown_words
+
+        words = unknown_words(model, f"{recipe.prompt} {recipe.negative_prompt}")
+        return f"The model never saw: {', '.join(word[:40] for word in words[:12])}." if words else ""
 
 
 def effects(run: Any) -> str:
