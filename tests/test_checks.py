@@ -293,7 +293,7 @@ PLANTED: dict[str, list[tuple[Any, str]]] = {
         ("mystery.png", "is text, not a Recipe"),
     ],
     "q2_2": [
-        (lambda at: at["trap"][1], "the second picture of the trap"), (picture(side=256), "other pixels than both"),
+        (lambda at: at["trap"][0], "the first picture of the trap itself"), (lambda at: at["trap"][1], "the second picture of the trap"), (picture(side=256), "other pixels than both"),
         (picture(side=64), "64×64 pixels and the first picture 256×256"), (lambda at: at["pipe"], "not a picture"),
         (lambda at: type("Out", (), {"images": at["trap"]})(), r"in \.images\[0\]"), (42, "a number, not a picture"),
     ],
@@ -330,11 +330,11 @@ PLANTED: dict[str, list[tuple[Any, str]]] = {
         ((RUNS["usual"], RUNS["mended"], RUNS["broken"], "contrast"), "usual and broken differ in negative_prompt and guidance"),
         ((RUNS["broken"], RUNS["usual"], RUNS["mended"], "contrast"), "a usual one is 9 at most"),
         ((RUNS["usual"], RUNS["broken"], RUNS["mended"], "sharpness"), "must be one of saturation, contrast"),
-        ((RUNS["usual"].recipe, RUNS["broken"], RUNS["mended"], "contrast"), "each run with a picture"),
-        ((RUNS["usual"], fake_run(outcome="nan", guidance=30), RUNS["mended"], "contrast"), "each run with a picture"),
+        ((RUNS["usual"].recipe, RUNS["broken"], RUNS["mended"], "contrast"), "usual is a Recipe, and no picture yet"),
+        ((RUNS["usual"], fake_run(outcome="nan", guidance=30), RUNS["mended"], "contrast"), "broken is .*it must be a run with a picture"),
     ],
     "q4_1": [
-        ("centre", "of the nine are brighter"), ("bottom left", "of the nine are brighter"), ("upper edge", "must be one of top left"),
+        ("centre", "of the nine changed more"), ("bottom left", "of the nine changed more"), ("upper edge", "must be one of top left"),
         (3, "must be one of"),
     ],
     "q4_2": [
@@ -357,15 +357,15 @@ PLANTED: dict[str, list[tuple[Any, str]]] = {
         (lambda at: (at["fit"], 0.5, "that is what it is"), "must be one of 0, 0.15"), (("5", 0.35, "that is what it is"), "quotes"),
     ],
     "q5_1": [
-        (["seed", "steps"], "steps is the same in both: 6"), (["seed"], "seed differ, and 2 more"), (["sed"], "Did you mean 'seed'"),
-        ("seed", "in brackets"), ([], "differ, and 3 more"),
+        (["seed", "steps"], "steps is the same in both: 6"), (["seed"], "right so far: seed; 2 more differ"), (["sed"], "Did you mean 'seed'"),
+        ("seed", "in brackets"), ([], "no setting is named; 3 more differ"),
     ],
     "q5_2": [
         (9, "come down to the same settings"), (3, "too many count as one"), (4.5, "not a whole number"), ("4", "take the quotes off"),
     ],
     "q5_3": [
         (lambda at: at["OUTPUTS"] / "small.png", "it has 256×256 pixels"), (lambda at: at["OUTPUTS"] / "bare.jpg", "bears no mark of origin"),
-        (lambda at: str(at["OUTPUTS"] / "oblong.png"), "it has 1200×1000 pixels"), ("nowhere.png", "there is no file"), (5, "is no path"),
+        (lambda at: str(at["OUTPUTS"] / "oblong.png"), "it has 1200×1000 pixels"), ("nowhere.png", "there is no file 'nowhere.png'"), (5, "is no path"),
     ],
     "q5_4": [
         ("It should say more.", "4 words, too few"), ("settings " * 20, "nearly all are the same"), (7, "is a number"),

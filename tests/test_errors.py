@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import strategies as _profile  # noqa: F401  (loads the hypothesis profile)
@@ -87,3 +88,7 @@ def test_the_lower_half_imports_neither_torch_nor_widgets() -> None:
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+def test_a_path_is_shown_as_it_would_be_typed() -> None:
+    assert shown(Path("pictures") / "a.png") == repr(str(Path("pictures") / "a.png"))

@@ -21,6 +21,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from pathlib import PurePath
 
 __all__ = [
     "Cancelled",
@@ -93,6 +94,8 @@ def shown(value: object, limit: int = 80) -> str:
     str
         Printable text without line breaks or lone surrogates.
     """
+    if isinstance(value, PurePath):
+        value = str(value)
     if isinstance(value, (str, bytes)):
         value = value[: limit + 1]  # the repr of a megabyte is not needed to show 80 characters
     try:

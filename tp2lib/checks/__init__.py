@@ -44,7 +44,8 @@ def progress_line(notebook: str, outputs: str | os.PathLike[str] | None = None) 
     after = f" ({shown} after the solution)" if shown else ""
     hints = f"{mine.hints} hint{'' if mine.hints == 1 else 's'} read"
     predictions = f"{mine.predictions} prediction{'' if mine.predictions == 1 else 's'} of your own"
-    done = f"{mine.done} of {count} exercises done{after}, {hints}, {predictions}, {mine.minutes:.0f} minutes"
+    minutes = f"{mine.minutes:.0f} minute{'' if round(mine.minutes) == 1 else 's'}"
+    done = f"{mine.done} of {count} exercises done{after}, {hints}, {predictions}, {minutes}"
     return Reply(kind="progress", about=notebook, text=f"{done}. Kept in {FILE} of the outputs folder, and nowhere else.")
 
 

@@ -90,6 +90,8 @@ class Trap(Question):
 
     def judge(self, answer: Any, trap: Any) -> str:
         """Compare pixels with the first picture of the trap."""
+        if answer is trap[0]:
+            raise Wrong("it is the first picture of the trap itself; draw it anew with `pipe`.")
         mended, (first, second) = as_picture(answer), (as_picture(one) for one in trap)
         if mended.size != first.size:
             sizes = [f"{one.width}×{one.height}" for one in (mended, first)]

@@ -10,6 +10,7 @@ from tp2lib.checks.base import Question, Wrong, as_number, as_reason, as_recipe,
 from tp2lib.engine.runs import Run
 from tp2lib.errors import shown
 from tp2lib.evaluation.experiments import EXPERIMENTS
+from tp2lib.records.recipe import Recipe
 
 __all__ = ["QUESTIONS"]
 
@@ -69,12 +70,12 @@ class Enough(Question):
         told = ", ".join(f"{x} steps {y:.1f} ΔE" for x, y in curve.items())
         late = [x for x in curve if all(curve[y] < limit for y in curve if y >= x)]
         if not late:
-            raise Wrong(f"the changes are {told}: none stays below {limit:g} ΔE up to the end, so no steps are enough.")
+            raise Wrong(f"the changes are {told}: none stays below {limit:.4g} ΔE up to the end, so no steps are enough.")
         if steps != min(late):
             way = "some later change is not below it" if steps < min(late) else "fewer steps are below it already"
-            raise Wrong(f"the changes are {told}: with a limit of {limit:g} ΔE and {steps} steps, {way}.")
+            raise Wrong(f"the changes are {told}: with a limit of {limit:.4g} ΔE and {steps} steps, {way}.")
         as_reason(because)
-        return f"the changes are {told}: from {steps} steps on they stay below {limit:g} ΔE."
+        return f"the changes are {told}: from {steps} steps on they stay below {limit:.4g} ΔE."
 
 
 class Fair(Question):
@@ -172,8 +173,11 @@ class Broken(Question):
         from tp2lib.measures.measures import in_words, take
 
         *runs, damage = answer
-        if not all(isinstance(run, Run) and run.image is not None for run in runs):
-            raise Wrong(f"{shown(answer)} is not {self.wants}, each run with a picture.")
+        for part, run in zip(self.parts, runs, strict=False):
+            if isinstance(run, Recipe):
+                raise Wrong(f"{part} is a Recipe, and no picture yet; generate({part}, model, ledger=ledger) gives the run.")
+            if not isinstance(run, Run) or run.image is None:
+                raise Wrong(f"{part} is {shown(run)}; it must be a run with a picture, as generate(…) returns it.")
         name = one_of(damage, _DAMAGES, "damage")
         usual, broken, mended = runs
         if (differ := differing(usual.recipe, broken.recipe)) != ["guidance"]:

@@ -49,7 +49,7 @@ class Brightest(Question):
         most = max(change.values())
         if change[name] < _AS_GOOD * most:
             brighter = sum(value > change[name] for value in change.values())
-            raise Wrong(f"{name} has changed by {change[name]:.1f} ΔE; {brighter} of the nine are brighter, up to {most:.1f}.")
+            raise Wrong(f"{name} has changed by {change[name]:.1f} ΔE; {brighter} of the nine changed more, up to {most:.1f}.")
         return f"{name} has changed most, by {change[name]:.1f} ΔE."
 
 
@@ -171,13 +171,13 @@ class Ends(Question):
         worst = {one: max(product_distance(cell.run, photo) for cell in study.at(strength=one)) for one in strengths}
         told = ", ".join(f"{one:g}: {away:.1f}" for one, away in worst.items())
         if limit >= max(worst.values()):
-            raise Wrong(f"the worst seed is at {told} ΔE: a limit of {limit:g} lets all five through, so it is none.")
+            raise Wrong(f"the worst seed is at {told} ΔE: a limit of {limit:.4g} lets all five through, so it is none.")
         within = [one for one in strengths if all(worst[low] <= limit for low in strengths if low <= one)]
         if chosen != max(within, default=0):
             way = "a lower one, or this one, is beyond it" if chosen > max(within, default=0) else "a higher one is within it"
-            raise Wrong(f"the worst seed is at {told} ΔE: with a limit of {limit:g} and strength {chosen:g}, {way}.")
+            raise Wrong(f"the worst seed is at {told} ΔE: with a limit of {limit:.4g} and strength {chosen:g}, {way}.")
         as_reason(because)
-        return f"the worst seed is at {told} ΔE: within {limit:g}, the last strength is {chosen:g}."
+        return f"the worst seed is at {told} ΔE: within {limit:.4g}, the last strength is {chosen:g}."
 
 
 def product_distance(run: Any, photo: Any) -> float:

@@ -50,7 +50,8 @@ class Differ(Question):
         if same := [name for name in names if name not in differ]:
             raise Wrong(f"{' and '.join(same)} is the same in both: {', '.join(shown(getattr(one, n)) for n in same)}.")
         if missed := len(set(differ) - set(names)):
-            raise Wrong(f"{', '.join(dict.fromkeys(names))} differ, and {missed} more.")
+            so_far = f"right so far: {', '.join(dict.fromkeys(names))}" if names else "no setting is named"
+            raise Wrong(f"{so_far}; {missed} more {'differs' if missed == 1 else 'differ'}.")
         return f"{', '.join(differ)} differ: with three at once, the pair proves nothing."
 
 
@@ -119,7 +120,7 @@ class Says(OpenQuestion):
     """What a tool owes to those who use its pictures."""
 
     number, title, minutes, difficulty = "5.4", "What must it say?", 8, "medium"
-    wants = "your answer in a few sentences"
+    wants = "a few sentences of your own"
     hints = (
         "Think of three people: the one who made the picture, a colleague who finds it a year later, and a customer.",
         "Which of them needs the settings, which the source photo, and which the words 'made by a model'?",

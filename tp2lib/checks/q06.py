@@ -177,7 +177,7 @@ class Stand(OpenQuestion):
     """The sentence of the report that one would no longer sign."""
 
     number, title, minutes, difficulty = "6.4", "What you would no longer sign", 10, "medium"
-    wants = "your answer in a few sentences"
+    wants = "a few sentences of your own"
     least = 20
     hints = (
         "The verdicts of notebooks 03 and 04 name sentences of the report, and how many seeds bear them out.",
