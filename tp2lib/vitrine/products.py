@@ -1,14 +1,15 @@
 """The sixteen product kinds: a builder each, from a random generator to parts.
 
 A builder gets ``rng`` and the picture's record and returns the `Part` list of one product
-standing on z = 0. ``look`` names the surface of a part; `stage` turns it into a material.
+standing on z = 0. ``look`` names the surface of a part; `surfaces` turns it into a material.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from .goods import backpack, book, handbag, headphones, lamp, pen, wallet, watch
+from .bags import backpack, handbag, wallet
+from .goods import book, headphones, lamp, pen, watch
 from .shapes import Part
 from .vessels import apple, bottle, bowl, candle, mug, perfume, teapot, vase
 

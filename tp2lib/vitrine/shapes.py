@@ -235,3 +235,10 @@ def rounded_frame(width: float, height: float, radius: float, n: int = 10) -> np
         for t in a
     ]
     return np.float64(pts + pts[:1])
+
+
+def stand_or_lie(parts: list[Part], rng: np.random.Generator, record: dict, height: float) -> list[Part]:
+    """Flat things lie on the table, but stand up, leaning back, when seen from the front."""
+    if record["view"] != "front":
+        return parts
+    return [Part(p.mesh.moved(y=height / 2).turned("x", 80 + rng.uniform(-4, 4)), p.look) for p in parts]

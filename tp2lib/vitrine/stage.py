@@ -1,4 +1,4 @@
-"""From a record to a Mitsuba scene: materials, set, light, camera."""
+"""From a record to a Mitsuba scene: set, light, camera."""
 
 from __future__ import annotations
 
@@ -9,107 +9,7 @@ from . import textures
 from .products import build
 from .scene import PASTELS
 from .shapes import Mesh, Part, cylinder, merge, rounded_box, sheet, sphere
-
-mi.set_variant("scalar_rgb")
-T = mi.ScalarTransform4f
-
-
-def linear(rgb) -> np.ndarray:
-    """sRGB 0–255 to linear-light reflectance (IEC 61966-2-1)."""
-    c = np.float64(rgb) / 255
-    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
-
-
-def _rgb(value) -> dict:
-    return {"type": "rgb", "value": [float(v) for v in np.broadcast_to(value, 3).clip(0, 1)]}
-
-
-def _bitmap(array: np.ndarray, scale: float = 1.0, turn: float = 0.0, raw: bool = True) -> dict:
-    array = np.ascontiguousarray(array if array.ndim == 3 else array[..., None], np.float32)
-    return {
-        "type": "bitmap",
-        "bitmap": mi.Bitmap(array),
-        "raw": raw,
-        "wrap_mode": "repeat",
-        "to_uv": T().rotate([0, 0, 1], turn) @ T().scale([scale, scale, 1]),
-    }
-
-
-def _principled(colour, roughness: float, specular: float = 0.5, **more) -> dict:
-    base = colour if isinstance(colour, dict) else _rgb(colour)
-    return {"type": "principled", "base_color": base, "roughness": roughness, "specular": specular, **more}
-
-
-def _bumped(bsdf: dict, height: np.ndarray, scale: float, strength: float) -> dict:
-    return {"type": "bumpmap", "texture": _bitmap(height, scale), "scale": strength, "bsdf": bsdf}
-
-
-def _two_tone(mask: np.ndarray, a, b, scale: float) -> dict:
-    return _bitmap(np.float32(a) + np.float32(np.subtract(b, a)) * mask[..., None], scale)
-
-
-def _surface(material: str, colour: np.ndarray, style: str, pick: int) -> dict:
-    """The material of the product's own colour."""
-    aged = style == "vintage"
-    tint = lambda: _two_tone(textures.wear(pick), colour * 0.58, colour * 1.08, 0.8) if aged else colour
-    match material:
-        case "natural":
-            crown = colour * 0.72 + np.float64([0.30, 0.22, 0.06]) * 0.28
-            return _principled(_two_tone(textures.streaks(pick), colour * 0.82, crown, 1.0), 0.28, 0.5, clearcoat=0.4, clearcoat_gloss=0.7)
-        case "leather":
-            return _bumped(_principled(tint(), 0.52 if aged else 0.40, 0.45), textures.leather_grain(pick), 2.5, 0.035)
-        case "fabric":
-            return _bumped(_principled(tint(), 0.9, 0.15, sheen=0.5), textures.weave(0), 2.0, 0.03)
-        case "ceramic":
-            return _principled(tint() if aged else colour, 0.35 if aged else 0.16, 0.5, clearcoat=0.9, clearcoat_gloss=0.95)
-        case "plastic":
-            return _principled(colour, 0.20, 0.5, clearcoat=0.3)
-        case "metal":
-            return _principled(tint() if aged else np.maximum(colour, 0.02) ** 0.85, 0.34, 0.6, metallic=0.72, anisotropic=0.6)
-        case "wood":
-            return _principled(_two_tone(textures.grain(pick), colour * 0.58, colour * 1.08, 0.5), 0.42, 0.4)
-        case "glass":
-            tinted = np.minimum(colour / max(colour.max(), 0.12) * 0.80 + 0.06, 0.96) if colour.max() > 0.05 else colour * 4
-            return {"type": "thindielectric", "int_ior": 1.5, "specular_transmittance": _rgb(tinted)}
-        case "wax":
-            return _principled(colour, 0.42, 0.45, flatness=0.4)
-        case "paper":
-            return _principled(tint(), 0.72, 0.3)
-    raise KeyError(material)
-
-
-def _looks(record: dict, rng: np.random.Generator) -> dict[str, dict]:
-    """Every surface name a `Part` may carry, as a Mitsuba BSDF description."""
-    colour = linear(record["rgb"])
-    material = record["material"]
-    pick = int(rng.integers(textures.BANK))
-    bright = float(colour @ [0.21, 0.72, 0.07])
-    contrast = colour * 0.42 if bright > 0.10 else np.minimum(colour * 2.2 + 0.035, 1)
-    body = _surface(material, colour, record["style"], pick)
-    cloth = "leather" if material == "leather" else "fabric"
-    drink = colour * 0.9 + 0.01
-    plain = {
-        "trim": _surface(material if material not in ("glass", "natural") else "plastic", contrast, "plain", pick),
-        "strap": _surface(cloth, contrast if bright < 0.55 else colour * 0.45, "plain", pick),
-        "stitch": _principled((0.72, 0.64, 0.50) if bright < 0.45 else (0.22, 0.16, 0.10), 0.8, 0.2),
-        "steel": _principled((0.74, 0.75, 0.77), 0.22, 0.6, metallic=1.0),
-        "gold": _principled((0.83, 0.58, 0.24), 0.22, 0.6, metallic=1.0),
-        "dark": _principled((0.018, 0.018, 0.020), 0.34, 0.5),
-        "cream": _principled((0.80, 0.76, 0.68), 0.42, 0.4),
-        "paper": _principled((0.78, 0.73, 0.62), 0.8, 0.2),
-        "label": _principled((0.82, 0.80, 0.74), 0.6, 0.3),
-        "dial": _principled((0.80, 0.80, 0.78), 0.35, 0.5, clearcoat=0.8),
-        "bark": _principled((0.075, 0.042, 0.020), 0.7, 0.3),
-        "leaf": _principled((0.08, 0.20, 0.035), 0.45, 0.4),
-        "cork": _principled((0.42, 0.27, 0.14), 0.85, 0.2),
-        "coffee": _principled((0.045, 0.020, 0.010), 0.12, 0.5),
-        "ribbon": _principled((0.45, 0.03, 0.04), 0.6, 0.4, sheen=0.5),
-        "liquid": _principled(drink, 0.10, 0.5, clearcoat=0.6),
-    }
-    plain = {name: {"type": "twosided", "bsdf": bsdf} for name, bsdf in plain.items()}
-    plain["body"] = body if material == "glass" else {"type": "twosided", "bsdf": body}
-    plain["clear"] = {"type": "thindielectric", "int_ior": 1.5, "specular_transmittance": _rgb(0.35 + 0.63 * colour / max(colour.max(), 0.2))}
-    return plain
+from .surfaces import T, bitmap, bumped, linear, looks, principled, rgb
 
 
 def to_shape(mesh: Mesh, bsdf: dict, emitter: dict | None = None):
@@ -132,7 +32,7 @@ def _panel(origin, size: tuple[float, float], radiance, target=(0.0, 0.0, 0.4)) 
     return {
         "type": "rectangle",
         "to_world": T().look_at(origin=list(origin), target=list(target), up=[0, 0, 1]) @ T().scale([size[0] / 2, size[1] / 2, 1]),
-        "bsdf": {"type": "diffuse", "reflectance": _rgb(0.0)},
+        "bsdf": {"type": "diffuse", "reflectance": rgb(0.0)},
         "emitter": {"type": "area", "radiance": {"type": "rgb", "value": [float(v) for v in np.broadcast_to(radiance, 3)]}},
     }
 
@@ -184,24 +84,24 @@ def stage_set(record: dict, rng: np.random.Generator) -> list[tuple[Mesh, dict]]
     both = lambda bsdf: {"type": "twosided", "bsdf": bsdf}
     if name in ("white", "dark", "pastel", "linen"):
         bsdf = {
-            "white": lambda: {"type": "diffuse", "reflectance": _rgb(0.92)},
-            "dark": lambda: _principled(rng.uniform(0.012, 0.035) * np.float64([1, 1, 1.08]), 0.45, 0.35),
-            "pastel": lambda: {"type": "diffuse", "reflectance": _rgb(linear(PASTELS[record["pastel"]]))},
-            "linen": lambda: _bumped(_principled(_bitmap(textures.linen(pick), 1.0, turn), 0.95, 0.1, sheen=0.4), textures.linen(pick)[..., 0], 1.0, 0.04),
+            "white": lambda: {"type": "diffuse", "reflectance": rgb(0.92)},
+            "dark": lambda: principled(rng.uniform(0.012, 0.035) * np.float64([1, 1, 1.08]), 0.45, 0.35),
+            "pastel": lambda: {"type": "diffuse", "reflectance": rgb(linear(PASTELS[record["pastel"]]))},
+            "linen": lambda: bumped(principled(bitmap(textures.linen(pick), 1.0, turn), 0.95, 0.1, sheen=0.4), textures.linen(pick)[..., 0], 1.0, 0.04),
         }[name]()
         return [(_sweep(back=rng.uniform(1.6, 3.0)), both(bsdf))]
     depth = float(rng.uniform(0.9, 1.9))
     scale = {"wood": 0.45, "marble": 0.32, "concrete": 0.35, "desk": 1.0}[name]
     top, wall = {
-        "wood": lambda: (_principled(_bitmap(textures.wood(pick), scale, turn), 0.50, 0.3), rng.uniform(0.06, 0.34) * np.float64([1.0, 0.92, 0.82])),
-        "marble": lambda: (_principled(_bitmap(textures.marble(pick), scale, turn * 4), 0.13, 0.5), rng.uniform(0.45, 0.75) * np.float64([1.0, 1.0, 0.98])),
-        "concrete": lambda: (_principled(_bitmap(textures.concrete(pick), scale, turn * 4), 0.75, 0.3), rng.uniform(0.16, 0.28) * np.float64([1.0, 1.0, 1.02])),
-        "desk": lambda: (_principled((0.84, 0.84, 0.83), 0.30, 0.4), rng.uniform(0.42, 0.58) * np.float64([0.96, 1.0, 1.05])),
+        "wood": lambda: (principled(bitmap(textures.wood(pick), scale, turn), 0.50, 0.3), rng.uniform(0.06, 0.34) * np.float64([1.0, 0.92, 0.82])),
+        "marble": lambda: (principled(bitmap(textures.marble(pick), scale, turn * 4), 0.13, 0.5), rng.uniform(0.45, 0.75) * np.float64([1.0, 1.0, 0.98])),
+        "concrete": lambda: (principled(bitmap(textures.concrete(pick), scale, turn * 4), 0.75, 0.3), rng.uniform(0.16, 0.28) * np.float64([1.0, 1.0, 1.02])),
+        "desk": lambda: (principled((0.84, 0.84, 0.83), 0.30, 0.4), rng.uniform(0.42, 0.58) * np.float64([0.96, 1.0, 1.05])),
     }[name]()
     floor = rounded_box(16, 8, 0.12, 0.015).moved(y=depth - 4, z=-0.12)
     floor = Mesh(floor.points, floor.faces, floor.points[:, :2].copy())
     back = rounded_box(30, 0.1, 16, 0.01).moved(y=depth + rng.uniform(0.8, 2.6), z=-8)
-    return [(floor, both(top)), (back, both({"type": "diffuse", "reflectance": _rgb(wall)}))]
+    return [(floor, both(top)), (back, both({"type": "diffuse", "reflectance": rgb(wall)}))]
 
 
 def clutter(rng: np.random.Generator) -> list[tuple[Mesh, dict]]:
@@ -216,7 +116,7 @@ def clutter(rng: np.random.Generator) -> list[tuple[Mesh, dict]]:
         )[rng.integers(3)]
         angle, far = rng.uniform(0, 2 * np.pi), rng.uniform(0.50, 0.95)
         mesh = shape.turned("z", rng.uniform(0, 360)).moved(far * np.cos(angle), abs(far * np.sin(angle)) * 0.9 - 0.15, 0)
-        out.append((mesh, {"type": "twosided", "bsdf": _principled(rng.uniform(0.03, 0.75, 3), rng.uniform(0.2, 0.8))}))
+        out.append((mesh, {"type": "twosided", "bsdf": principled(rng.uniform(0.03, 0.75, 3), rng.uniform(0.2, 0.8))}))
     return out
 
 
@@ -274,7 +174,7 @@ def make_scene(record: dict, size: int):
     parts = build(record["kind"], rng, record)
     turn = rng.uniform(-38, 38)
     parts = [Part(p.mesh.turned("z", turn), p.look) for p in parts]
-    looks = _looks(record, rng)
+    surfaces = looks(record, rng)
     world: dict = {"type": "scene"}
     glow = {"flame": (4.2, 1.9, 0.35), "glow": (3.2, 2.6, 1.9)}
     for k, part in enumerate(parts):
@@ -282,7 +182,7 @@ def make_scene(record: dict, size: int):
             emitter = {"type": "area", "radiance": {"type": "rgb", "value": list(glow[part.look])}}
             world[f"a{k:02d}"] = to_shape(part.mesh, {"type": "diffuse"}, emitter)
         else:
-            world[f"a{k:02d}"] = to_shape(part.mesh, looks[part.look])
+            world[f"a{k:02d}"] = to_shape(part.mesh, surfaces[part.look])
     for k, (mesh, bsdf) in enumerate(stage_set(record, rng)):
         world[f"s{k}"] = to_shape(mesh, bsdf)
     if record["defect"] == "cluttered":
