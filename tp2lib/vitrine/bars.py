@@ -9,6 +9,8 @@ import itertools
 import math
 import resource
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -160,20 +162,25 @@ def negative(bench: Bench, n: int = 100) -> list[Row]:
     ]
 
 
-def speed(bench: Bench) -> list[Row]:
-    """Seconds for one guided 30-step picture (median of 5), and the process's peak memory."""
-    bench.draw(["a red apple"], [0])
+def speed(folder: Path) -> list[Row]:
+    """Seconds for one guided 30-step picture (median of 5), and the peak memory, in a process that does nothing else."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
+        middle, peak = alone.submit(_alone, folder, torch.get_num_threads()).result()
+    return [
+        Row(f"speed: 30 guided steps, {torch.get_num_threads()} threads", "≤ 2 s", f"{middle:.2f} s", middle <= 2.0),
+        Row("memory: peak of a process that makes pictures", "≤ 1.5 GB", f"{peak:.2f} GB", peak <= 1.5),
+    ]
+
+
+def _alone(folder: Path, threads: int) -> tuple[float, float]:
+    torch.set_num_threads(threads)
+    bench = Bench(folder)
     seconds = []
-    for seed in range(5):
+    for seed in range(6):
         started = time.perf_counter()
         bench.draw(["a red apple on a white background"], [seed])
         seconds.append(time.perf_counter() - started)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    middle = float(np.median(seconds))
-    return [
-        Row(f"speed: 30 guided steps, {torch.get_num_threads()} threads", "≤ 2 s", f"{middle:.2f} s", middle <= 2.0),
-        Row("memory: peak of the evaluating process", "≤ 1.5 GB", f"{peak:.2f} GB", peak <= 1.5),
-    ]
+    return float(np.median(seconds[1:])), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def reconstruction(bench: Bench, data: Path, n: int = 200) -> list[Row]:

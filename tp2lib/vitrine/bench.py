@@ -42,6 +42,7 @@ class Bench:
     """The model, its two pipelines and the judge."""
 
     def __init__(self, folder: Path, judge: Judge | None = None):
+        self.folder = folder
         self.pipe = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32)
         self.pipe.set_progress_bar_config(disable=True)
         self.base = dict(self.pipe.scheduler.config)

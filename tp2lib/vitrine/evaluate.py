@@ -80,7 +80,7 @@ def report(bench: Bench, data: Path, out: Path, share: float = 1.0) -> str:
         *strength(bench, data, some(32)),
         *negative(bench, some(100)),
         *varied,
-        *speed(bench),
+        *speed(bench.folder),
     ]
     out.mkdir(parents=True, exist_ok=True)
     (out / "table.md").write_text(table(rows) + "\n")
