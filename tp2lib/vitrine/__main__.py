@@ -22,9 +22,9 @@ class Scale:
     tiny: bool = False
     pixels: int = 256
     samples: int = 4
-    pictures: tuple[tuple[str, int], ...] = (("train", 3_600), ("judge", 5_000), ("test", 160))
+    pictures: tuple[tuple[str, int], ...] = (("train", 2_950), ("judge", 2_200), ("test", 160))
     autoencoder: int = 2_800
-    denoiser: int = 3_450
+    denoiser: int = 5_850
     judge: int = 1_000
     batch: int = 0  # 0: each step's own
     share: float = 1.0
