@@ -22,7 +22,7 @@ class Scale:
     tiny: bool = False
     pixels: int = 256
     samples: int = 4
-    pictures: tuple[tuple[str, int], ...] = (("train", 2_950), ("judge", 2_200), ("test", 160))
+    pictures: tuple[tuple[str, int], ...] = (("train", 2_853), ("judge", 2_200), ("test", 160))
     autoencoder: int = 2_800
     denoiser: int = 5_850
     judge: int = 1_000
