@@ -59,7 +59,7 @@ def test_a_sound_picture_may_be_published_and_every_risk_was_looked_at(run, tmp_
         (apple(0).crop((16, 16, 80, 80)).resize((SIDE, SIDE)), "product", "shape", "reject"),
         (apple(0).crop((30, 20, 96, 86)).resize((SIDE, SIDE)), "crop", "crop", "reject"),
         (ImageEnhance.Brightness(apple(0)).enhance(0.8), "background", "background", "retouch"),
-        (ImageEnhance.Color(ImageEnhance.Contrast(apple(0)).enhance(2.5)).enhance(3), "clipped", "clipped", "reject"),
+        (ImageEnhance.Color(ImageEnhance.Contrast(apple(0)).enhance(2.5)).enhance(3), "clipped", "clipped beyond the photo", "reject"),
     ],
     ids=["another colour", "gone", "larger", "cut off", "dim ground", "burnt out"],
 )
@@ -68,6 +68,12 @@ def test_a_planted_fault_is_found(run, tmp_path, image, risk, reason, verdict):
     assert [one.verdict for one in findings if one.reason == reason] == [verdict]
     assert VERDICTS.index(inspection.verdict) >= VERDICTS.index(verdict)
     assert any(line.startswith(RISKS[risk]["en"]) for line in inspection.why())
+
+
+def test_colours_that_the_photo_clips_too_are_the_products_own(run, tmp_path):
+    burnt = ImageEnhance.Color(ImageEnhance.Contrast(apple(0)).enhance(2.5)).enhance(3)
+    _, (clipped,) = found(replace(run, image=burnt, path=None), tmp_path, "clipped", photo=burnt)
+    assert clipped.verdict == "publish" and clipped.figures["share"] == clipped.figures["photo"] > LIMITS["clipped"][1]
 
 
 def test_text_that_nobody_asked_for_is_named_and_remembered(run, tmp_path, reader):

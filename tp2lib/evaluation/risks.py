@@ -39,7 +39,7 @@ LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
         "colour": (4.0, 10.0),  # ΔE00 over the product: beyond the first, retouch; beyond the second, reject
         "shape": (0.95, 0.85),  # overlap of the outlines: below the first, retouch; below the second, reject
-        "clipped": (0.05, 0.25),  # share of the product's pixels with a channel at its end
+        "clipped": (0.05, 0.25),  # share of the product's pixels with a channel at its end, beyond the photo's
         "crop": (0.01, 0.10),  # share of the frame's outermost pixels that belong to the product
         "background": (0.95, 0.0),  # whiteness of the frame's outer band: below the first, retouch; nothing to reject
     }
@@ -133,7 +133,7 @@ def inspect(run: Run, *, outputs: str | os.PathLike[str], use: str | None = None
     checks = [
         *_product(run, use, photo),
         _text(run, Evidence(outputs), photo, read),
-        _clipped(run.image, product),
+        _clipped(run.image, product, photo),
         _crop(product),
         _background(run.image),
         _mark(run),
@@ -186,12 +186,21 @@ def _text(run: Run, evidence: Evidence, photo: Image.Image | None, read: bool) -
     return Finding(risk="text", verdict="retouch", reason="text", figures={"words": ", ".join(words)[:200]})
 
 
-def _clipped(image: Image.Image, product: Product | None) -> Finding:
-    pixels = as_pixels(image)
-    part = _middle(pixels).reshape(-1, 3) if product is None else pixels[product.mask]
-    share = float(max((part >= 254).any(1).mean(), (part <= 1).any(1).mean()))
+def _clipped(image: Image.Image, product: Product | None, photo: Image.Image | None) -> Finding:
+    """What was clipped in the photo already, as bright reds are, is the product's own."""
+    share = _clipped_share(image, product)
+    if photo is not None:
+        own = _clipped_share(photo, find_product(photo))
+        verdict = _above("clipped", share - own)
+        return Finding(risk="clipped", verdict=verdict, reason="clipped beyond the photo", figures={"share": share, "photo": own})
     reason = "clipped in the middle" if product is None else "clipped"
     return Finding(risk="clipped", verdict=_above("clipped", share), reason=reason, figures={"share": share})
+
+
+def _clipped_share(image: Image.Image, product: Product | None) -> float:
+    pixels = as_pixels(image)
+    part = _middle(pixels).reshape(-1, 3) if product is None else pixels[product.mask]
+    return float(max((part >= 254).any(1).mean(), (part <= 1).any(1).mean()))
 
 
 def _crop(product: Product | None) -> Finding:
