@@ -40,13 +40,10 @@ def tab(page: Page, name: str) -> None:
 
 
 def look_at(page: Page, mode: str) -> None:
-    """Open a run of the gallery, which lists the latest first; a click while the list is drawn anew can be lost."""
+    """Open a run of the gallery, which lists the latest first, and wait until it is the one on show."""
     buttons = page.locator(".tp2-studio button:visible:has-text('open ')")
-    for _ in range(4):
-        (buttons.first if mode == "image to image" else buttons.last).click()
-        with suppress(PlaywrightTimeout):
-            return page.locator(".tp2-studio b:visible", has_text=mode).wait_for(timeout=SLOW / 8)
-    raise AssertionError(f"the gallery does not open the run of {mode}")
+    (buttons.first if mode == "image to image" else buttons.last).click()
+    expect(page.locator(".tp2-studio b:visible", has_text=mode)).to_be_visible(timeout=SLOW)
 
 
 def run_all(page: Page) -> None:

@@ -168,6 +168,18 @@ def test_pages_show_what_is_there_and_what_is_gone(tmp_path) -> None:
     assert gallery.selected.key == runs[1].key
 
 
+def test_tiles_stay_while_the_list_does(tmp_path) -> None:
+    ledger, _ = made(tmp_path)
+    gallery = studio(tmp_path)[0].gallery
+    gallery.turn(0)
+    tiles = gallery.grid.children
+    gallery.turn(0)
+    assert len(tiles) == 3 and gallery.grid.children == tiles
+    Engine()(Recipe(prompt="a red mug", seed=9, steps=3), ledger=ledger)
+    gallery.turn(0)
+    assert len(gallery.grid.children) == 4
+
+
 def test_favourites_are_shown_alone(tmp_path) -> None:
     _, runs = made(tmp_path)
     tool, _ = studio(tmp_path)

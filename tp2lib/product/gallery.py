@@ -10,7 +10,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from tp2lib.errors import RecordError, TP2Error
+from tp2lib.errors import RecordError, TP2Error, counted
 from tp2lib.product.browser import DropZone
 from tp2lib.product.card import Card
 from tp2lib.product.exports import KINDS, PRESETS, Export, export_run
@@ -143,10 +143,12 @@ class Gallery:
         keys = self.keys()
         pages = max(1, -(-len(keys) // PAGE))
         self._page = min(max(page, 0), pages - 1)
-        self._shown = keys[self._page * PAGE : (self._page + 1) * PAGE]
-        self.grid.children = [self._tile(key) for key in self._shown]
+        shown = keys[self._page * PAGE : (self._page + 1) * PAGE]
+        if shown != self._shown:  # a click on a tile that is drawn anew would be lost
+            self._shown = shown
+            self.grid.children = [self._tile(key) for key in shown]
         self.newer.disabled, self.older.disabled = self._page == 0, self._page == pages - 1
-        count = f"{len(keys)} run{'' if len(keys) == 1 else 's'}, page {self._page + 1} of {pages}"
+        count = f"{counted(len(keys), 'run')}, page {self._page + 1} of {pages}"
         self.where.value = f'<div role="status">{count}</div>'
         self.status.value = ""
 
