@@ -293,7 +293,8 @@ PLANTED: dict[str, list[tuple[Any, str]]] = {
         ("mystery.png", "is text, not a Recipe"),
     ],
     "q2_2": [
-        (lambda at: at["trap"][0], "the first picture of the trap itself"), (lambda at: at["trap"][1], "the second picture of the trap"), (picture(side=256), "other pixels than both"),
+        (lambda at: at["trap"][0], "the first picture of the trap itself"), (lambda at: at["trap"][1], "the second picture of the trap"),
+        (picture(side=256), "other pixels than both"),
         (picture(side=64), "64×64 pixels and the first picture 256×256"), (lambda at: at["pipe"], "not a picture"),
         (lambda at: type("Out", (), {"images": at["trap"]})(), r"in \.images\[0\]"), (42, "a number, not a picture"),
     ],

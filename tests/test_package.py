@@ -165,7 +165,7 @@ def texts():
 
 
 def test_no_file_names_a_folder_of_some_machine_or_a_registry():
-    folders = r"(?<![\w.])/(?:work|root|mnt|farm|usr/local)/\w|/Users/(?!alice)|/home/(?!alice|somebody)|\.library\b"
+    folders = r"(?<![\w.])/(?:work|root|mnt|srv|opt|usr/local)/[\w.]|/Users/(?!alice)|/home/(?!alice|somebody)|\.\./\.\w"
     hosts = r"pypi\.org|pythonhosted\.org|download\.pytorch\.org|anaconda\.(?:org|com)|(?:extra-)?index-url|find-links"
     found = [
         f"{path.relative_to(ROOT)}: {match[0]}"

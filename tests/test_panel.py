@@ -129,7 +129,7 @@ def test_words_that_the_model_never_saw_are_pointed_out() -> None:
     shown.controls["prompt"].value = "a red unicorn on a white background"
     shown.controls["negative_prompt"].value = "blurry, <b>zorg</b>"
     shown.run(timeout=10)
-    assert "The model never saw: unicorn, b, zorg." in shown.status.value
+    assert "vitrine never saw these words in training: unicorn, b, zorg" in shown.status.value
     shown.controls["prompt"].value, shown.controls["negative_prompt"].value = "a red apple on a white background", "blurry"
     shown.run(timeout=10)
     assert "never saw" not in shown.status.value

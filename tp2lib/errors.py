@@ -34,6 +34,7 @@ __all__ = [
     "RecordError",
     "SourceError",
     "TP2Error",
+    "counted",
     "did_you_mean",
     "shown",
 ]
@@ -77,6 +78,11 @@ class ModelError(TP2Error, RuntimeError):
 
 class ModelNotFound(ModelError, FileNotFoundError):
     """No model bears this name, or its files are not where they should be."""
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun, such as "1 word" and "2 words"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def shown(value: object, limit: int = 80) -> str:

@@ -11,6 +11,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from tp2lib.errors import counted
 from tp2lib.learning.progress import FILE, STATES, summary
 from tp2lib.learning.replies import Reply
 
@@ -42,10 +43,8 @@ def progress_line(notebook: str, outputs: str | os.PathLike[str] | None = None) 
         return Reply(kind="progress", about=notebook, text=f"0 of {count} exercises done.")
     shown = sum(state == STATES[1] for state in mine.questions.values())
     after = f" ({shown} after the solution)" if shown else ""
-    hints = f"{mine.hints} hint{'' if mine.hints == 1 else 's'} read"
-    predictions = f"{mine.predictions} prediction{'' if mine.predictions == 1 else 's'} of your own"
-    minutes = f"{mine.minutes:.0f} minute{'' if round(mine.minutes) == 1 else 's'}"
-    done = f"{mine.done} of {count} exercises done{after}, {hints}, {predictions}, {minutes}"
+    hints, predictions, minutes = counted(mine.hints, "hint"), counted(mine.predictions, "prediction"), counted(round(mine.minutes), "minute")
+    done = f"{mine.done} of {count} exercises done{after}, {hints} read, {predictions} of your own, {minutes}"
     return Reply(kind="progress", about=notebook, text=f"{done}. Kept in {FILE} of the outputs folder, and nowhere else.")
 
 

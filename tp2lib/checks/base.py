@@ -14,7 +14,7 @@ from typing import Any
 
 from PIL import Image
 
-from tp2lib.errors import TP2Error, did_you_mean, shown
+from tp2lib.errors import TP2Error, counted, did_you_mean, shown
 from tp2lib.learning.progress import note
 from tp2lib.learning.replies import Reply
 from tp2lib.records.pixels import open_image
@@ -154,7 +154,7 @@ class OpenQuestion(Question):
             raise Wrong(f"{shown(answer)} is {_kind(answer)}; the answer is {self.wants}.")
         words = answer.split()
         if len(words) < self.least:
-            raise Wrong(f"it has {len(words)} word{'' if len(words) == 1 else 's'}, too few to say why; write {self.least} or more.")
+            raise Wrong(f"it has {counted(len(words), 'word')}, too few to say why; write {self.least} or more.")
         if len({word.casefold() for word in words}) < self.least / 2:
             raise Wrong(f"it has {len(words)} words, and nearly all are the same; write a reason of your own.")
         if " ".join(words).casefold() in " ".join(" ".join((*self.hints, self.why)).casefold().split()):
@@ -251,7 +251,7 @@ def as_reason(value: Any, least: int = 4) -> str:
     """Return a reason of at least `least` words."""
     words = value.split() if isinstance(value, str) else []
     if len(words) < least:
-        raise Wrong(f"the reason is {shown(value)}, of {len(words)} words; defend it in a sentence.")
+        raise Wrong(f"the reason is {shown(value)}, of {counted(len(words), 'word')}; defend it in a sentence.")
     return " ".join(words)
 
 

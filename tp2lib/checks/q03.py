@@ -173,7 +173,7 @@ class Broken(Question):
         from tp2lib.measures.measures import in_words, take
 
         *runs, damage = answer
-        for part, run in zip(self.parts, runs, strict=False):
+        for part, run in zip(self.parts[:3], runs, strict=True):
             if isinstance(run, Recipe):
                 raise Wrong(f"{part} is a Recipe, and no picture yet; generate({part}, model, ledger=ledger) gives the run.")
             if not isinstance(run, Run) or run.image is None:

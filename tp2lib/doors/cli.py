@@ -121,11 +121,11 @@ def _generate(given: argparse.Namespace) -> int:
     except RecipeError as error:
         given.parser.error(str(error))
     from tp2lib.engine.generate import generate
-    from tp2lib.engine.models import unknown_words
+    from tp2lib.showing.labels import never_saw
 
     model, ledger = _load(recipe.model), Ledger(given.outputs)
-    if unknown := unknown_words(model, recipe.prompt):
-        _say(f"{model.name} never saw these words in training: {', '.join(unknown)}")
+    if unknown := never_saw(model, recipe.prompt):
+        _say(unknown)
     run = generate(recipe, model, ledger=ledger, on_step=_progress("generate"))
     _say(_cost(run))
     if run.outcome != "ok":

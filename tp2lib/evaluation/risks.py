@@ -188,11 +188,12 @@ def _text(run: Run, evidence: Evidence, photo: Image.Image | None, read: bool) -
 
 def _clipped(image: Image.Image, product: Product | None, photo: Image.Image | None) -> Finding:
     """What was clipped in the photo already, as bright reds are, is the product's own."""
-    share = _clipped_share(image, product)
     if photo is not None:
-        own = _clipped_share(photo, find_product(photo))
+        before = find_product(photo) if product else None
+        share, own = _clipped_share(image, product if before else None), _clipped_share(photo, before)
         verdict = _above("clipped", share - own)
         return Finding(risk="clipped", verdict=verdict, reason="clipped beyond the photo", figures={"share": share, "photo": own})
+    share = _clipped_share(image, product)
     reason = "clipped in the middle" if product is None else "clipped"
     return Finding(risk="clipped", verdict=_above("clipped", share), reason=reason, figures={"share": share})
 

@@ -68,8 +68,8 @@ REASONS: Words = MappingProxyType(
             "fr": "{share:.1%} des pixels du produit ont une couleur à sa limite, sans détail",
         },
         "clipped beyond the photo": {
-            "en": "{share:.1%} of the product's pixels have a colour at its end, without detail; {photo:.1%} in the photo",
-            "fr": "{share:.1%} des pixels du produit ont une couleur à sa limite, sans détail ; {photo:.1%} sur la photo",
+            "en": "{share:.1%} of the pixels looked at have a colour at its end, without detail; {photo:.1%} in the photo",
+            "fr": "{share:.1%} des pixels examinés ont une couleur à sa limite, sans détail ; {photo:.1%} sur la photo",
         },
         "clipped in the middle": {
             "en": "{share:.1%} of the pixels in the middle have a colour at its end, without detail",

@@ -9,7 +9,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from tp2lib.errors import SourceError, TP2Error
+from tp2lib.errors import SourceError, TP2Error, counted
 from tp2lib.showing.compare import before_after
 from tp2lib.showing.figures import make_difference
 from tp2lib.showing.labels import AXES, label, trouble, unplanned, value
@@ -62,7 +62,7 @@ def differing_html(first: Any, second: Any) -> str:
     cells = "".join(
         f"<tr><th scope='row'>{html.escape(row.setting)}</th><td>{html.escape(row.first)}</td><td>{html.escape(row.second)}</td></tr>" for row in rows
     )
-    count = f"{len(rows)} setting{'' if len(rows) == 1 else 's'} differ{'s' if len(rows) == 1 else ''}"
+    count = f"{counted(len(rows), 'setting')} differ{'s' if len(rows) == 1 else ''}"
     note = "" if len(rows) == 1 else " What the pictures differ by cannot be put down to one of them."
     return f"<table><caption>{count}.{note}</caption><tr><th></th><th>A</th><th>B</th></tr>{cells}</table>"
 

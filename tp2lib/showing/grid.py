@@ -14,7 +14,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tp2lib.errors import ControlError, RecipeError, shown
+from tp2lib.errors import ControlError, RecipeError, counted, shown
 from tp2lib.measures.measures import in_words, take
 from tp2lib.showing.labels import changes, fixed, label, trouble, unplanned, value, values, varying
 from tp2lib.showing.show import alt_text, show
@@ -193,7 +193,7 @@ def _tile(table: _Table, row: int, column: int, measures: Sequence[str], referen
     failed = trouble(run)
     cost = [f"{run.timings['total']:.1f} s"] if "total" in run.timings else []
     calls = run.effective.get("model_calls")
-    cost += [f"{calls} model call{'' if calls == 1 else 's'}"] if calls else []
+    cost += [counted(calls, "model call")] if calls else []
     head = table.titles[row][column] if table.titles else ""
     named = [head, *table.heads[column : column + 1], *table.sides[row : row + 1]]
     effects = [label(run, axis)[1] for axis in table.axes]

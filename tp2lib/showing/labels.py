@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import PureWindowsPath
 from typing import Any
 
-from tp2lib.errors import RecipeError, did_you_mean, shown
+from tp2lib.errors import RecipeError, counted, did_you_mean, shown
 from tp2lib.records.recipe import Recipe
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "changes",
     "fixed",
     "label",
+    "never_saw",
     "trouble",
     "unplanned",
     "value",
@@ -159,6 +160,16 @@ def trouble(run: Any) -> str:
     return OUTCOMES.get(run.outcome, str(run.outcome))
 
 
+def never_saw(model: Any, *texts: str) -> str:
+    """Name the words of some texts that a model never saw in training, in a sentence; nothing where none are, or it is not known."""
+    if getattr(model, "words", None) is None:
+        return ""
+    from tp2lib.engine.models import unknown_words
+
+    words = unknown_words(model, " ".join(texts))
+    return f"{model.name} never saw these words in training: {', '.join(words)}" if words else ""
+
+
 def _quoted(text: str, limit: int = 160) -> str:
     text = " ".join(text.split())
     return f"“{text if len(text) <= limit else text[: limit - 1] + '…'}”"
@@ -172,7 +183,7 @@ def _short(name: str) -> str:
 _WORDS = {
     "prompt": _quoted,
     "negative_prompt": lambda text: f"negative prompt {_quoted(text)}" if text else "no negative prompt",
-    "steps": lambda steps: f"{steps} step{'' if steps == 1 else 's'}",
+    "steps": lambda steps: counted(steps, "step"),
     "guidance": lambda guidance: f"guidance {guidance:g}",
     "strength": lambda strength: "no source" if strength is None else f"strength {strength:g}",
     "strength_mode": lambda mode: "constant steps" if mode == "constant" else "steps as in diffusers",

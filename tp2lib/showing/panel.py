@@ -15,7 +15,7 @@ import ipywidgets as widgets
 from tp2lib.records.recipe import Recipe
 from tp2lib.showing.controls import control, settled
 from tp2lib.showing.jobs import Job
-from tp2lib.showing.labels import AXES, label, trouble
+from tp2lib.showing.labels import AXES, label, never_saw, trouble
 from tp2lib.showing.runner import Ending, Runner
 from tp2lib.showing.show import image_html, to_png
 
@@ -32,7 +32,7 @@ class Panel:
     settings : sequence of str
         Which settings get a control, in order; see `tp2lib.showing.controls.SETTINGS`.
     model, source, ledger : optional
-        Passed on to `generate`.
+        Passed on to `generate`. Words that the model never saw are pointed out.
     generate : callable, optional
         What makes the run; by default :func:`tp2lib.engine.generate.generate`.
 
@@ -143,18 +143,9 @@ class Panel:
         if trouble(run):
             return Ending(words=f"No picture: {trouble(run)}.", failed=True)
         alt = alt_of(run)
-        words = f"{effects(run)} {self._unknown(run.recipe)}".strip()
+        unknown = never_saw(self._given["model"], run.recipe.prompt, run.recipe.negative_prompt)
+        words = f"{effects(run)} {unknown}".strip()
         return Ending(words=words, picture=image_html(to_png(run.image, alt=alt), alt=alt))
-
-    def _unknown(self, recipe: Recipe) -> str:
-        """Point out the words that the panel's model never saw; it draws something all the same."""
-        model = self._given["model"]
-        if getattr(model, "words", None) is None:
-            return ""
-        from tp2lib.engine.models import unknown_words
-
-        words = unknown_words(model, f"{recipe.prompt} {recipe.negative_prompt}")
-        return f"The model never saw: {', '.join(word[:40] for word in words[:12])}." if words else ""
 
 
 def effects(run: Any) -> str:
