@@ -33,8 +33,7 @@ _FRAME = """<style>
 .tp2-studio th { overflow-wrap: break-word; }
 .tp2-studio .widget-html-content, .tp2-studio .jupyter-widget-html-content { line-height: 1.4; overflow-wrap: anywhere; white-space: normal; }
 .tp2-studio mark { background: #ffe08a; color: #1b1b1b; } .tp2-studio a { color: var(--jp-content-link-color, #0b57d0); }
-.tp2-studio .lm-TabBar-content { flex-wrap: wrap; } .tp2-studio .lm-TabBar { max-height: none; }
-.tp2-studio .lm-TabBar .lm-TabBar-tab { flex: 0 0 auto; max-width: none; } .tp2-studio .lm-TabBar-tabLabel { overflow: visible; }
+.tp2-studio .lm-TabBar-content { flex-wrap: wrap; } .tp2-studio .lm-TabBar .lm-TabBar-tab { flex: 0 0 auto; }
 .tp2-studio .widget-inline-hbox { max-width: calc(100% - 4px) !important; }
 .tp2-studio :focus-visible { outline: 2px solid var(--jp-brand-color1, #1976d2); outline-offset: 1px; }
 </style>"""
