@@ -11,7 +11,7 @@ import torch
 from diffusers import AutoencoderKL
 from PIL import Image
 
-from tp2lib.vitrine import autoencoder, latents
+from tp2lib.vitrine import autoencoder, denoiser, latents
 from tp2lib.vitrine.__main__ import main
 from tp2lib.vitrine.autoencoder import colours_in, hue_loss, laplacian_loss, reconstruction
 from tp2lib.vitrine.checkpoint import Average, Checkpoint, learning_rate
@@ -134,6 +134,15 @@ def test_timesteps_cover_the_schedule_and_favour_the_middle():
     assert t.min() < 10 and t.max() > 990
     middle = (alphas[t] > 0.1) & (alphas[t] < 0.9)
     assert middle.float().mean() > ((alphas > 0.1) & (alphas < 0.9)).float().mean() + 0.1
+
+
+def test_the_noisier_the_more_an_error_counts():
+    from diffusers import DDPMScheduler
+
+    alphas = DDPMScheduler.from_config(SCHEDULER_CONFIG).alphas_cumprod
+    weight = denoiser.weights(alphas, torch.arange(1000))
+    assert (weight.diff() > 0).all()
+    assert weight[alphas.sub(0.5).abs().argmin()] == pytest.approx(1, abs=0.01)  # as much noise as picture
 
 
 def test_the_planned_shares_of_captions_are_empty_or_wrong():

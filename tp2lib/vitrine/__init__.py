@@ -5,7 +5,7 @@ beside them are the whole chain that made them, in the order it runs::
 
     words ─► scene ─► shapes, products, stage ─► render ─► captions
                                                               │
-      model ─► autoencoder ─► latents ─► denoiser ─► judge ─► evaluate
+      model ─► autoencoder, edges ─► latents ─► denoiser ─► judge ─► evaluate
 
 Run a step with ``python -m tp2lib.vitrine STEP``; ``--help`` lists them.
 """

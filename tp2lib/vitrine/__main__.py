@@ -22,10 +22,10 @@ class Scale:
     tiny: bool = False
     pixels: int = 256
     samples: int = 4
-    pictures: tuple[tuple[str, int], ...] = (("train", 2_853), ("judge", 2_200), ("test", 160))
+    pictures: tuple[tuple[str, int], ...] = (("train", 2_853), ("judge", 6_000), ("test", 160))
     autoencoder: int = 2_800
     denoiser: int = 5_850
-    judge: int = 1_000
+    judge: int = 2_600
     batch: int = 0  # 0: each step's own
     share: float = 1.0
 

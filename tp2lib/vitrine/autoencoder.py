@@ -8,15 +8,19 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
+from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
 from .checkpoint import Average, Checkpoint, Clock, learning_rate
+from .edges import mend_edges, moments
 from .model import FULL, Size, fold_whitening, make_autoencoder
 from .muon import Muon
 from .renders import Renders
 
 KL_WEIGHT = 2e-5
+SSIM_WEIGHT = 0.5  # about as much as the fine details' loss
 CROP = 64
-WIDE = 0.7  # from this share of the steps on, crops are twice as wide and a quarter as many
+SETTLED = 0.7  # from this share of the steps on, the decoder learns alone, on crops twice as wide and a quarter as many
+MENDING = 160  # steps
 
 
 def laplacian_loss(a: torch.Tensor, b: torch.Tensor, levels: int = 3) -> torch.Tensor:
@@ -82,19 +86,15 @@ def _crops(renders: Renders, rng: np.random.Generator, batch: int, size: int) ->
 def train(data: Path, total: int = 5000, batch: int = 16, peak: float = 4e-3, size: Size = FULL, crop: int = CROP, start: Path | None = None) -> None:
     """Train for ``total`` steps, resuming from ``data/autoencoder.pt`` (``decoder.pt``), then write ``data/vae``.
 
-    From the weights in the folder ``start`` only the decoder learns on: the latents keep
-    their meaning, and the UNet that was trained on them stays right.
+    When the encoder is settled its edges are mended and the decoder learns on alone; from the weights in
+    the folder ``start`` it does so at once. Whitening comes last: latents are to be encoded anew.
     """
     torch.manual_seed(0)
     renders = Renders(data / "renders", "train")
-    vae = make_autoencoder(size)
+    vae, settled = make_autoencoder(size), int(SETTLED * total)
     if start:
-        vae = AutoencoderKL.from_pretrained(start / "vae", dtype=torch.float32)
-        peak /= 2
-        vae.encoder.requires_grad_(False)
-        vae.quant_conv.requires_grad_(False)
-        strengthen_hues(vae, renders)
-    learnt = {name: p for name, p in vae.named_parameters() if p.requires_grad}
+        vae, settled, peak = AutoencoderKL.from_pretrained(start / "vae", dtype=torch.float32), 0, peak / 2
+    learnt = dict(vae.named_parameters())
     outer = {name for name, p in learnt.items() if p.ndim == 1 or any(e in name for e in ("conv_in", "conv_out", "quant"))}
     inner, rest = [p for name, p in learnt.items() if name not in outer], [learnt[name] for name in learnt if name in outer]
     optimisers = {"muon": Muon(inner, peak), "adam": torch.optim.AdamW(rest, lr=peak, betas=(0.9, 0.99), weight_decay=0.0)}
@@ -103,7 +103,7 @@ def train(data: Path, total: int = 5000, batch: int = 16, peak: float = 4e-3, si
     first = checkpoint.load()
 
     def losses(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        mean, logvar = vae.quant_conv(vae.encoder(x)).chunk(2, 1)
+        mean, logvar = moments(vae, x).chunk(2, 1)
         logvar = logvar.clamp(-30, 20)
         z = mean + (0.5 * logvar).exp() * torch.randn_like(mean)
         kl = 0.5 * (mean.pow(2) + logvar.exp() - 1 - logvar).mean()
@@ -112,12 +112,20 @@ def train(data: Path, total: int = 5000, batch: int = 16, peak: float = 4e-3, si
         tint = F.l1_loss(coarse_y, coarse_x) + 4 * hue_loss(coarse_y, coarse_x)
         seen = colours_in(mean, coarse_x)
         tint = tint + F.l1_loss(seen, coarse_x) + 4 * hue_loss(seen, coarse_x)
-        return pixel, pixel + tint + 0.5 * hue_loss(y, x) + 0.5 * laplacian_loss(y, x) + KL_WEIGHT * kl
+        structure = 1 - ssim(y, x, data_range=2.0)
+        return pixel, pixel + tint + 0.5 * hue_loss(y, x) + 0.5 * laplacian_loss(y, x) + SSIM_WEIGHT * structure + KL_WEIGHT * kl
 
     clock = Clock("autoencoder", first, total)
     for step in range(first, total):
+        if step == settled:
+            some = np.random.default_rng(26).permutation(len(renders))[:400]
+            mend_edges(vae, torch.stack([to_tensor(renders.picture(int(k))) for k in some]), min(MENDING, total))
+            strengthen_hues(vae, renders)
+            average.restart(vae)
+        for part in (vae.encoder, vae.quant_conv):
+            part.requires_grad_(step < settled)
         rng = np.random.default_rng([21, step])
-        wide = 2 if step >= WIDE * total and 2 * crop <= renders.side else 1
+        wide = 2 if step >= settled and 2 * crop <= renders.side else 1
         x = _crops(renders, rng, max(1, batch // wide**2), crop * wide)
         pixel, loss = losses(x)
         loss.backward()
@@ -130,8 +138,7 @@ def train(data: Path, total: int = 5000, batch: int = 16, peak: float = 4e-3, si
         average.update(vae)
         checkpoint.save(step + 1, force=step + 1 == total)
         clock.tell(step + 1, f"L1 {pixel.item():.4f}")
-    if not start:
-        whiten(average.module, renders)
+    whiten(average.module, renders)
     average.module.save_pretrained(data / "vae", safe_serialization=True)
 
 

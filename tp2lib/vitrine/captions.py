@@ -64,7 +64,10 @@ def caption(record: dict, rng: np.random.Generator) -> str:
         head = noun
     if place:
         head += (", " if rng.random() < 0.35 else " ") + where
-    if bad and rng.random() < 0.3:  # the way negative prompts are written
+    if bad and rng.random() < 0.3:  # the way negative prompts are written, which name more defects than a photo shows
+        others = [name for name in DEFECT_WORDS if name not in ("none", record["defect"])]
+        extras += [say(DEFECT_WORDS[name], 1.0) for name in rng.choice(others, rng.integers(0, 4), replace=False)]
+        rng.shuffle(extras)
         return ", ".join(extras)
     if rng.random() < 0.12 and extras:
         return ", ".join([extras[0], head, *extras[1:]])

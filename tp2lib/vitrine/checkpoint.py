@@ -22,6 +22,11 @@ class Average:
         self.module = copy.deepcopy(module).eval().requires_grad_(False)
         self.decay, self.updates = decay, 0
 
+    def restart(self, module: nn.Module) -> None:
+        """Begin again from a module that was changed by other means than training."""
+        self.module.load_state_dict(module.state_dict())
+        self.updates = 0
+
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
         self.updates += 1
