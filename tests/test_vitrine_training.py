@@ -198,21 +198,37 @@ def test_colours_that_the_latents_carry_are_found_in_them_and_others_are_not():
     assert z.grad.abs().max() > 0
 
 
-def test_training_goes_on_from_saved_weights_and_leaves_the_latents_alone(data, tmp_path, monkeypatch):
+@pytest.fixture
+def start(tmp_path):
+    """The folder of an untrained pipeline, and its text encoder and UNet."""
     torch.manual_seed(0)
     model = Denoiser(TINY)
     save_pipeline(tmp_path / "start", model.text, make_autoencoder(TINY), model.unet, model.tokenizer)
-    train(data, Plan(steps=1, batch=2, warmup=1, peak=0.0), TINY, tmp_path / "start")
+    return tmp_path / "start", model
+
+
+def test_the_denoiser_goes_on_from_saved_weights(data, start):
+    folder, model = start
+    train(data, Plan(steps=1, batch=2, warmup=1, peak=0.0), TINY, folder)
     for name, value in weights(data)["model"].items():
         assert torch.allclose(value, model.state_dict()[name].float(), atol=2e-3), name
 
-    pictures = [np.random.default_rng(k).integers(0, 255, (64, 64, 3), np.uint8) for k in range(4)]
+
+def test_a_settled_encoder_changes_at_its_edges_only_and_the_decoder_learns_on(data, start, monkeypatch):
+    folder, _ = start
+    pictures, mended = [np.random.default_rng(k).integers(0, 255, (64, 64, 3), np.uint8) for k in range(4)], []
     monkeypatch.setattr(autoencoder, "Renders", lambda *a: FakeRenders(pictures))
-    autoencoder.train(data, 2, 4, size=TINY, crop=32, start=tmp_path / "start")
-    before = AutoencoderKL.from_pretrained(tmp_path / "start" / "vae", dtype=torch.float32)
+    monkeypatch.setattr(autoencoder, "mend_edges", lambda vae, x, steps: mended.append(x.shape))
+    autoencoder.train(data, 2, 4, size=TINY, crop=32, start=folder)
+    assert mended == [(4, 3, 64, 64)]
+    before = AutoencoderKL.from_pretrained(folder / "vae", dtype=torch.float32)
     after = AutoencoderKL.from_pretrained(data / "vae", dtype=torch.float32)
-    x = autoencoder.to_tensor(pictures[0])[None]
-    assert torch.allclose(before.encode(x).latent_dist.mean, after.encode(x).latent_dist.mean, atol=1e-5)
+    x = torch.stack([autoencoder.to_tensor(picture) for picture in pictures])
+    old, new = (vae.encode(x).latent_dist.mean.detach().movedim(1, -1).flatten(0, 2) for vae in (before, after))
+    padded = torch.nn.functional.pad(old, (0, 1), value=1.0)
+    assert torch.allclose(padded @ torch.linalg.lstsq(padded, new).solution, new, atol=1e-3)  # whitened, and nothing else
+    own = after.encode(x).latent_dist.var.detach().mean((0, 2, 3)).diag()
+    assert torch.allclose(torch.cov(new.T) + own, torch.eye(4), atol=0.1)
     assert not torch.allclose(before.decoder.conv_in.weight, after.decoder.conv_in.weight)
 
 

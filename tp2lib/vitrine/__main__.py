@@ -17,14 +17,14 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """How much work each step does; the defaults are the run behind the committed weights; more of everything is better."""
+    """How much work each step does; the defaults are the sums of the legs behind the committed weights; more of everything is better."""
 
     tiny: bool = False
     pixels: int = 256
     samples: int = 4
     pictures: tuple[tuple[str, int], ...] = (("train", 2_853), ("judge", 6_000), ("test", 160))
-    autoencoder: int = 2_800
-    denoiser: int = 5_850
+    autoencoder: int = 8_100
+    denoiser: int = 8_150
     judge: int = 2_600
     batch: int = 0  # 0: each step's own
     share: float = 1.0
