@@ -13,7 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
-from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 SLOW = 240_000  # ms: machines under load are slow
 
@@ -47,14 +46,15 @@ def look_at(page: Page, mode: str) -> None:
 
 
 def run_all(page: Page) -> None:
-    """Run the notebook that JupyterLab has open, once its kernel is there; a click before that can be lost."""
+    """Run the notebook that JupyterLab has open; before its kernel is there a click can be lost, or JupyterLab ask for a kernel."""
+    page.add_locator_handler(page.get_by_role("dialog").get_by_role("button", name="Select Kernel"), lambda button: button.click())
     page.wait_for_selector(".jp-Notebook", timeout=SLOW)
     page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=SLOW)
     for _ in range(4):
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_text("Run All Cells", exact=True).click()
-        with suppress(PlaywrightTimeout):
-            return page.locator(".jp-CodeCell .jp-InputPrompt", has_text=re.compile(r"\[[\d*]")).first.wait_for(timeout=SLOW / 4)
+        with suppress(AssertionError):
+            return expect(page.locator(".jp-CodeCell .jp-InputPrompt", has_text=re.compile(r"\[[\d*]")).first).to_be_visible(timeout=SLOW / 4)
 
 
 def use(page: Page, folder: Path, photo: Path) -> dict:
