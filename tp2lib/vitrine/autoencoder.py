@@ -17,7 +17,7 @@ from .muon import Muon
 from .renders import Renders
 
 KL_WEIGHT = 2e-5
-SSIM_WEIGHT = 0.5  # about as much as the fine details' loss
+SSIM_WEIGHT = 0.5
 CROP = 64
 SETTLED = 0.7  # from this share of the steps on, the decoder learns alone, on crops twice as wide and a quarter as many
 MENDING = 160  # steps

@@ -22,7 +22,7 @@ RING = 4  # latents from the border that the zeros reach
 
 def moments(vae: AutoencoderKL, x: torch.Tensor) -> torch.Tensor:
     """Mean and log variance of the latents: (N, 3, 8h, 8w) to (N, 8, h, w)."""
-    return vae.quant_conv(vae.encoder(x))
+    return vae.encode(x).latent_dist.parameters
 
 
 @torch.no_grad()
