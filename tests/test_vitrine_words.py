@@ -46,6 +46,12 @@ def test_every_value_of_every_attribute_is_common_enough_to_learn():
         assert min(counts.values()) > 4000 * 0.018, (attribute, counts)
 
 
+def test_enough_apples_are_red_and_a_fixed_colour_stays():
+    apples = [r for r in map(draw, range(4000)) if r["kind"] == "apple"]
+    assert 0.35 < np.mean([r["colour"] == "red" for r in apples]) < 0.55
+    assert {draw(r["seed"], colour="green")["colour"] for r in apples[:40]} == {"green"}
+
+
 def test_captions_use_known_words_only_and_always_name_a_defect():
     words = set(known_words())
     rng = np.random.default_rng(0)
