@@ -55,7 +55,7 @@ def test_diffusers_loads_them_without_us_and_without_a_word():
 
 @pytest.mark.slow
 def test_they_draw_what_is_asked(real):
-    """Kind and colour of eight pictures, as the judge reads them: four times what chance would do."""
+    """Kind and colour of eight pictures, as the judge reads them. Measured: 8 and 6 of 8; chance would give half a one."""
     asked = [
         ("apple", "red", "white background"),
         ("mug", "blue", "white background"),
@@ -70,8 +70,8 @@ def test_they_draw_what_is_asked(real):
             seen = adherence(run.image, prompt, real)
             kinds.append(seen.instead["kind"] == kind)
             colours.append(seen.instead["colour"] == colour)
-    assert np.mean(kinds) >= 0.25, kinds
-    assert np.mean(colours) >= 0.25, colours
+    assert np.mean(kinds) >= 0.875, kinds
+    assert np.mean(colours) >= 0.75, colours
 
 
 def test_the_card_names_what_it_knows():

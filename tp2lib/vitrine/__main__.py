@@ -24,7 +24,7 @@ class Scale:
     samples: int = 4
     pictures: tuple[tuple[str, int], ...] = (("train", 2_853), ("judge", 6_000), ("test", 160))
     autoencoder: int = 8_100
-    denoiser: int = 8_150
+    denoiser: int = 10_900
     judge: int = 2_600
     batch: int = 0  # 0: each step's own
     share: float = 1.0
