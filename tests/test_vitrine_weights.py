@@ -55,7 +55,7 @@ def test_diffusers_loads_them_without_us_and_without_a_word():
 
 @pytest.mark.slow
 def test_they_draw_what_is_asked(real):
-    """Kind and colour of eight pictures, as the judge reads them. Measured: 8 and 6 of 8; chance would give half a one."""
+    """Kind and colour of eight pictures, as the judge reads them. Measured: 8 and 8 of 8; chance would give half a one."""
     asked = [
         ("apple", "red", "white background"),
         ("mug", "blue", "white background"),

@@ -24,7 +24,7 @@ class Scale:
     samples: int = 4
     pictures: tuple[tuple[str, int], ...] = (("train", 2_853), ("judge", 6_000), ("test", 160))
     autoencoder: int = 8_100
-    denoiser: int = 10_900
+    denoiser: int = 0  # 0: the plan's own
     judge: int = 2_600
     batch: int = 0  # 0: each step's own
     share: float = 1.0
@@ -82,7 +82,7 @@ def denoiser(args: argparse.Namespace, scale: Scale) -> None:
     from .denoiser import Plan, train
     from .parallel import side_by_side
 
-    plan = Plan(steps=args.count or scale.denoiser, batch=scale.batch or 64)
+    plan = Plan(steps=args.count or scale.denoiser or Plan.steps, batch=scale.batch or Plan.batch)
     side_by_side(train, args.workers, args.data, plan, _size(scale), args.start)
 
 

@@ -13,7 +13,7 @@ from .words import ALL_PAIRS, COLOURS, DEFECT_WORDS, KINDS, LIGHT_WORDS, SET_WOR
 SET_SHARE = dict(zip(SET_WORDS, (0.20, 0.16, 0.15, 0.11, 0.12, 0.11, 0.08, 0.07), strict=True))
 LIGHT_SHARE = dict(zip(LIGHT_WORDS, (0.34, 0.28, 0.20, 0.18), strict=True))
 DEFECT_SHARE = dict(zip(DEFECT_WORDS, (0.76, 0.03, 0.03, 0.03, 0.03, 0.03, 0.03, 0.03, 0.03), strict=True))
-RED_APPLES = 0.4  # by hue alone one apple in eleven would be red, too few for the subject of the whole course
+RED_APPLES = 0.4  # this share is made red, beside the one in eleven that is: too few for the subject of the whole course
 PASTELS = {"pink": (246, 200, 206), "mint": (190, 230, 208), "sky": (188, 214, 240), "lavender": (212, 200, 238), "peach": (250, 214, 184)}
 
 # Who learns from which seeds; only the generator is kept from the held-out pairs.
@@ -35,9 +35,10 @@ def draw(seed: int, **fixed) -> dict:
     first, stop = SPLITS["train"]
     pairs = TRAINING_PAIRS if first <= seed < stop else ALL_PAIRS
     kind, colour = pairs[rng.integers(len(pairs))]
+    kind = fixed.get("kind", kind)
     if kind == "apple" and np.random.default_rng([8, seed]).random() < RED_APPLES:
         colour = "red"
-    kind, colour = fixed.get("kind", kind), fixed.get("colour", colour)
+    colour = fixed.get("colour", colour)
     materials = KINDS[kind]
     share = np.float64([0.6, 0.25, 0.15, 0.1][: len(materials)])
 
