@@ -60,7 +60,7 @@ def run_all(page: Page) -> None:
 def use(page: Page, folder: Path, photo: Path) -> dict:
     """Move, generate, stop, upload, recall, compare; return what was seen."""
     seen: dict = {}
-    page.wait_for_selector("button:has-text('Generate')", timeout=SLOW)
+    expect(page.locator("button:has-text('Generate')").first).to_be_visible(timeout=SLOW)  # unlike a bare wait, answers JupyterLab's box
     seen["unknown_words"] = page.locator(".tp2-studio mark:visible").count()
     for label, key, times in (("steps", "ArrowLeft", 26), ("width", "ArrowLeft", 24), ("height", "ArrowLeft", 24)):
         handle(page, label).focus()
