@@ -93,6 +93,6 @@ def vitrine(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def model(vitrine: Path):
     """The tiny model, loaded on the CPU."""
-    from tp2lib.engine.models import load
+    from tp2lib.models.loading import load
 
     return load("vitrine", device="cpu")

@@ -8,7 +8,7 @@ from nbformat import NotebookNode
 from nbmake.nb_result import NotebookError, NotebookResult
 from nbmake.nb_run import NotebookRun
 
-from tp2lib.checks import questions
+from tp2lib.course.exercises import questions
 
 
 def hidden_errors(book: NotebookNode) -> list[str]:

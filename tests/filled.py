@@ -14,8 +14,8 @@ from tp2lib.evaluation.evidence import Evidence
 from tp2lib.evaluation.experiments import EXPERIMENTS, Experiment
 from tp2lib.evaluation.rubric import JUDGED
 from tp2lib.evaluation.scoring import BlindScoring
-from tp2lib.records.ledger import Ledger
-from tp2lib.records.source import Source, prepare_source
+from tp2lib.metadata.source import Source, prepare_source
+from tp2lib.storage.ledger import Ledger
 
 SIDE = 96
 

@@ -18,12 +18,12 @@ from functools import partial
 
 import torch
 
-from tp2lib.engine.models import load
 from tp2lib.engine.sweep import sweep
 from tp2lib.errors import TP2Error
-from tp2lib.records.ledger import Ledger
-from tp2lib.records.pictures import pixels_sha256, read_record
-from tp2lib.records.recipe import Recipe
+from tp2lib.models.loading import load
+from tp2lib.recipe import Recipe
+from tp2lib.storage.ledger import Ledger
+from tp2lib.storage.pictures import pixels_sha256, read_record
 
 APPLE = Recipe(prompt="a red apple", width=64, height=64)
 AXES = {"steps": [2, 4], "guidance": [1, 4]}

@@ -8,7 +8,7 @@ from hypothesis import configuration, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tp2lib.records.recipe import SCHEDULER_NAMES, STRENGTH_MODES, Recipe
+from tp2lib.recipe import SCHEDULER_NAMES, STRENGTH_MODES, Recipe
 
 configuration.set_hypothesis_home_dir(tempfile.mkdtemp(prefix="hypothesis-"))
 settings.register_profile("tp2", deadline=None, derandomize=True, database=None, max_examples=100)

@@ -9,13 +9,13 @@ from types import SimpleNamespace
 from typing import Any
 
 from PIL import Image
-from showing import picture
+from plotted import picture
 
 from tp2lib.engine.runs import Run
 from tp2lib.errors import Cancelled
-from tp2lib.product.studio import Studio
-from tp2lib.records.ledger import Ledger
-from tp2lib.records.source import Source
+from tp2lib.metadata.source import Source
+from tp2lib.storage.ledger import Ledger
+from tp2lib.widgets.studio import Studio
 
 WORDS = frozenset(
     ["a", "red", "green", "apple", "mug", "leather", "wallet", "on", "white", "background", "wooden", "table", "soft", "light", "blurry", "photo"]

@@ -24,11 +24,11 @@ from PIL.PngImagePlugin import PngInfo
 from strategies import noise_image
 
 from tp2lib.errors import RecipeError, RecordError, SourceError, TP2Error, shown
-from tp2lib.records.infotext import from_infotext, to_infotext
-from tp2lib.records.ledger import Ledger
-from tp2lib.records.pictures import pixels_sha256, read_recipe, read_record, save_picture
-from tp2lib.records.recipe import SCHEDULER_NAMES, Recipe
-from tp2lib.records.source import prepare_source
+from tp2lib.metadata.infotext import from_infotext, to_infotext
+from tp2lib.metadata.source import prepare_source
+from tp2lib.recipe import SCHEDULER_NAMES, Recipe
+from tp2lib.storage.ledger import Ledger
+from tp2lib.storage.pictures import pixels_sha256, read_recipe, read_record, save_picture
 
 AT_LEAST = 2000
 Case = tuple[str, Callable[[], object], type[TP2Error]]

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from showing import picture
+from plotted import picture
 
-from tp2lib.doors.served import read_page
+from tp2lib.widgets.app import read_page
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 TESTS = Path(__file__).parent
@@ -44,7 +44,7 @@ def wait_for(port: int, process: subprocess.Popen) -> None:
 
 def command(front: str, port: int, folder: Path) -> list[str]:
     if front == "app":
-        code = f"from pathlib import Path; from tp2lib.doors.served import serve; serve(port={port}, browser=False)"
+        code = f"from pathlib import Path; from tp2lib.widgets.app import serve; serve(port={port}, browser=False)"
         return [sys.executable, "-c", code]
     nbformat.write(read_page(), folder / "page.ipynb")
     asks = folder / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"

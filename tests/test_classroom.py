@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from filled import SIDE, fill, made, prove, scored
 
-from tp2lib.doors.cli import main
+from tp2lib.cli.main import main
 from tp2lib.errors import OutputError
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.reflection import answer

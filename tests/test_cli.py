@@ -13,9 +13,9 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from tp2lib.doors.cli import main
+from tp2lib.cli.main import main
 from tp2lib.evaluation.experiments import EXPERIMENTS
-from tp2lib.records.pictures import read_recipe
+from tp2lib.storage.pictures import read_recipe
 
 COMMANDS = ("lab", "app", "run", "generate", "sweep", "replay", "report", "doctor")
 SMALL = ["--steps", "2", "--width", "64", "--height", "64"]
@@ -47,7 +47,7 @@ def test_help_is_there_and_is_no_failure(command, capsys):
 
 
 def test_help_does_not_wait_for_torch():
-    code = "import sys; from tp2lib.doors.cli import main\ntry: main(['generate', '--help'])\nexcept SystemExit: pass\n"
+    code = "import sys; from tp2lib.cli.main import main\ntry: main(['generate', '--help'])\nexcept SystemExit: pass\n"
     done = subprocess.run([sys.executable, "-c", f"{code}sys.exit('torch' in sys.modules)"], capture_output=True)
     assert done.returncode == 0
 
@@ -198,7 +198,7 @@ def test_ctrl_c_ends_with_130(vitrine, monkeypatch, tmp_path, capsys):
     def interrupted(*args, **how):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tp2lib.doors.cli.run_experiment", interrupted)
+    monkeypatch.setattr("tp2lib.cli.main.run_experiment", interrupted)
     assert status("run", "smoke", "--outputs", tmp_path) == 130
     assert "Stopped" in capsys.readouterr().err
 
@@ -227,8 +227,8 @@ def test_lab_opens_the_first_notebook_with_this_python(monkeypatch, tmp_path):
                 raise status
             return status
 
-    monkeypatch.setattr("tp2lib.doors.cli.ROOT", tmp_path)
-    monkeypatch.setattr("tp2lib.doors.cli.NOTEBOOKS", tmp_path / "notebooks")
+    monkeypatch.setattr("tp2lib.cli.main.ROOT", tmp_path)
+    monkeypatch.setattr("tp2lib.cli.main.NOTEBOOKS", tmp_path / "notebooks")
     monkeypatch.setattr(subprocess, "Popen", Lab)
     assert status("lab", "--outputs", tmp_path / "mine", "--", "--no-browser") == 3
     where = ["--ServerApp.root_dir", str(tmp_path), "--LabApp.default_url", "/lab/tree/notebooks/01_smoke.ipynb"]
@@ -238,7 +238,7 @@ def test_lab_opens_the_first_notebook_with_this_python(monkeypatch, tmp_path):
 
 
 def test_lab_without_notebooks_says_so(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr("tp2lib.doors.cli.NOTEBOOKS", tmp_path)
+    monkeypatch.setattr("tp2lib.cli.main.NOTEBOOKS", tmp_path)
     assert status("lab") == 1
     assert "come with the clone" in capsys.readouterr().err
 

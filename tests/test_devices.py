@@ -7,8 +7,8 @@ import logging
 import pytest
 import torch
 
-from tp2lib.engine.devices import choose_device, environment, try_xformers
 from tp2lib.errors import ModelError
+from tp2lib.models.devices import choose_device, environment, try_xformers
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import pytest
 
-from tp2lib.doors.doctor import SUMS, Check, doctor
+from tp2lib.cli.doctor import SUMS, Check, doctor
 from tp2lib.errors import ModelError
 
-module = importlib.import_module("tp2lib.doors.doctor")
+module = importlib.import_module("tp2lib.cli.doctor")
 
 
 def only(examine, name="x"):
@@ -110,7 +110,7 @@ def test_weights_that_are_not_what_they_were_fail(weights, harm, found):
 def test_a_stand_in_needs_no_checksums_and_the_embedded_model_does(vitrine, monkeypatch):
     assert "without a" in only(module._weights)[0].found
     monkeypatch.delenv("TP2_VITRINE")
-    monkeypatch.setitem(sys.modules, "tp2lib.engine.catalogue", _Catalogue(str(vitrine)))
+    monkeypatch.setitem(sys.modules, "tp2lib.models.catalogue", _Catalogue(str(vitrine)))
     (check,) = only(module._weights)
     assert not check.ok and "nothing vouches" in check.found and "git checkout" in check.mend
 

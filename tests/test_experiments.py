@@ -10,8 +10,8 @@ from PIL import Image
 
 from tp2lib.errors import RecipeError, SourceError
 from tp2lib.evaluation.experiments import EXPERIMENTS, PARTS, PEN, choose_experiments, prepare_photo, run_experiment
-from tp2lib.records.ledger import Ledger
-from tp2lib.records.pictures import read_recipe, read_record
+from tp2lib.storage.ledger import Ledger
+from tp2lib.storage.pictures import read_recipe, read_record
 
 # The tables of the report: name, scheduler, steps, guidance, strength. The seed is 42 everywhere.
 TABLE = """

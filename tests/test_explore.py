@@ -1,4 +1,4 @@
-"""tp2lib.product.explore: the grid over two settings, what it remembers, and what it refuses."""
+"""tp2lib.widgets.explore: the grid over two settings, what it remembers, and what it refuses."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from studio_parts import MARKUP, studio
 
 from tp2lib.errors import RecipeError
-from tp2lib.product.explore import AXES, parse_values
-from tp2lib.showing.grid import make_grid
+from tp2lib.plots.grid import make_grid
+from tp2lib.widgets.explore import AXES, parse_values
 
 
 @pytest.fixture

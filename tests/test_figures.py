@@ -1,4 +1,4 @@
-"""tp2lib.showing.figures, curves and compare: what they compute, what they say, what they refuse."""
+"""tp2lib.plots.figures, curves and compare: what they compute, what they say, what they refuse."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
-from showing import fake_run, picture, words
+from plotted import fake_run, picture, words
 from strategies import noise_image
 
 from tp2lib.errors import ControlError, RecipeError, SourceError
-from tp2lib.measures.distances import perceptual_distance, ssim
-from tp2lib.showing.compare import before_after
-from tp2lib.showing.curves import convergence, fidelity, make_convergence, make_fidelity
-from tp2lib.showing.figures import Film, make_crops, make_difference, make_filmstrip
-from tp2lib.showing.show import to_png
+from tp2lib.metrics.distances import perceptual_distance, ssim
+from tp2lib.plots.compare import before_after
+from tp2lib.plots.curves import convergence, fidelity, make_convergence, make_fidelity
+from tp2lib.plots.display import to_png
+from tp2lib.plots.figures import Film, make_crops, make_difference, make_filmstrip
 
 PHOTO = {"source": "inputs/product.jpg"}
 

@@ -1,14 +1,14 @@
-"""tp2lib.learning.findings: sentences held against cases, and medians along an axis."""
+"""tp2lib.course.findings: sentences held against cases, and medians along an axis."""
 
 from __future__ import annotations
 
 import pytest
 from PIL import Image
-from showing import fake_run
+from plotted import fake_run
 
+from tp2lib.course.findings import tabulate, verdict
 from tp2lib.engine.sweep import Cell, Sweep
 from tp2lib.errors import SourceError
-from tp2lib.learning.findings import tabulate, verdict
 
 
 @pytest.mark.parametrize(("holds", "said"), [([1, 1], "agree with"), ([1, 0], "are split on"), ([0, 0], "contradict")])

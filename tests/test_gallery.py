@@ -1,4 +1,4 @@
-"""tp2lib.product.gallery, favourites, recall, exports and versus: what is kept, what comes back, what leaves the house."""
+"""tp2lib.widgets.gallery, favourites, recall, exports and versus: what is kept, what comes back, what leaves the house."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import stat
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from showing import fake_run, picture
+from plotted import fake_run, picture
 from studio_parts import Engine, studio
 
 from tp2lib.errors import OutputError, RecipeError, RecordError
-from tp2lib.product.exports import KINDS, export_run
-from tp2lib.product.favourites import Favourites, earlier_keys, read_run
-from tp2lib.product.gallery import PAGE
-from tp2lib.product.versus import VIEWS, Versus, differing
-from tp2lib.records.ledger import Ledger
-from tp2lib.records.marks import COMPOSITE, GENERATED, digital_source_type
-from tp2lib.records.pictures import read_recipe
-from tp2lib.records.pixels import open_image
-from tp2lib.records.recall import recall_picture
-from tp2lib.records.recipe import Recipe
+from tp2lib.metadata.pixels import open_image
+from tp2lib.metadata.provenance import COMPOSITE, GENERATED, digital_source_type
+from tp2lib.recipe import Recipe
+from tp2lib.storage.ledger import Ledger
+from tp2lib.storage.pictures import read_recipe
+from tp2lib.storage.recall import recall_picture
+from tp2lib.widgets.compare_runs import VIEWS, Versus, differing
+from tp2lib.widgets.exports import KINDS, export_run
+from tp2lib.widgets.favourites import Favourites, earlier_keys, read_run
+from tp2lib.widgets.gallery import PAGE
 
 A1111 = (
     "a red mug on a white background\nNegative prompt: blurry\n"

@@ -11,14 +11,14 @@ from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
 from PIL import Image
 
 from tp2lib.engine.generate import generate
-from tp2lib.engine.models import load
 from tp2lib.engine.runs import Run
 from tp2lib.engine.schedulers import SCHEDULERS, make_scheduler
 from tp2lib.errors import Cancelled, OutputError, RecordError, SourceError
-from tp2lib.records.ledger import Ledger
-from tp2lib.records.pictures import read_recipe, read_record
-from tp2lib.records.recipe import SCHEDULER_NAMES, Recipe
-from tp2lib.records.source import prepare_source
+from tp2lib.metadata.source import prepare_source
+from tp2lib.models.loading import load
+from tp2lib.recipe import SCHEDULER_NAMES, Recipe
+from tp2lib.storage.ledger import Ledger
+from tp2lib.storage.pictures import read_recipe, read_record
 
 APPLE = Recipe(prompt="a red apple on a white table", negative_prompt="blurry", steps=4, width=64, height=64)
 
@@ -234,7 +234,7 @@ def test_save_writes_a_picture_that_carries_its_run(model, tmp_path):
 
 
 def test_a_picture_without_a_whole_record_is_no_run(model, tmp_path):
-    from tp2lib.records.pictures import save_picture
+    from tp2lib.storage.pictures import save_picture
 
     save_picture(generate(APPLE, model).image, tmp_path / "bare.png", {}, APPLE)
     with pytest.raises(RecordError, match="says nothing of how the picture was made"):

@@ -1,4 +1,4 @@
-"""tp2lib.showing.grid, labels, tiles, sheet and show: what is written on a grid, and for whom."""
+"""tp2lib.plots.grid, labels, tiles, sheet and show: what is written on a grid, and for whom."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from PIL import Image
-from showing import APPLE, fake_run, picture, words
+from plotted import APPLE, fake_run, picture, words
 
 from tp2lib.errors import ControlError, RecipeError, SourceError
-from tp2lib.showing.grid import describe_grid, make_grid, show_grid
-from tp2lib.showing.labels import OUTCOMES
-from tp2lib.showing.sheet import Sheet, legible, wrap
-from tp2lib.showing.show import image_html, show, to_png
+from tp2lib.plots.display import image_html, show, to_png
+from tp2lib.plots.grid import describe_grid, make_grid, show_grid
+from tp2lib.plots.labels import OUTCOMES
+from tp2lib.plots.sheet import Sheet, legible, wrap
 
 STEPS, SCHEDULERS = (10, 15, 30, 50), ("EulerA", "Heun", "DDIM")
 
@@ -232,10 +232,10 @@ def test_the_users_own_style_changes_nothing() -> None:
         assert to_png(make_grid(sweep()[:4], cols="steps"), alt="x") == plain
 
 
-def test_the_showing_half_needs_neither_torch_nor_pyplot() -> None:
-    ours = "labels, sheet, tiles, show, grid, figures, curves, jobs, controls, panel, compare"
+def test_plots_and_widgets_need_neither_torch_nor_pyplot() -> None:
+    ours = "labels, sheet, tiles, display, grid, figures, curves, compare; from tp2lib.widgets import jobs, controls, panel"
     heavy = "{'torch', 'diffusers', 'transformers', 'matplotlib.pyplot'}"
-    code = f"import sys; from tp2lib.measures import adherence, measures; from tp2lib.showing import {ours}; print(*({heavy} & {{*sys.modules}}))"
+    code = f"import sys; from tp2lib.metrics import measures, prompt_adherence; from tp2lib.plots import {ours}; print(*({heavy} & {{*sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
 

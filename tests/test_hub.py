@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from tp2lib.engine import hub
 from tp2lib.engine.generate import generate
-from tp2lib.engine.models import load
-from tp2lib.engine.weights import hash_folder
 from tp2lib.errors import ModelError, ModelNotFound
-from tp2lib.records.recipe import Recipe
+from tp2lib.models import hub
+from tp2lib.models.loading import load
+from tp2lib.models.weights import hash_folder
+from tp2lib.recipe import Recipe
 
 REPO = "someone/tiny-sd"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -244,7 +244,7 @@ def test_end_to_end_from_a_hub_to_a_picture(server):
 
 def test_the_hub_of_the_environment_is_the_one_that_is_asked(server, tmp_path):
     """In a process of its own, since the client reads HF_ENDPOINT when it is imported."""
-    script = f"from tp2lib.engine import hub; print(hub.fetch({REPO!r}).name, hub.cached({REPO!r}).name)"
+    script = f"from tp2lib.models import hub; print(hub.fetch({REPO!r}).name, hub.cached({REPO!r}).name)"
     environment = {**os.environ, "HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "home")}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120)
     assert done.stdout.split() == [COMMIT, COMMIT], done.stderr

@@ -1,4 +1,4 @@
-"""tp2lib.records.infotext: written so that the WebUI reads it, read as the WebUI does, hostile text included."""
+"""tp2lib.metadata.infotext: written so that the WebUI reads it, read as the WebUI does, hostile text included."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from strategies import TEXT, recipes
 
 from tp2lib.errors import RecordError
-from tp2lib.records.infotext import KNOWN_MODELS, MAX_INFOTEXT, from_infotext, to_infotext
-from tp2lib.records.recipe import SCHEDULER_NAMES, Recipe
+from tp2lib.metadata.infotext import KNOWN_MODELS, MAX_INFOTEXT, from_infotext, to_infotext
+from tp2lib.recipe import SCHEDULER_NAMES, Recipe
 
 APPLE = Recipe(prompt="a red apple")
 

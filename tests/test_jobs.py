@@ -1,4 +1,4 @@
-"""tp2lib.showing.jobs: one at a time, stopped when asked, and no error lost."""
+"""tp2lib.widgets.jobs: one at a time, stopped when asked, and no error lost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from tp2lib.errors import Cancelled, ModelError, RecipeError
-from tp2lib.showing.jobs import STATES, Job
+from tp2lib.widgets.jobs import STATES, Job
 
 
 def steps(count: int, seconds: float = 0.0):
@@ -155,7 +155,7 @@ def test_a_process_that_ends_takes_its_job_along() -> None:
     code = """
 import threading, time
 from types import SimpleNamespace
-from tp2lib.showing.jobs import Job
+from tp2lib.widgets.jobs import Job
 begun = threading.Event()
 def work(on_step, should_stop):
     for index in range(10**6):

@@ -1,4 +1,4 @@
-"""tp2lib.records.ledger and journal: killed at every instant, torn, poisoned, shared."""
+"""tp2lib.storage.ledger and journal: killed at every instant, torn, poisoned, shared."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from PIL import Image
 from strategies import noise_image
 
 from tp2lib.errors import OutputError, Quarantined, RecordError
-from tp2lib.records.journal import Journal
-from tp2lib.records.ledger import Ledger
-from tp2lib.records.pictures import pixels_sha256, read_record
-from tp2lib.records.recipe import Recipe
-from tp2lib.records.source import prepare_source
+from tp2lib.metadata.source import prepare_source
+from tp2lib.recipe import Recipe
+from tp2lib.storage.journal import Journal
+from tp2lib.storage.ledger import Ledger
+from tp2lib.storage.pictures import pixels_sha256, read_record
 
 APPLE = Recipe(prompt="a red apple")
 KEY, OTHER = "a" * 16, "b" * 16
@@ -182,9 +182,9 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from strategies import noise_image
 from tp2lib.errors import Quarantined
-from tp2lib.records.ledger import Ledger
-from tp2lib.records.pictures import pixels_sha256
-from tp2lib.records.recipe import Recipe
+from tp2lib.storage.ledger import Ledger
+from tp2lib.storage.pictures import pixels_sha256
+from tp2lib.recipe import Recipe
 
 def run(ledger, key, seed):
     ledger.start(key)
@@ -214,7 +214,7 @@ def helper(program: str, *arguments: object) -> dict:
 
 AT_EVERY_LINE = """
 # kill -9 before the n-th line of our code, for n over the whole of start() and finish()
-OURS = str(Path(sys.modules["tp2lib.records.ledger"].__file__).parents[1])
+OURS = str(Path(sys.modules["tp2lib.storage.ledger"].__file__).parents[1])
 def traced(limit):
     seen = 0
     def trace(frame, event, argument):
@@ -398,7 +398,7 @@ def test_threads_share_one_ledger(tmp_path: Path) -> None:
 
 def test_processes_share_one_file_without_mixing_lines(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from tp2lib.records.journal import Journal\n"
+        "import sys; from pathlib import Path; from tp2lib.storage.journal import Journal\n"
         "for n in range(60): Journal(Path(sys.argv[1])).append({'who': sys.argv[2], 'n': n, 'pad': 'x' * 3000})"
     )
     path = tmp_path / "journal.jsonl"

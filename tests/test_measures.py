@@ -1,4 +1,4 @@
-"""tp2lib.measures.measures and tp2lib.measures.distances: known values, and what must not change a number."""
+"""tp2lib.metrics.measures and tp2lib.metrics.distances: known values, and what must not change a number."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from PIL import Image, ImageFilter
 from strategies import noise_image
 
 from tp2lib.errors import SourceError
-from tp2lib.measures import measures as m
-from tp2lib.measures.distances import as_pixels, colour_difference, perceptual_distance, psnr, ssim
-from tp2lib.measures.measures import MEASURES, Measures, in_words, measure, take
+from tp2lib.metrics import measures as m
+from tp2lib.metrics.distances import as_pixels, colour_difference, perceptual_distance, psnr, ssim
+from tp2lib.metrics.measures import MEASURES, Measures, in_words, measure, take
 
 ALONE = [name for name in MEASURES if name not in ("psnr", "ssim", "perceptual_distance")]
 TOGETHER = [psnr, ssim, perceptual_distance]

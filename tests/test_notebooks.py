@@ -13,7 +13,7 @@ import pytest
 from executed import CommittedRun, hidden_errors, replies
 from nbmake.nb_run import NotebookRun
 
-from tp2lib.checks import questions
+from tp2lib.course.exercises import questions
 from tp2lib.evaluation.experiments import EXPERIMENTS, PEN
 from tp2lib.paths import NOTEBOOKS
 
@@ -249,7 +249,7 @@ def solved(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 @pytest.mark.slow
 def test_runs_with_the_solutions_filled_in(path, book, tiny_folder, tmp_path, monkeypatch):
-    from tp2lib.learning.progress import summary
+    from tp2lib.course.progress import summary
 
     nbformat.write(solved(book), tmp_path / path.name)
     said = replies(_run(tmp_path / path.name, tiny_folder, tmp_path / "outputs", monkeypatch))

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from tp2lib.evaluation import ocr
+from tp2lib.metadata.source import prepare_source
 from tp2lib.paths import INPUTS
-from tp2lib.records.source import prepare_source
 
 
 @pytest.fixture(autouse=True)

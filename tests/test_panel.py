@@ -1,4 +1,4 @@
-"""tp2lib.showing.panel: what the controls stand for, what the buttons do, and what is said when it fails."""
+"""tp2lib.widgets.panel: what the controls stand for, what the buttons do, and what is said when it fails."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from types import SimpleNamespace
 
 import pytest
 from PIL import Image
-from showing import APPLE, fake_run, picture
+from plotted import APPLE, fake_run, picture
 
 from tp2lib.errors import Cancelled, ModelError, RecipeError
-from tp2lib.records.recipe import Recipe, setting
-from tp2lib.showing.controls import SETTINGS, control
-from tp2lib.showing.panel import Panel
+from tp2lib.recipe import Recipe, setting
+from tp2lib.widgets.controls import SETTINGS, control
+from tp2lib.widgets.panel import Panel
 
 PHOTO = APPLE.vary(source="inputs/product.jpg", strength=0.6, width=64, height=64)
 
@@ -122,8 +122,8 @@ def test_what_the_settings_came_down_to_is_said() -> None:
     assert "strength 0.6: 18 of 30 steps run; guidance 1: guidance off." in shown.status.value
 
 
-def test_words_that_the_model_never_saw_are_pointed_out() -> None:
-    from tp2lib.engine.models import load
+def test_words_that_the_model_out_of_vocabulary_are_pointed_out() -> None:
+    from tp2lib.models.loading import load
 
     shown = Panel(APPLE, ("prompt", "negative_prompt"), model=load("vitrine"), generate=Engine())
     shown.controls["prompt"].value = "a red unicorn on a white background"
@@ -212,7 +212,7 @@ def test_a_keyboard_interrupt_stops_the_job(monkeypatch: pytest.MonkeyPatch) -> 
     def interrupted(self, timeout=None):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tp2lib.showing.jobs.Job.result", interrupted)
+    monkeypatch.setattr("tp2lib.widgets.jobs.Job.result", interrupted)
     with pytest.raises(KeyboardInterrupt):
         shown.run()
     gate.set()

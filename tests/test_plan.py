@@ -10,8 +10,8 @@ from PIL import Image
 
 from tp2lib.engine.plan import draw_noise, make_plan, noise_sha256, resolve
 from tp2lib.errors import RecipeError, SourceError
-from tp2lib.records.recipe import Recipe
-from tp2lib.records.source import prepare_source
+from tp2lib.metadata.source import prepare_source
+from tp2lib.recipe import Recipe
 
 APPLE = Recipe(prompt="a red apple on a white table", steps=10)
 

@@ -1,16 +1,16 @@
-"""tp2lib.learning.predictions, asking and eye: written down before, compared after, and what counts."""
+"""tp2lib.course.predictions, asking and eye: written down before, compared after, and what counts."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
-from showing import words
+from plotted import words
 
+from tp2lib.course.calibration import make_eye, read_eye
+from tp2lib.course.predictions import Predictions, judged, score
+from tp2lib.course.progress import FILE, summary
 from tp2lib.errors import RecordError
-from tp2lib.learning.eye import make_eye, read_eye
-from tp2lib.learning.predictions import Predictions, judged, score
-from tp2lib.learning.progress import FILE, summary
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from PIL import Image, ImageChops
 
 from tp2lib.errors import SourceError
 from tp2lib.evaluation.product import fidelity_to, find_product
+from tp2lib.metadata.source import prepare_source
 from tp2lib.paths import INPUTS
-from tp2lib.records.source import prepare_source
 
 
 def disc(centre=(64, 64), radius=30, side=128, colour=(200, 30, 40), ground=(250, 250, 250)):

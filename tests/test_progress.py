@@ -1,4 +1,4 @@
-"""tp2lib.learning.progress: what is kept of a lesson, what is made of it, and what a forged file can do."""
+"""tp2lib.course.progress: what is kept of a lesson, what is made of it, and what a forged file can do."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import json
 import pytest
 
 from tp2lib import paths
+from tp2lib.course.progress import FILE, STATES, note, open_answers, read_events, summary
 from tp2lib.errors import RecordError
-from tp2lib.learning.progress import FILE, STATES, note, open_answers, read_events, summary
 
 
 def write(folder, *events, start=0):

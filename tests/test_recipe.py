@@ -1,4 +1,4 @@
-"""tp2lib.records.recipe: what a recipe accepts, says, keeps and counts."""
+"""tp2lib.recipe: what a recipe accepts, says, keeps and counts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from strategies import recipes
 
 from tp2lib.errors import RecipeError
-from tp2lib.records.recipe import SCHEDULER_NAMES, Recipe, scheduler_name, setting
+from tp2lib.recipe import SCHEDULER_NAMES, Recipe, scheduler_name, setting
 
 APPLE = Recipe(prompt="a red apple")
 HASH_OF_APPLE = "12461610c5cdb142"
@@ -64,7 +64,7 @@ def test_every_setting_is_part_of_the_hash(changes: dict) -> None:
 
 def test_the_hash_is_the_same_in_another_process_and_forever() -> None:
     assert APPLE.hash == HASH_OF_APPLE  # a change here orphans every picture that was ever made
-    program = "from tp2lib.records.recipe import Recipe; print(Recipe(prompt='a red apple').hash)"
+    program = "from tp2lib.recipe import Recipe; print(Recipe(prompt='a red apple').hash)"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == HASH_OF_APPLE
 

@@ -14,9 +14,9 @@ from PIL import Image
 from tp2lib.engine.generate import generate
 from tp2lib.engine.replay import _differences, _job, grade, main, replay, replay_all
 from tp2lib.errors import ModelError, RecordError, SourceError
-from tp2lib.records.ledger import Ledger
-from tp2lib.records.recipe import Recipe
-from tp2lib.records.source import prepare_source
+from tp2lib.metadata.source import prepare_source
+from tp2lib.recipe import Recipe
+from tp2lib.storage.ledger import Ledger
 
 APPLE = Recipe(prompt="a red apple", steps=3, width=64, height=64)
 

@@ -15,19 +15,19 @@ import pytest
 from filled import apple, fill, made, prove, scored
 from PIL import Image
 
-from tp2lib.doors.cli import main
+from tp2lib.cli.main import main
+from tp2lib.course.progress import note
 from tp2lib.errors import OutputError, RecordError
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.languages import LANGUAGES
 from tp2lib.evaluation.reflection import ASKED, answer
 from tp2lib.evaluation.rubric import JUDGED
-from tp2lib.learning.progress import note
-from tp2lib.records.marks import digital_source_type
-from tp2lib.records.pictures import read_recipe
+from tp2lib.metadata.provenance import digital_source_type
 from tp2lib.report.document import Cell, Document, Section, Table, Text, Trace, audit, cells
 from tp2lib.report.report import audit_report, make_report, write_report
 from tp2lib.report.reportmarkdown import escape
 from tp2lib.report.reportwords import WORDS
+from tp2lib.storage.pictures import read_recipe
 
 NINE = [name for name in EXPERIMENTS if "run" in name]
 EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(2)> | `x` **b** [a](javascript:alert(3)) {{ 7*7 }}'

@@ -63,8 +63,8 @@ def test_a_forged_line_gives_no_points(line, tmp_path):
 @pytest.mark.slow
 def test_a_real_picture_is_proved_in_a_fresh_process(model, tmp_path):
     from tp2lib.engine.generate import generate
-    from tp2lib.records.ledger import Ledger
-    from tp2lib.records.recipe import Recipe
+    from tp2lib.recipe import Recipe
+    from tp2lib.storage.ledger import Ledger
 
     run = generate(Recipe(prompt="a red apple", steps=2, width=64, height=64), model, ledger=Ledger(tmp_path))
     assert prove_all([run], tmp_path)[0].grade == "identical"

@@ -14,7 +14,7 @@ from tp2lib.evaluation.evidence import Evidence
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.risks import LIMITS, VERDICTS, Inspection, inspect
 from tp2lib.evaluation.riskwords import REASONS, RISKS, VERDICT_WORDS
-from tp2lib.records.pictures import export_picture
+from tp2lib.storage.pictures import export_picture
 
 NAME = "i2i_run07_strength035"
 

@@ -10,7 +10,7 @@ import torch
 
 from tp2lib.engine.schedulers import SCHEDULERS, SD15_BASE, make_scheduler, scheduler_hash, scheduler_info, set_timesteps
 from tp2lib.errors import RecipeError
-from tp2lib.records.recipe import SCHEDULER_NAMES
+from tp2lib.recipe import SCHEDULER_NAMES
 
 
 def test_every_name_a_recipe_accepts_has_a_scheduler():

@@ -9,7 +9,7 @@ from tp2lib.errors import RecordError
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.rubric import JUDGED
 from tp2lib.evaluation.scoring import BlindScoring
-from tp2lib.records.pixels import pixels_sha256
+from tp2lib.metadata.pixels import pixels_sha256
 
 NINE = [name for name in EXPERIMENTS if "run" in name]
 

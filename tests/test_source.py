@@ -1,4 +1,4 @@
-"""tp2lib.records.source and tp2lib.records.pixels: photos as shops have them, and as attackers send them."""
+"""tp2lib.metadata.source and tp2lib.metadata.pixels: photos as shops have them, and as attackers send them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from PIL.PngImagePlugin import PngInfo
 from strategies import noise_image
 
 from tp2lib.errors import SourceError
-from tp2lib.records.pixels import MAX_PIXELS, open_image, pixels_sha256
-from tp2lib.records.source import RESIZE_MODES, Source, prepare_source
+from tp2lib.metadata.pixels import MAX_PIXELS, open_image, pixels_sha256
+from tp2lib.metadata.source import RESIZE_MODES, Source, prepare_source
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:

@@ -1,4 +1,4 @@
-"""tp2lib.product.studio and its modes: what a click does, what is kept and said, and that nobody's words become markup."""
+"""tp2lib.widgets.studio and its modes: what a click does, what is kept and said, and that nobody's words become markup."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import time
 from html.parser import HTMLParser
 
 import pytest
-from showing import picture
+from plotted import picture
 from studio_parts import MARKUP, all_html, studio
 
 from tp2lib.errors import Cancelled, ModelError, OutputError, RecipeError
-from tp2lib.product.card import configuration
-from tp2lib.product.studio import TABS
-from tp2lib.records.infotext import from_infotext
+from tp2lib.metadata.infotext import from_infotext
+from tp2lib.widgets.run_card import configuration
+from tp2lib.widgets.studio import TABS
 
 
 def cards(mode) -> list:
@@ -217,7 +217,7 @@ def test_a_model_is_never_fetched_and_a_missing_one_is_said(tmp_path, monkeypatc
         asked.append((name, download))
         raise ModelError("model 'sd15' is not on this machine.")
 
-    monkeypatch.setattr("tp2lib.engine.models.load", refuse)
+    monkeypatch.setattr("tp2lib.models.loading.load", refuse)
     tool, engine = studio(tmp_path)
     tool.text.desk.model.value = "sd15"
     tool.text.runner.generate_button.click()
@@ -268,8 +268,8 @@ def test_a_read_only_outputs_folder_is_one_sentence(tmp_path, monkeypatch) -> No
     def refuse(*args, **how):
         raise OutputError("outputs cannot be written (Read-only file system). Check the folder, its rights and the free space.")
 
-    monkeypatch.setattr("tp2lib.records.ledger.Ledger.start", refuse)
-    monkeypatch.setattr("tp2lib.records.ledger.Ledger.keep_source", refuse)
+    monkeypatch.setattr("tp2lib.storage.ledger.Ledger.start", refuse)
+    monkeypatch.setattr("tp2lib.storage.ledger.Ledger.keep_source", refuse)
     tool.text.runner.generate_button.click()
     assert tool.text.runner.job.wait(10)
     assert "✗ outputs cannot be written (Read-only file system)" in tool.text.runner.status.value

@@ -17,9 +17,9 @@ from PIL import Image
 from tp2lib.engine.generate import generate
 from tp2lib.engine.sweep import sweep
 from tp2lib.errors import Cancelled, ControlError, RecipeError
-from tp2lib.records.ledger import Ledger
-from tp2lib.records.recipe import Recipe
-from tp2lib.records.source import prepare_source
+from tp2lib.metadata.source import prepare_source
+from tp2lib.recipe import Recipe
+from tp2lib.storage.ledger import Ledger
 
 APPLE = Recipe(prompt="a red apple", negative_prompt="blurry", steps=3, width=64, height=64)
 

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from tp2lib.checks import NOTEBOOKS, questions
-from tp2lib.learning.progress import note
+from tp2lib.course.exercises import NOTEBOOKS, questions
+from tp2lib.course.progress import note
 from tp2lib.paths import ROOT
 
 TEXT = (ROOT / "TEACHING.md").read_text(encoding="utf-8")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tp2lib.vitrine.edges import RING, borderless, mend_edges, moments
-from tp2lib.vitrine.model import TINY, make_autoencoder
+from vitrine.edges import RING, borderless, mend_edges, moments
+from vitrine.model import TINY, make_autoencoder
 
 
 @pytest.fixture

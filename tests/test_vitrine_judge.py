@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from tp2lib.vitrine.judge import Judge, JudgeNet, load_judge, save_judge
-from tp2lib.vitrine.words import ATTRIBUTES
+from tp2lib.models.judge import Judge, JudgeNet, load_judge, save_judge
+from tp2lib.models.vocabulary import ATTRIBUTES
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_a_batch_reads_as_its_pictures_do_alone(net):
 
 
 def test_calibration_softens_a_judge_that_is_too_sure(net, monkeypatch):
-    from tp2lib.vitrine import judging
+    from vitrine import judging
 
     torch.manual_seed(2)
     count = 400

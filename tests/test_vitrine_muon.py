@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tp2lib.vitrine.muon import Muon, orthogonal
+from vitrine.muon import Muon, orthogonal
 
 
 @pytest.mark.parametrize("shape", [(16, 40), (40, 16), (24, 24)])

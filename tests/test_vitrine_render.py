@@ -9,10 +9,10 @@ import pytest
 
 pytest.importorskip("mitsuba", reason="the renderer's packages are in the extra 'train'")
 
-from tp2lib.vitrine.render import develop, photograph, picture_path, render_split, trace
-from tp2lib.vitrine.renders import Renders
-from tp2lib.vitrine.scene import draw
-from tp2lib.vitrine.words import SET_WORDS
+from tp2lib.models.vocabulary import SET_WORDS
+from vitrine.render import develop, photograph, picture_path, render_split, trace
+from vitrine.renders import Renders
+from vitrine.scene import draw
 
 GOOD = {"defect": "none", "palette": "plain", "style": "plain", "focus": "deep", "light": "studio"}
 

@@ -11,14 +11,14 @@ import torch
 from diffusers import AutoencoderKL
 from PIL import Image
 
-from tp2lib.vitrine import autoencoder, denoiser, latents
-from tp2lib.vitrine.__main__ import main
-from tp2lib.vitrine.autoencoder import colours_in, hue_loss, laplacian_loss, reconstruction
-from tp2lib.vitrine.checkpoint import Average, Checkpoint, learning_rate
-from tp2lib.vitrine.denoiser import Denoiser, Plan, draw_captions, draw_timesteps, train
-from tp2lib.vitrine.model import SCHEDULER_CONFIG, TINY, make_autoencoder, save_pipeline
-from tp2lib.vitrine.parallel import side_by_side
-from tp2lib.vitrine.scene import draw
+from vitrine import autoencoder, denoiser, latents
+from vitrine.__main__ import main
+from vitrine.autoencoder import colours_in, hue_loss, laplacian_loss, reconstruction
+from vitrine.checkpoint import Average, Checkpoint, learning_rate
+from vitrine.denoiser import Denoiser, Plan, draw_captions, draw_timesteps, train
+from vitrine.model import SCHEDULER_CONFIG, TINY, make_autoencoder, save_pipeline
+from vitrine.parallel import side_by_side
+from vitrine.scene import draw
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_the_planned_shares_of_captions_are_empty_or_wrong():
 def test_a_denoiser_learns_one_batch(data):
     plan = Plan(steps=30, batch=8, warmup=2, peak=3e-3, low_share=1.0)
     torch.manual_seed(0)
-    from tp2lib.vitrine import denoiser
+    from vitrine import denoiser
 
     _high, low, records = latents.load(data)
     alphas = denoiser.DDPMScheduler.from_config(SCHEDULER_CONFIG).alphas_cumprod

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from tp2lib import Recipe, generate, load
-from tp2lib.measures.adherence import adherence
-from tp2lib.vitrine.words import COLOURS, KINDS, SET_WORDS
+from tp2lib.metrics.prompt_adherence import adherence
+from tp2lib.models.vocabulary import COLOURS, KINDS, SET_WORDS
 
-FOLDER = Path(sys.modules["tp2lib"].__file__).parent / "vitrine"
-WEIGHTS = FOLDER / "weights"
+ROOT = Path(__file__).resolve().parents[1]
+WEIGHTS = ROOT / "tp2lib" / "models" / "vitrine"
+FOLDER = ROOT / "vitrine"
 CARD = (FOLDER / "README.md").read_text(encoding="utf-8")
 
 
@@ -78,7 +79,7 @@ def test_the_card_names_what_it_knows():
     told = CARD.partition("## What it knows")[2].partition("\n## ")[0]
     assert not [word for word in (*KINDS, *COLOURS) if not re.search(rf"\b{word}\b", told)]
     assert not [words[0] for words in SET_WORDS.values() if words[0] not in told]
-    assert re.search(r"\]\(words\.py\)", told)
+    assert re.search(r"\]\(\S*vocabulary\.py\)", told)
 
 
 def test_the_card_shows_its_figures_and_pictures():

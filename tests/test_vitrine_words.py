@@ -8,9 +8,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tp2lib.vitrine.captions import caption, known_words
-from tp2lib.vitrine.scene import SPLITS, draw
-from tp2lib.vitrine.words import ATTRIBUTES, COLOURS, DEFECT_WORDS, HELD_OUT, KIND_WORDS, KINDS
+from tp2lib.models.vocabulary import ATTRIBUTES, COLOURS, DEFECT_WORDS, HELD_OUT, KIND_WORDS, KINDS
+from vitrine.captions import caption, known_words
+from vitrine.scene import SPLITS, draw
 
 
 def test_a_seed_decides_the_whole_record():

@@ -9,93 +9,32 @@ Importing tp2lib is quick and loads none of the large packages: each name is fet
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tp2lib.lazy import attach
 
 if TYPE_CHECKING:
-    from tp2lib.doors.doctor import doctor
+    from tp2lib.cli.doctor import doctor
     from tp2lib.engine.generate import generate
-    from tp2lib.engine.models import load, unknown_words
     from tp2lib.engine.plan import resolve
-    from tp2lib.engine.replay import replay
+    from tp2lib.engine.replay import GRADES, replay
     from tp2lib.engine.runs import Run
     from tp2lib.engine.sweep import sweep
     from tp2lib.errors import TP2Error
     from tp2lib.evaluation.experiments import EXPERIMENTS
-    from tp2lib.measures.adherence import adherence
-    from tp2lib.measures.measures import measure
+    from tp2lib.metadata.infotext import from_infotext
+    from tp2lib.metadata.pixels import open_image
+    from tp2lib.metadata.source import prepare_source
+    from tp2lib.metrics.measures import measure
+    from tp2lib.metrics.prompt_adherence import adherence
+    from tp2lib.models.loading import load, unknown_words
     from tp2lib.paths import INPUTS, OUTPUTS
-    from tp2lib.records.ledger import Ledger
-    from tp2lib.records.pictures import export_picture, read_recipe
-    from tp2lib.records.recipe import Recipe, setting
-    from tp2lib.records.source import prepare_source
-    from tp2lib.showing.compare import before_after
-    from tp2lib.showing.grid import show_grid
-    from tp2lib.showing.panel import Panel
-    from tp2lib.showing.show import show
+    from tp2lib.plots.compare import before_after
+    from tp2lib.plots.display import show
+    from tp2lib.plots.grid import show_grid
+    from tp2lib.recipe import Recipe, setting
+    from tp2lib.storage.ledger import Ledger
+    from tp2lib.storage.pictures import export_picture, read_recipe, read_record
+    from tp2lib.widgets.panel import Panel
 
-__all__ = [
-    "EXPERIMENTS",
-    "INPUTS",
-    "OUTPUTS",
-    "Ledger",
-    "Panel",
-    "Recipe",
-    "Run",
-    "TP2Error",
-    "adherence",
-    "before_after",
-    "doctor",
-    "export_picture",
-    "generate",
-    "load",
-    "measure",
-    "prepare_source",
-    "read_recipe",
-    "replay",
-    "resolve",
-    "setting",
-    "show",
-    "show_grid",
-    "sweep",
-    "unknown_words",
-]
-
-_HOME = {
-    "EXPERIMENTS": "evaluation.experiments",
-    "INPUTS": "paths",
-    "OUTPUTS": "paths",
-    "Ledger": "records.ledger",
-    "Panel": "showing.panel",
-    "Recipe": "records.recipe",
-    "Run": "engine.runs",
-    "TP2Error": "errors",
-    "adherence": "measures.adherence",
-    "before_after": "showing.compare",
-    "doctor": "doors.doctor",
-    "export_picture": "records.pictures",
-    "generate": "engine.generate",
-    "load": "engine.models",
-    "measure": "measures.measures",
-    "prepare_source": "records.source",
-    "read_recipe": "records.pictures",
-    "replay": "engine.replay",
-    "resolve": "engine.plan",
-    "setting": "records.recipe",
-    "show": "showing.show",
-    "show_grid": "showing.grid",
-    "sweep": "engine.sweep",
-    "unknown_words": "engine.models",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

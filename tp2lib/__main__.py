@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tp2lib.doors.cli import main
+from tp2lib.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

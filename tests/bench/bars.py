@@ -25,8 +25,8 @@ from filled import fill
 
 from tp2lib import INPUTS, Ledger, Recipe, generate, load, sweep
 from tp2lib.errors import Cancelled
-from tp2lib.product.studio import Studio
 from tp2lib.report.report import write_report
+from tp2lib.widgets.studio import Studio
 
 APPLE = Recipe(prompt="a red apple on a white background", seed=42, steps=30)
 

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 
 from tp2lib.engine.control import TOUCHES, dead_pairs
-from tp2lib.engine.memory import is_out_of_memory
-from tp2lib.engine.models import Model
+from tp2lib.engine.fallbacks import is_out_of_memory
 from tp2lib.engine.plan import Plan, make_plan
 from tp2lib.errors import RecipeError, TP2Error, did_you_mean, shown
-from tp2lib.records.ledger import Ledger
-from tp2lib.records.recipe import Recipe
-from tp2lib.records.source import Source
+from tp2lib.metadata.source import Source
+from tp2lib.models.loading import Model
+from tp2lib.recipe import Recipe
+from tp2lib.storage.ledger import Ledger
 
 __all__ = ["AXES", "Place", "Planner", "announce", "axis_values", "check_axes", "where"]
 

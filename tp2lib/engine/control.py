@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from tp2lib.engine.memory import treatments
+from tp2lib.engine.fallbacks import treatments
 from tp2lib.errors import ControlError, shown
 
 __all__ = ["TOUCHES", "dead_pairs", "prove"]

@@ -10,16 +10,16 @@ from typing import Any
 
 from PIL import Image
 
-from tp2lib.engine.memory import SMALLER, OutOfMemory
-from tp2lib.engine.models import Model, load
+from tp2lib.engine.fallbacks import SMALLER, OutOfMemory
 from tp2lib.engine.plan import Plan, make_plan, resolve
 from tp2lib.engine.preview import StepInfo
 from tp2lib.engine.runs import Run
 from tp2lib.engine.sampling import Sample, sample
 from tp2lib.errors import RecordError, SourceError
-from tp2lib.records.ledger import Ledger
-from tp2lib.records.recipe import Recipe
-from tp2lib.records.source import Source, prepare_source
+from tp2lib.metadata.source import Source, prepare_source
+from tp2lib.models.loading import Model, load
+from tp2lib.recipe import Recipe
+from tp2lib.storage.ledger import Ledger
 
 __all__ = ["Run", "StepInfo", "find_source", "generate", "resolve", "run_plan"]
 

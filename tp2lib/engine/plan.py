@@ -14,13 +14,13 @@ from typing import Any
 
 import torch
 
-from tp2lib.engine.devices import environment
-from tp2lib.engine.memory import treatments
-from tp2lib.engine.models import Model, find_card
+from tp2lib.engine.fallbacks import treatments
 from tp2lib.engine.schedulers import make_scheduler, scheduler_hash, scheduler_info, set_timesteps
 from tp2lib.errors import RecipeError, SourceError, shown
-from tp2lib.records.recipe import Recipe
-from tp2lib.records.source import Source, prepare_source
+from tp2lib.metadata.source import Source, prepare_source
+from tp2lib.models.devices import environment
+from tp2lib.models.loading import Model, find_card
+from tp2lib.recipe import Recipe
 
 __all__ = ["Plan", "draw_noise", "execution", "make_plan", "noise_sha256", "resolve"]
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tp2lib.errors import RecipeError, did_you_mean, shown
-from tp2lib.records.recipe import Recipe
+from tp2lib.recipe import Recipe
 
 __all__ = ["PlanFile", "read_plan"]
 

@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tp2lib.engine.catalogue import CATALOGUE
-from tp2lib.engine.memory import RUNGS, SMALLER, treatments
+from tp2lib.engine.fallbacks import RUNGS, SMALLER, treatments
 from tp2lib.engine.runs import Run
 from tp2lib.errors import ModelError, RecordError, SourceError, TP2Error, shown
-from tp2lib.records.ledger import Ledger
-from tp2lib.records.recipe import Recipe
-from tp2lib.records.source import Source, prepare_source
+from tp2lib.metadata.source import Source, prepare_source
+from tp2lib.models.catalogue import CATALOGUE
+from tp2lib.recipe import Recipe
+from tp2lib.storage.ledger import Ledger
 
 __all__ = ["CLOSE_DB", "GRADES", "Replay", "grade", "replay", "replay_all"]
 
@@ -230,7 +230,7 @@ def _execute(job: Mapping[str, Any], folder: Path) -> Run:
     import torch
 
     from tp2lib.engine.generate import generate
-    from tp2lib.engine.models import load
+    from tp2lib.models.loading import load
 
     torch.set_num_threads(job["threads"])
     try:

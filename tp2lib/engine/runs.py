@@ -11,9 +11,9 @@ from typing import Any
 from PIL import Image
 
 from tp2lib.errors import OutputError, RecordError
-from tp2lib.records.pictures import read_record, save_picture
-from tp2lib.records.pixels import open_image
-from tp2lib.records.recipe import Recipe
+from tp2lib.metadata.pixels import open_image
+from tp2lib.recipe import Recipe
+from tp2lib.storage.pictures import read_record, save_picture
 
 __all__ = ["Run"]
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import torch
 from PIL import Image
 
-from tp2lib.engine.memory import Ladder
+from tp2lib.engine.fallbacks import Ladder
 from tp2lib.engine.plan import Plan, draw_noise, execution
 from tp2lib.engine.preview import StepInfo, StepWatch, colour_map
 from tp2lib.engine.schedulers import make_scheduler

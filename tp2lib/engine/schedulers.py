@@ -18,7 +18,7 @@ import diffusers
 from diffusers import SchedulerMixin
 
 from tp2lib.errors import RecipeError
-from tp2lib.records.recipe import scheduler_name
+from tp2lib.recipe import scheduler_name
 
 __all__ = [
     "SCHEDULERS",

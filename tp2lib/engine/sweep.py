@@ -9,17 +9,17 @@ from typing import Any
 
 from tp2lib.engine.axes import Place, Planner, announce, axis_values, check_axes, where
 from tp2lib.engine.control import dead_pairs, prove
+from tp2lib.engine.fallbacks import treatments
 from tp2lib.engine.generate import find_source, run_plan
-from tp2lib.engine.memory import treatments
-from tp2lib.engine.models import Model, load
 from tp2lib.engine.plan import Plan
 from tp2lib.engine.preview import StepInfo
 from tp2lib.engine.runs import Run
 from tp2lib.errors import Cancelled, RecipeError, TP2Error, did_you_mean
-from tp2lib.records.ledger import Ledger
-from tp2lib.records.pictures import pixels_sha256
-from tp2lib.records.recipe import Recipe
-from tp2lib.records.source import Source
+from tp2lib.metadata.source import Source
+from tp2lib.models.loading import Model, load
+from tp2lib.recipe import Recipe
+from tp2lib.storage.ledger import Ledger
+from tp2lib.storage.pictures import pixels_sha256
 
 __all__ = ["Cell", "Sweep", "sweep"]
 

@@ -15,7 +15,7 @@ from tp2lib.errors import RecordError
 from tp2lib.evaluation.experiments import BACKPACK, EXPERIMENTS, PEN
 from tp2lib.evaluation.rubric import CRITERIA, check_scores
 from tp2lib.evaluation.rubric import total as sum_up
-from tp2lib.records.recipe import Recipe
+from tp2lib.recipe import Recipe
 
 __all__ = ["CASES", "Case", "Contradiction", "check_case", "check_cases", "claim"]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tp2lib.engine.runs import Run
-from tp2lib.records.journal import Journal
-from tp2lib.records.pixels import pixels_sha256
+from tp2lib.metadata.pixels import pixels_sha256
+from tp2lib.storage.journal import Journal
 
 __all__ = ["Evidence"]
 

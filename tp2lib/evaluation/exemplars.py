@@ -15,9 +15,9 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
 from tp2lib.errors import RecordError, did_you_mean, shown
 from tp2lib.evaluation.rubric import CRITERIA, LEVELS
+from tp2lib.metadata.source import prepare_source
 from tp2lib.paths import INPUTS
-from tp2lib.records.source import prepare_source
-from tp2lib.showing.tiles import Tile, draw_tiles
+from tp2lib.plots.tiles import Tile, draw_tiles
 
 __all__ = ["PROMPT", "exemplar", "make_exemplars"]
 

@@ -20,14 +20,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tp2lib.errors import RecipeError, did_you_mean, shown
+from tp2lib.metadata.source import Source, prepare_source
 from tp2lib.paths import INPUTS
-from tp2lib.records.recipe import Recipe
-from tp2lib.records.source import Source, prepare_source
+from tp2lib.recipe import Recipe
 
 if TYPE_CHECKING:
-    from tp2lib.engine.models import Model
     from tp2lib.engine.runs import Run
-    from tp2lib.records.ledger import Ledger
+    from tp2lib.models.loading import Model
+    from tp2lib.storage.ledger import Ledger
 
 __all__ = [
     "APPLE",

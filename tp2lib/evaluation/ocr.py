@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tp2lib.measures.distances import as_pixels
+from tp2lib.metrics.distances import as_pixels
 
 __all__ = ["MISSING", "READER", "read_text"]
 

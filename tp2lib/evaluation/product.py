@@ -13,7 +13,7 @@ from scipy.ndimage import binary_closing, binary_fill_holes, gaussian_filter, la
 from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.filters import threshold_otsu
 
-from tp2lib.measures.distances import Picture, as_pixels, perceptual_map
+from tp2lib.metrics.distances import Picture, as_pixels, perceptual_map
 
 __all__ = ["Fidelity", "Product", "fidelity_to", "find_product"]
 

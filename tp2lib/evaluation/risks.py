@@ -23,11 +23,11 @@ from tp2lib.evaluation.languages import Number
 from tp2lib.evaluation.ocr import READER, read_text
 from tp2lib.evaluation.product import Product, fidelity_to, find_product
 from tp2lib.evaluation.riskwords import REASONS, RISKS
-from tp2lib.measures.distances import as_pixels, perceptual_map
-from tp2lib.measures.measures import background_whiteness
-from tp2lib.records.ledger import Ledger
-from tp2lib.records.marks import COMPOSITE, GENERATED, digital_source_type
-from tp2lib.records.pixels import open_image, pixels_sha256
+from tp2lib.metadata.pixels import open_image, pixels_sha256
+from tp2lib.metadata.provenance import COMPOSITE, GENERATED, digital_source_type
+from tp2lib.metrics.distances import as_pixels, perceptual_map
+from tp2lib.metrics.measures import background_whiteness
+from tp2lib.storage.ledger import Ledger
 
 __all__ = ["LIMITS", "USES", "VERDICTS", "Finding", "Inspection", "inspect", "read_and_note"]
 

@@ -13,7 +13,7 @@ import ipywidgets as widgets
 from tp2lib.errors import TP2Error
 from tp2lib.evaluation.rubric import CRITERIA, JUDGED, LEVELS
 from tp2lib.evaluation.scoring import BlindScoring
-from tp2lib.showing.show import image_html, to_png
+from tp2lib.plots.display import image_html, to_png
 
 __all__ = ["ScorePanel"]
 

@@ -1,1 +1,14 @@
 """What is told of all this, each figure with its source."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tp2lib.lazy import attach
+
+if TYPE_CHECKING:
+    from tp2lib.report.classroom import learners, make_class, write_class
+    from tp2lib.report.gather import kept_runs
+    from tp2lib.report.report import audit_report, make_report, write_report
+
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -12,20 +12,20 @@ from pathlib import Path
 from statistics import fmean, median
 
 from tp2lib.errors import OutputError, TP2Error, shown
-from tp2lib.evaluation.agreement import Agreement, agreement
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.languages import Number
 from tp2lib.evaluation.languages import language as known_language
+from tp2lib.evaluation.rater_agreement import Agreement, agreement
 from tp2lib.evaluation.ratings import Ratings
 from tp2lib.evaluation.reflection import ASKED
 from tp2lib.evaluation.rubric import CRITERIA
-from tp2lib.records.files import write_atomically
 from tp2lib.report.classwords import CLASS_WORDS
 from tp2lib.report.document import Cell, Document, Section, Table, Text
 from tp2lib.report.filed import NOTHING, counted
 from tp2lib.report.gather import Material
 from tp2lib.report.reporthtml import to_html
 from tp2lib.report.reportmarkdown import to_markdown
+from tp2lib.storage.atomic import write_atomically
 
 __all__ = ["FILE", "Learner", "learners", "make_class", "outliers", "replay_sample", "write_class"]
 

@@ -11,8 +11,8 @@ from tp2lib.errors import RecordError, TP2Error, did_you_mean, shown
 from tp2lib.evaluation.languages import Number
 from tp2lib.evaluation.product import fidelity_to
 from tp2lib.evaluation.riskwords import RISKS, VERDICT_WORDS
-from tp2lib.measures.distances import perceptual_distance
-from tp2lib.measures.measures import take
+from tp2lib.metrics.distances import perceptual_distance
+from tp2lib.metrics.measures import take
 from tp2lib.report.document import Cell, Trace
 from tp2lib.report.gather import Material
 

@@ -8,15 +8,15 @@ from statistics import fmean
 from typing import Any
 
 from tp2lib.errors import shown
-from tp2lib.evaluation.agreement import Agreement, agreement, consistency, correlation
-from tp2lib.evaluation.apart import compare
 from tp2lib.evaluation.cases import CASES, check_cases
-from tp2lib.evaluation.costs import costs
 from tp2lib.evaluation.languages import Number
+from tp2lib.evaluation.rater_agreement import Agreement, agreement, consistency, correlation
 from tp2lib.evaluation.ratings import FOLDER, Ratings
 from tp2lib.evaluation.reflection import FILE as REFLECTION
 from tp2lib.evaluation.rubric import CRITERIA, JUDGED, total
-from tp2lib.measures.measures import take
+from tp2lib.evaluation.running_costs import costs
+from tp2lib.evaluation.significance import compare
+from tp2lib.metrics.measures import take
 from tp2lib.report.document import Cell, Trace
 from tp2lib.report.gather import Material
 

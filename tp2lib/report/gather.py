@@ -11,6 +11,8 @@ from typing import Any
 
 from PIL import Image
 
+from tp2lib.course.predictions import Judged, judged
+from tp2lib.course.progress import NotebookProgress, open_answers, summary
 from tp2lib.engine.runs import Run
 from tp2lib.errors import TP2Error, shown
 from tp2lib.evaluation.evidence import Evidence
@@ -19,13 +21,11 @@ from tp2lib.evaluation.ratings import Ratings, find_ratings, read_ratings
 from tp2lib.evaluation.reflection import answers
 from tp2lib.evaluation.reproducibility import Proof, known_proof
 from tp2lib.evaluation.risks import Inspection, inspect
-from tp2lib.learning.predictions import Judged, judged
-from tp2lib.learning.progress import NotebookProgress, open_answers, summary
-from tp2lib.measures.adherence import adherence
-from tp2lib.product.favourites import Favourites, earlier_keys, read_run
-from tp2lib.records.ledger import Ledger
-from tp2lib.records.pixels import open_image, pixels_sha256
-from tp2lib.records.records import load_record
+from tp2lib.metadata.pixels import open_image, pixels_sha256
+from tp2lib.metadata.record import load_record
+from tp2lib.metrics.prompt_adherence import adherence
+from tp2lib.storage.ledger import Ledger
+from tp2lib.widgets.favourites import Favourites, earlier_keys, read_run
 
 __all__ = ["NOTEBOOK_OF", "Material", "kept_runs"]
 

@@ -14,7 +14,7 @@ from tp2lib.engine.runs import Run
 from tp2lib.errors import OutputError, RecordError, shown
 from tp2lib.evaluation.experiments import EXPERIMENTS, choose_experiments
 from tp2lib.evaluation.languages import language as known_language
-from tp2lib.records.files import write_atomically
+from tp2lib.plots.labels import varying
 from tp2lib.report.document import Block, Cell, Document, Gap, Section, Table, Text, Trace, audit
 from tp2lib.report.facts import value_of
 from tp2lib.report.filed import Filed, filed
@@ -24,7 +24,7 @@ from tp2lib.report.reporthtml import to_html
 from tp2lib.report.reportmarkdown import to_markdown
 from tp2lib.report.reportwords import WORDS
 from tp2lib.report.writer import Writer
-from tp2lib.showing.labels import varying
+from tp2lib.storage.atomic import write_atomically
 
 __all__ = ["FILES", "audit_report", "make_report", "write_report"]
 

@@ -14,8 +14,8 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from tp2lib.errors import OutputError, RecordError, shown
-from tp2lib.records.pictures import export_picture
 from tp2lib.report.document import Block, Cell, Document, Gap, Picture, Table, Text
+from tp2lib.storage.pictures import export_picture
 
 __all__ = ["to_html"]
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tp2lib.engine.runs import Run
+from tp2lib.plots.labels import label
 from tp2lib.report.document import Cell, Picture, Table, Text
 from tp2lib.report.facts import fact
 from tp2lib.report.filed import NOTHING, Filed
 from tp2lib.report.gather import Material
-from tp2lib.showing.labels import label
 
 __all__ = ["Writer"]
 

@@ -1,0 +1,110 @@
+"""tp2lib.widgets.drop_zone: where the source comes from, what was done to it, and what is refused."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import pytest
+from PIL import Image
+from plotted import fake_run, picture
+from studio_parts import MARKUP, studio
+
+from tp2lib.errors import SourceError
+from tp2lib.metadata.source import prepare_source
+from tp2lib.widgets.drop_zone import PhotoPicker
+
+
+def png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def bomb(side: int = 14_200) -> bytes:
+    """A PNG of 200 megapixels in a few kilobytes."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    packed = zlib.compressobj(9)
+    rows = b"".join(packed.compress(b"\0" * (side // 8 + 2)) for _ in range(side)) + packed.flush()
+    head = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+@pytest.fixture
+def tool(tmp_path):
+    return studio(tmp_path)[0]
+
+
+def test_a_photo_of_the_folder_is_shown_as_prepared_with_what_was_done(tool) -> None:
+    photo = tool.image.photo
+    assert photo.offered() == ["mug.png", "product.jpg"]
+    source = photo.prepare(64, 64)
+    assert source.image.size == (64, 64) and photo.name_of(source) == "inputs/product.jpg"
+    for act in source.chain:
+        assert act in photo.view.value
+    assert "read JPEG RGB 96x96" in photo.view.value and source.pixels_sha256[:12] in photo.view.value
+    photo.choice.value = "mug.png"  # as a hand does
+    assert photo.name_of(photo.prepare(64, 64)) == "inputs/mug.png" and "read PNG RGB 80x80" in photo.view.value
+
+
+def test_an_upload_is_known_by_its_pixels(tool) -> None:
+    photo = tool.image.photo
+    cutout = Image.new("RGBA", (40, 80), (200, 0, 0, 0))
+    photo.drop.take(png(cutout), f"{MARKUP}.png")
+    source = photo.prepare(64, 64)
+    assert photo.name_of(source) == f"sha256:{source.pixels_sha256}" and photo.choice.value == ""
+    assert "transparency flattened on #ffffff" in photo.view.value and "<script" not in photo.view.value
+    assert source.pixels_sha256 == prepare_source(png(cutout), 64, 64).pixels_sha256
+    run = tool.image.run(timeout=10)
+    assert tool.ledger.find_source(run.recipe.source) is not None  # so that it can be replayed
+
+
+def test_a_photo_fitted_otherwise_is_known_by_its_pixels_too(tool) -> None:
+    photo = tool.image.photo
+    photo.way.value = "pad"
+    source = photo.prepare(128, 64)
+    assert "padded" in photo.view.value and photo.name_of(source).startswith("sha256:")
+
+
+def test_the_size_of_the_picture_is_that_of_the_photo(tool) -> None:
+    tool.image.controls["width"].value = 128
+    assert "scaled to 128x64" in tool.image.photo.view.value
+    assert tool.image.run(timeout=10).image.size == (128, 64)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (bomb(), "more than 89478485 pixels"), (b"", "not a whole"), (b"GIF89a" + b"\0" * 50, "not a whole"),
+        (png(picture())[:300], "not a whole"), (b"<svg onload=alert(1)>", "not a whole"),
+    ],
+)  # fmt: skip
+def test_hostile_uploads_are_refused_and_the_old_photo_stays(tool, data, words) -> None:
+    photo = tool.image.photo
+    before = photo.prepare(64, 64).pixels_sha256
+    photo.drop.take(data, "x.png")
+    assert photo.drop.said.startswith("✗ ") and words in photo.drop.said
+    assert photo.prepare(64, 64).pixels_sha256 == before
+
+
+def test_no_name_leads_out_of_the_folder(tool, tmp_path) -> None:
+    (tmp_path / "secret.png").write_bytes(png(picture()))
+    for name in ("../secret.png", str(tmp_path / "secret.png"), "notes.txt", "", "product.jpg/../../secret.png"):
+        with pytest.raises(SourceError, match="has no photo"):
+            tool.image.photo.choose(name)
+    with pytest.raises(SourceError):
+        tool.image.photo.recall("../../secret.png")
+    with pytest.raises(SourceError, match="not kept here"):
+        tool.image.photo.recall("sha256:" + "0" * 64)
+
+
+def test_without_photos_it_asks_for_one(tmp_path) -> None:
+    photo = PhotoPicker(tmp_path / "none")
+    with pytest.raises(SourceError, match="no photo is chosen"):
+        photo.prepare(64, 64)
+    with pytest.raises(SourceError, match="no picture to start from"):
+        photo.use(fake_run(outcome="nan"))

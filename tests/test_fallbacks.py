@@ -1,0 +1,196 @@
+"""Out of memory: the error injected at every stage, each rung recorded, the model put back as it was."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tp2lib.engine.fallbacks import Ladder, OutOfMemory, is_out_of_memory
+from tp2lib.engine.generate import generate
+from tp2lib.errors import ModelError
+from tp2lib.metadata.source import prepare_source
+from tp2lib.recipe import Recipe
+
+APPLE = Recipe(prompt="a red apple", steps=3, width=128, height=128)
+
+
+def starve(monkeypatch, owner, method, times):
+    """Let a method run out of memory `times` times, then work; return the list of its calls."""
+    work, calls = getattr(owner, method), []
+
+    def starved(*args, **kwargs):
+        calls.append(method)
+        if len(calls) <= times:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return work(*args, **kwargs)
+
+    monkeypatch.setattr(owner, method, starved)
+    return calls
+
+
+@pytest.fixture
+def photo():
+    return prepare_source(Image.new("RGB", (128, 128), "red"), 128, 128)
+
+
+# stage, part of the model, its method, failures, rungs that get over them
+STARVED = [
+    ("text", "text_encoder", "forward", 1, ["free caches"]),
+    ("encode", "vae", "encode", 1, ["free caches"]),
+    ("encode", "vae", "encode", 3, ["free caches", "VAE slicing", "VAE tiling"]),
+    ("denoise", "unet", "forward", 1, ["free caches"]),
+    ("decode", "vae", "decode", 1, ["free caches"]),
+    ("decode", "vae", "decode", 2, ["free caches", "VAE slicing"]),
+    ("decode", "vae", "decode", 3, ["free caches", "VAE slicing", "VAE tiling"]),
+]
+
+
+@pytest.mark.parametrize(("stage", "part", "method", "times", "rungs"), STARVED)
+def test_a_run_that_is_starved_at_a_stage_climbs_and_goes_on(model, photo, monkeypatch, stage, part, method, times, rungs):
+    recipe = APPLE.vary(source="photo.png", strength=0.7)
+    calm = generate(recipe, model, source=photo)
+    starve(monkeypatch, getattr(model.pipe, part), method, times)
+    run = generate(recipe, model, source=photo)
+    assert run.outcome == "ok" and run.effective["rungs"] == rungs
+    assert not model.pipe.vae.use_slicing and not model.pipe.vae.use_tiling
+    if rungs == ["free caches"]:  # the other rungs may change pixels, which is why they are recorded
+        assert np.array_equal(np.asarray(run.image), np.asarray(calm.image))
+
+
+def test_running_out_in_the_middle_of_the_steps_starts_the_noise_anew(model, monkeypatch):
+    recipe = APPLE.vary(scheduler="EulerA")  # draws noise at each step
+    calm, forward, calls = generate(recipe, model), model.pipe.unet.forward, []
+
+    def starved_at_the_second_step(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(model.pipe.unet, "forward", starved_at_the_second_step)
+    run = generate(recipe, model)
+    assert np.array_equal(np.asarray(run.image), np.asarray(calm.image))
+    assert run.effective["timesteps"] == calm.effective["timesteps"]
+
+
+def test_a_decoder_that_is_starved_costs_no_second_sampling(model, monkeypatch):
+    starve(monkeypatch, model.pipe.vae, "decode", 2)
+    steps = []
+    generate(APPLE, model, on_step=lambda step: steps.append(step.index))
+    assert steps == [0, 1, 2]
+
+
+def test_the_top_of_the_ladder_is_an_error_that_says_what_was_tried(model, monkeypatch):
+    starve(monkeypatch, model.pipe.vae, "decode", 99)
+    with pytest.raises(OutOfMemory, match="stage 'decode'.*after: free caches, VAE slicing, VAE tiling.*allow_smaller"):
+        generate(APPLE, model)
+    assert not model.pipe.vae.use_tiling
+    assert issubclass(OutOfMemory, ModelError)
+
+
+def test_a_smaller_size_is_taken_only_with_consent_and_recorded(model, photo, monkeypatch):
+    forward, recipe = model.pipe.unet.forward, APPLE.vary(source="photo.png", strength=0.7)
+
+    def too_large(sample, *args, **kwargs):
+        if sample.shape[-1] > 10:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(sample, *args, **kwargs)
+
+    monkeypatch.setattr(model.pipe.unet, "forward", too_large)
+    with pytest.raises(OutOfMemory):
+        generate(recipe, model, source=photo)
+    run = generate(recipe, model, source=photo, allow_smaller=True)
+    assert run.effective["rungs"] == ["free caches", "smaller size 96x96", "smaller size 72x72"]
+    assert run.image.size == (72, 72) and run.requested["width"] == run.effective["width"] + 56
+
+
+def test_there_is_a_size_below_which_it_gives_up(model, monkeypatch):
+    starve(monkeypatch, model.pipe.unet, "forward", 99)
+    with pytest.raises(OutOfMemory, match="smaller size 72x72"):
+        generate(APPLE, model, allow_smaller=True)
+
+
+def test_a_gpu_offloads_the_model_before_giving_up():
+    class Pipe:
+        device = torch.device("cuda")
+        vae = type("VAE", (), {name: lambda self: None for name in ("disable_slicing", "disable_tiling")})()
+        log: list[str] = []  # noqa: RUF012
+
+        def enable_model_cpu_offload(self, device):
+            self.log.append(f"offload {device}")
+
+        def remove_all_hooks(self):
+            self.log.append("hooks off")
+
+        def to(self, device):
+            self.log.append(f"to {device}")
+
+    tries = []
+
+    def work():
+        tries.append(1)
+        if len(tries) < 3:
+            raise torch.OutOfMemoryError
+        return "done"
+
+    with Ladder(Pipe()) as ladder:
+        assert ladder.run("denoise", work) == "done"
+        assert ladder.rungs == ["free caches", "model offload"]
+    assert Pipe.log == ["offload cuda", "hooks off", "to cuda"]
+
+
+def test_starting_on_a_rung_is_recorded_and_undone(model):
+    run = generate(APPLE, model, rungs=["VAE slicing"])
+    assert run.effective["rungs"] == ["VAE slicing"] and not model.pipe.vae.use_slicing
+
+
+def test_the_retry_runs_when_the_tensors_of_the_failed_try_are_gone(model):
+    class Big:
+        pass
+
+    alive, tries = [], []
+
+    def work():
+        big = Big()
+        alive.append(weakref.ref(big))
+        tries.append([ref() is not None for ref in alive[:-1]])
+        if len(tries) == 1:
+            raise torch.OutOfMemoryError
+        return True
+
+    gc.disable()  # an exception still alive would keep it; a cycle must not
+    try:
+        with Ladder(model.pipe) as ladder:
+            ladder.run("decode", work)
+    finally:
+        gc.enable()
+    assert tries == [[], [False]]
+
+
+def test_other_errors_go_through_untouched(model):
+    def work():
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with Ladder(model.pipe) as ladder, pytest.raises(RuntimeError, match="mat1"):
+        ladder.run("denoise", work)
+    assert ladder.rungs == []
+
+
+@pytest.mark.parametrize(
+    ("error", "is_memory"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory"), True),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 9.0 GB)"), True),
+        (MemoryError(), True),
+        (RuntimeError("expected scalar type Half"), False),
+        (KeyboardInterrupt(), False),
+    ],
+)
+def test_exhausted_memory_is_told_from_other_errors(error, is_memory):
+    assert is_out_of_memory(error) is is_memory

@@ -1,0 +1,203 @@
+"""Models: what "auto" means, folders checked before they are loaded, nothing run that came with them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import re
+import shutil
+
+import pytest
+import torch
+
+from tp2lib.errors import ModelError, ModelNotFound
+from tp2lib.models import catalogue, hub
+from tp2lib.models.catalogue import CATALOGUE, choose_model, find_card
+from tp2lib.models.devices import Placement
+from tp2lib.models.loading import load, unknown_words
+from tp2lib.models.weights import hash_folder
+
+CPU = Placement(device="cpu", dtype=torch.float32, why="no CUDA GPU was found")
+
+
+def gpu(free_gb):
+    return Placement(device="cuda", dtype=torch.float16, why="Pretend GPU", free_gb=free_gb)
+
+
+@pytest.fixture
+def folder(tiny_folder, tmp_path):
+    """A copy of the tiny model, to damage."""
+    return shutil.copytree(tiny_folder, tmp_path / "model")
+
+
+def test_vitrine_loads_without_network(model):
+    assert model.card == CATALOGUE["vitrine"]
+    assert model.native_size == 256
+    assert model.placement.dtype is torch.float32 and model.pipe.unet.dtype is torch.float32
+    assert len(model.weights_sha256) == 64
+    assert any("device cpu" in note for note in model.notes)
+
+
+def test_the_same_model_is_loaded_once(model):
+    assert load("vitrine", device="cpu").pipe is model.pipe
+
+
+def test_the_tokenizer_has_a_real_vocabulary(model):
+    tokenizer = model.pipe.tokenizer
+    assert len(tokenizer) > 100
+    assert tokenizer("red").input_ids != tokenizer("green").input_ids
+
+
+def test_the_base_scheduler_config_is_the_file_and_cannot_be_changed(model):
+    assert "timestep_spacing" not in model.base_scheduler_config
+    with pytest.raises(TypeError):
+        model.base_scheduler_config["steps_offset"] = 0
+
+
+def test_unknown_words_are_those_the_model_out_of_vocabulary(model):
+    assert unknown_words(model, "a RED apple, and a red dragon") == ["and", "dragon"]
+
+
+def test_words_of_other_models_are_not_judged(tiny_folder):
+    assert unknown_words(load(tiny_folder, device="cpu"), "a dragon") == []
+
+
+@pytest.mark.parametrize(
+    ("placement", "cached", "consent", "name", "why"),
+    [
+        (CPU, True, True, "vitrine", "wants a CUDA GPU"),
+        (gpu(2.0), True, True, "vitrine", "2.0 GB are free"),
+        (gpu(8.0), False, False, "vitrine", r"load\('sd15'\) fetches it \(2743 MB\)"),
+        (gpu(8.0), False, True, "sd15", "agreed to fetch 2743 MB"),
+        (gpu(8.0), True, False, "sd15", "is on this machine"),
+    ],
+)
+def test_auto_takes_sd15_only_where_it_fits_and_says_why(monkeypatch, placement, cached, consent, name, why):
+    monkeypatch.delenv("TP2_MODEL", raising=False)
+    monkeypatch.setattr(hub, "cached", lambda repo, revision=None: "somewhere" if cached else None)
+    chosen, reason = choose_model(placement, consent)
+    assert chosen == name
+    assert re.search(why, reason)
+
+
+def test_auto_is_what_the_environment_says(vitrine, monkeypatch):
+    monkeypatch.setenv("TP2_MODEL", str(vitrine))
+    model = load()
+    assert model.name == str(vitrine) and "TP2_MODEL asks for it" in model.notes[0]
+
+
+def test_the_report_s_model_id_is_accepted_with_one_line(monkeypatch, tiny_folder, caplog):
+    monkeypatch.setattr(hub, "cached", lambda repo, revision=None: tiny_folder)
+    with caplog.at_level(logging.WARNING, "tp2lib"):
+        model = load("runwayml/stable-diffusion-v1-5", device="cpu")
+    assert model.name == "sd15" and model.card.revision == "451f4fe16113bff5a5d2269ed5ad43b0592e9a14"
+    assert [record.message for record in caplog.records] == [
+        "runwayml/stable-diffusion-v1-5 is gone from the hub; its copy stable-diffusion-v1-5/stable-diffusion-v1-5 is used instead"
+    ]
+
+
+def test_sd15_is_pinned_by_any_of_its_names():
+    assert find_card("stable-diffusion-v1-5/stable-diffusion-v1-5") is find_card("sd15") is CATALOGUE["sd15"]
+
+
+def test_a_model_that_is_not_here_is_not_fetched_unless_that_is_allowed(monkeypatch):
+    monkeypatch.setattr(hub, "cached", lambda repo, revision=None: None)
+    with pytest.raises(ModelNotFound, match="fetching it was not allowed"):
+        load("sd15", device="cpu", download=False)
+
+
+def test_unknown_names_get_a_suggestion():
+    with pytest.raises(ModelNotFound, match="there is no model 'vitrin'.*Did you mean 'vitrine'"):
+        load("vitrin", device="cpu")
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "~nobody-of-this-name/x", "a/b/c", "..", "a/b\x00", "", "a/.."])
+def test_no_name_breaks_the_search(name):
+    with pytest.raises(ModelError):
+        load(name, device="cpu", download=False)
+
+
+def test_vitrine_without_its_weights_says_which_file_is_missing(monkeypatch, tmp_path):
+    monkeypatch.setenv("TP2_VITRINE", str(tmp_path))
+    with pytest.raises(ModelNotFound, match="model_index.json is missing"):
+        load("vitrine", device="cpu")
+
+
+def test_a_truncated_weight_file_is_found_out(folder):
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    with pytest.raises(ModelError, match="damaged or cut short"):
+        load(folder, device="cpu")
+
+
+def test_pickles_are_never_opened(folder):
+    class Bomb:
+        def __reduce__(self):
+            return (pytest.fail, ("the pickle was opened",))
+
+    (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    (folder / "unet" / "diffusion_pytorch_model.bin").write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(ModelError, match="only pickled weights for unet"):
+        load(folder, device="cpu")
+
+
+def test_code_that_comes_with_a_model_is_never_run(folder):
+    (folder / "unet" / "mine.py").write_text("raise SystemExit('the code was run')")
+    edit(folder, unet=["mine", "MyUNet"])
+    with pytest.raises(ModelError, match="wants to run code of its own for 'unet'"):
+        load(folder, device="cpu")
+
+
+@pytest.mark.parametrize("kind", ["StableDiffusionXLPipeline", None, 3])
+def test_other_kinds_of_models_are_refused(folder, kind):
+    edit(folder, _class_name=kind)
+    with pytest.raises(ModelError, match="only Stable Diffusion 1.x"):
+        load(folder, device="cpu")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{" * 100_000, '"' + "x" * 6_000_000])
+def test_a_broken_index_is_an_error_in_words(folder, content):
+    (folder / "model_index.json").write_text(content)
+    with pytest.raises(ModelError, match="model_index.json of the model in .* cannot be read"):
+        load(folder, device="cpu")
+
+
+def test_a_config_that_does_not_fit_the_weights_is_an_error_in_words(folder):
+    config = json.loads((folder / "unet" / "config.json").read_text())
+    (folder / "unet" / "config.json").write_text(json.dumps({**config, "block_out_channels": [8, 16]}))
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        load(folder, device="cpu")
+
+
+def test_half_weights_are_found_under_their_own_names(folder):
+    for path in folder.glob("*/*.safetensors"):
+        path.rename(path.with_name(path.name.replace(".safetensors", ".fp16.safetensors")))
+    assert load(folder, device="cpu").pipe.unet.dtype is torch.float32
+
+
+def test_the_hash_changes_with_any_byte_that_counts(folder):
+    before = hash_folder(folder, None)
+    assert hash_folder(shutil.copytree(folder, folder.with_name("copy")), None) == before
+    weights = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    assert hash_folder(folder, None) != before
+
+
+def test_xformers_is_tried_only_when_asked_for(vitrine, caplog):
+    with caplog.at_level(logging.WARNING, "tp2lib"):
+        load("vitrine", device="cpu")
+        assert not caplog.records
+        model = load("vitrine", device="cpu", xformers=True)
+    assert len(caplog.records) == 1 and "xformers is not in use" in model.notes[-1]
+
+
+def test_the_catalogue_says_what_each_model_costs():
+    for name, card in catalogue.CATALOGUE.items():
+        assert card.name == name and card.licence and card.note and card.memory_gb > 0
+    assert CATALOGUE["sd15"].revision and CATALOGUE["sd15"].download_mb > 0
+
+
+def edit(folder, **changes):
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps({**index, **changes}))

@@ -1,0 +1,115 @@
+"""Agreement: kappas against the literature and against other formulas, intervals that cover, and honest abstention."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from filled import fill, scored
+
+from tp2lib.errors import RecordError
+from tp2lib.evaluation.experiments import EXPERIMENTS
+from tp2lib.evaluation.rater_agreement import _pairwise, agreement, consistency, correlation, interval, quadratic_kappa, weighted_kappa
+
+NINE = [name for name in EXPERIMENTS if "run" in name]
+
+
+def test_cohens_own_example_of_weighted_kappa():
+    """Cohen, Psychological Bulletin 70 (1968), table 1: shares of two psychiatrists' diagnoses, and his weights; 0.348 and 0.492."""
+    table = np.array([[0.44, 0.07, 0.09], [0.05, 0.20, 0.05], [0.01, 0.03, 0.06]])
+    weights = np.array([[0, 1, 3], [1, 0, 6], [3, 6, 0]])
+    assert weighted_kappa(table, weights) == pytest.approx(0.348, abs=5e-4)
+    assert weighted_kappa(table, 1 - np.eye(3)) == pytest.approx(0.492, abs=5e-4)
+
+
+def test_a_table_of_fleiss():
+    """Fleiss, Levin and Paik, Statistical Methods for Rates and Proportions (2003), table 18.1: kappa 0.676."""
+    table = np.array([[0.75, 0.01, 0.04], [0.05, 0.04, 0.01], [0.0, 0.0, 0.10]])
+    assert weighted_kappa(table, 1 - np.eye(3)) == pytest.approx(0.676, abs=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_quadratic_kappa_is_lins_concordance(seed):
+    draw = np.random.default_rng(seed)
+    rows = draw.integers(0, 3, (4, 30))
+    rows[1] = np.clip(rows[0] + draw.integers(-1, 2, 30), 0, 2)
+    pairs = [(a, b) for a in range(4) for b in range(a + 1, 4)]
+    by_table = [quadratic_kappa(rows[a].tolist(), rows[b].tolist()) for a, b in pairs]
+    assert _pairwise(rows.astype(float)) == pytest.approx(by_table)
+    first, second = rows[0], rows[1]
+    lin = 2 * np.cov(first, second, ddof=0)[0, 1] / (first.var() + second.var() + (first.mean() - second.mean()) ** 2)
+    assert by_table[0] == pytest.approx(lin)
+
+
+def test_what_kappa_says_at_its_ends():
+    assert quadratic_kappa([0, 1, 2, 0], [0, 1, 2, 0]) == 1
+    assert quadratic_kappa([0, 2, 0, 2], [2, 0, 2, 0]) == -1
+    assert quadratic_kappa([1, 1, 1], [1, 1, 1]) is None  # always the same points: nothing to be said
+    assert quadratic_kappa([0, 1, 2, 2], [0, 1, 2, 1]) > quadratic_kappa([0, 1, 2, 2], [0, 1, 2, 0])  # two levels off is worse
+    assert quadratic_kappa([], []) is None
+    with pytest.raises(RecordError, match="3 and 2 scores"):
+        quadratic_kappa([0, 1, 2], [0, 1])
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+    draw, hits = np.random.default_rng(7), 0
+    for _ in range(120):
+        sample = draw.normal(3.0, 1.0, 25)
+        low, high = interval(25, lambda chosen, sample=sample: float(sample[chosen].mean()), resamples=300)
+        hits += low <= 3.0 <= high
+    assert 0.86 <= hits / 120 <= 1.0
+    assert interval(2, lambda chosen: 1.0) is None and interval(9, lambda chosen: None) is None
+
+
+@pytest.fixture
+def runs(tmp_path):
+    return fill(tmp_path, NINE)
+
+
+def noisy(noise, seed):
+    draw = np.random.default_rng(seed)
+    return lambda key, criterion: int(np.clip((int(key, 16) - 1) // 3 + draw.integers(-noise, noise + 1), 0, 2))
+
+
+def test_raters_who_see_the_same_agree_and_dice_do_not(runs, tmp_path):
+    alike = [scored(tmp_path, runs, name, noisy(0, 1)).ratings for name in ("ann", "ben", "cid")]
+    for one in agreement(alike):
+        assert (one.raters, one.n, one.equal) == (3, 9, 1.0)
+        assert one.value == pytest.approx(1) and one.low == pytest.approx(1) and one.separable
+    dice = scored(tmp_path, runs, "dice", lambda key, criterion: int(np.random.default_rng(int(key, 16) * 7919).integers(0, 3))).ratings
+    for one in agreement([alike[0], dice]):
+        assert one.value < 0.9 and not one.separable
+
+
+def test_raters_are_compared_on_what_both_have_scored(runs, tmp_path):
+    one = scored(tmp_path, runs, "ann", noisy(0, 1)).ratings
+    few = scored(tmp_path, {name: runs[name] for name in NINE[:4]}, "ben", noisy(0, 1)).ratings
+    assert {part.n for part in agreement([one, few], by="recipe")} == {4}
+    with pytest.raises(RecordError, match="two or more, each once"):
+        agreement([one])
+    with pytest.raises(RecordError, match="each once"):
+        agreement([one, one])
+
+
+def test_somebody_who_always_gives_two_tells_nothing(runs, tmp_path):
+    generous = [scored(tmp_path, runs, name, lambda key, criterion: 2).ratings for name in ("ann", "ben")]
+    for one in agreement(generous):
+        assert one.value is None and one.low is None and one.equal == 1.0 and not one.separable
+    own = consistency(generous[0])
+    assert (own.n, own.value, own.equal) == (12, None, 1.0)
+
+
+def test_a_rater_is_held_against_herself_on_the_repeats_only(runs, tmp_path):
+    own = consistency(scored(tmp_path, runs, "ann", noisy(0, 1)).ratings)
+    assert own.n == 3 * 4 and own.equal == 1.0 and own.value == pytest.approx(1)
+    count = iter(range(10**6))
+    moody = consistency(scored(tmp_path, runs, "moody", lambda key, criterion: next(count) // 4 % 3).ratings)
+    assert moody.n == 12 and moody.equal < 1
+
+
+def test_rank_correlation_against_a_worked_example():
+    """Ranks 1 to 5 with one swap: rho = 1 - 6·sum(d²)/(n(n²-1)) = 1 - 6·2/120 = 0.9."""
+    scores = dict(zip("abcde", (1, 2, 3, 4, 5), strict=True))
+    measured = dict(zip("abcde", (10.0, 20.0, 40.0, 30.0, 50.0), strict=True))
+    found = correlation(scores, measured)
+    assert found.value == pytest.approx(0.9) and found.n == 5 and found.low < 0.9 <= found.high
+    assert correlation(scores, {"a": 1.0}).value is None and correlation(scores, dict.fromkeys("abcde", 1.0)).value is None

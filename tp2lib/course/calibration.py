@@ -1,0 +1,101 @@
+"""How a learner's eye improved: their predictions against the measurements, notebook by notebook."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from statistics import fmean
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from tp2lib.course.predictions import Judged, judged
+from tp2lib.plots.sheet import COLOURS, SOFT, Sheet, line_height, text_style, wrap
+
+__all__ = ["Eye", "make_eye", "read_eye"]
+
+_FEWEST = 4  # predictions, below which halves cannot be compared
+_DRAWS = 4000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Eye:
+    """Predictions that counted, and whether the later ones came nearer.
+
+    Attributes
+    ----------
+    judged : list of Judged
+        In the order in which they were measured.
+    change : float or None
+        Mean score of the later half minus that of the earlier one; None for fewer than four.
+    interval : (low, high) or None
+        95 % bootstrap interval of `change` (Efron's percentiles, 4000 draws from a fixed seed).
+    """
+
+    judged: list[Judged] = field(default_factory=list)
+    change: float | None = None
+    interval: tuple[float, float] | None = None
+
+    @property
+    def by_notebook(self) -> dict[str, tuple[int, float, float | None]]:
+        """Notebook to (predictions, mean score, mean score of blind picks among the choices)."""
+        rows = {}
+        for notebook in sorted({one.notebook for one in self.judged}):
+            mine = [one for one in self.judged if one.notebook == notebook]
+            chances = [one.chance for one in mine if one.chance is not None]
+            rows[notebook] = (len(mine), fmean(one.score for one in mine), fmean(chances) if chances else None)
+        return rows
+
+    def said(self) -> str:
+        """Say in a sentence whether the eye improved, and how sure that is."""
+        count = len(self.judged)
+        if self.change is None:
+            return f"{count} predictions of your own were measured; from {_FEWEST} on, earlier and later ones compare."
+        low, high = self.interval
+        sure = "better" if low > 0 else "worse" if high < 0 else "not separable from luck"
+        return f"{count} predictions: the later half scores {self.change:+.2f} against the earlier one (95 % interval {low:+.2f} to {high:+.2f}): {sure}."
+
+    def __repr__(self) -> str:
+        rows = [f"{'notebook':<10}{'predictions':>12}{'mean score':>12}{'blind pick':>12}"]
+        for notebook, (count, mean, chance) in self.by_notebook.items():
+            rows.append(f"{notebook:<10}{count:>12}{mean:>12.2f}{'-' if chance is None else f'{chance:.2f}':>12}")
+        return "\n".join([*rows, self.said()])
+
+
+def read_eye(outputs: str | os.PathLike[str] | None = None) -> Eye:
+    """Read the predictions that count from a folder's record; by default ``outputs/``."""
+    found = judged(outputs)
+    if len(found) < _FEWEST:
+        return Eye(judged=found)
+    half = len(found) // 2
+    early, late = (np.array([one.score for one in part]) for part in (found[:half], found[half:]))
+    draw = np.random.default_rng(0)
+    again = [draw.choice(part, (_DRAWS, len(part))).mean(axis=1) for part in (early, late)]
+    low, high = np.percentile(again[1] - again[0], [2.5, 97.5])
+    return Eye(judged=found, change=float(late.mean() - early.mean()), interval=(float(low), float(high)))
+
+
+def make_eye(eye: Eye) -> Figure:
+    """Draw every prediction's score in order, the mean of each notebook, and what blind picks would score."""
+    width, left, height = 6.2, 0.75, 2.6
+    key = "1 is a bull's-eye, 0 a miss; a number scores the smaller divided by the larger."
+    lines = [line for words in (eye.said(), key) for line in wrap(words, width - 0.3, 7.5)]
+    sheet = Sheet(width, 0.2 + height + 0.75 + len(lines) * line_height(7.5))
+    sheet.text(0.15, 0.2 + height + 0.6, "\n".join(lines), 7.5)
+    axes = sheet.plot(left, 0.2, width - left - 0.2, height)
+    at, ticks = 0, []
+    for notebook, (count, mean, chance) in eye.by_notebook.items():
+        places = np.arange(at, at + count)
+        scores = [one.score for one in eye.judged if one.notebook == notebook]
+        axes.plot(places, scores, "o", color=COLOURS[0], markersize=4.5, clip_on=False)
+        axes.plot([at - 0.4, at + count - 0.6], [mean, mean], color=COLOURS[1], linewidth=2.2)
+        if chance is not None:
+            axes.plot([at - 0.4, at + count - 0.6], [chance, chance], color=SOFT, linewidth=1, linestyle=":")
+        ticks.append((at + (count - 1) / 2, f"{notebook}\n{count}"))
+        at += count
+    axes.set_xticks([x for x, _ in ticks], [words for _, words in ticks])
+    axes.set_xlim(-0.8, max(at, 1) - 0.2)
+    axes.set_ylim(-0.02, 1.05)
+    axes.set_xlabel("notebook, and its predictions (bar: their mean; dotted: a blind pick)", **text_style(8))
+    axes.set_ylabel("how near", **text_style(8))
+    return sheet.figure

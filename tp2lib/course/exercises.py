@@ -1,0 +1,60 @@
+"""The questions of the course: ``from tp2lib.course import q3_2``, then ``q3_2.check(answer)``.
+
+``.hint()`` gives three hints, each telling more, and ``.solution()`` one way with its reason.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from functools import cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from tp2lib.course.progress import FILE, STATES, summary
+from tp2lib.course.replies import Reply
+from tp2lib.errors import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tp2lib.course.question import Question
+
+__all__ = ["NOTEBOOKS", "progress_line", "questions"]
+
+NOTEBOOKS = ("01", "02", "03", "04", "05", "06")
+
+
+@cache
+def questions(notebook: str | None = None) -> Mapping[str, Question]:
+    """Return the questions of one notebook, or of all, by name and in their order."""
+    found = {}
+    for number in NOTEBOOKS if notebook is None else (notebook,):
+        module = importlib.import_module(f"tp2lib.course.exercises_{number}")
+        found.update({question.name: question for question in module.QUESTIONS})
+    return MappingProxyType(found)
+
+
+def progress_line(notebook: str, outputs: str | os.PathLike[str] | None = None) -> Reply:
+    """Say in a line what was done in a notebook: exercises, hints, predictions, minutes."""
+    count = len(questions(notebook))
+    (mine,) = [one for one in summary(outputs) if one.notebook == notebook] or [None]
+    if mine is None:
+        return Reply(kind="progress", about=notebook, text=f"0 of {count} exercises done.")
+    shown = sum(state == STATES[1] for state in mine.questions.values())
+    after = f" ({shown} after the solution)" if shown else ""
+    hints, predictions, minutes = counted(mine.hints, "hint"), counted(mine.predictions, "prediction"), counted(round(mine.minutes), "minute")
+    done = f"{mine.done} of {count} exercises done{after}, {hints} read, {predictions} of your own, {minutes}"
+    return Reply(kind="progress", about=notebook, text=f"{done}. Kept in {FILE} of the outputs folder, and nowhere else.")
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("q") and name[1:2].isdigit():
+        number = f"0{name[1]}"
+        if number in NOTEBOOKS and name in (known := questions(number)):
+            return known[name]
+    raise AttributeError(f"module {__name__!r} has no question {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *questions()})

@@ -1,1 +1,0 @@
-"""What is asked of a learner, said back, and kept on their machine."""

@@ -1,1 +1,0 @@
-"""Numbers beside a picture: from pixels alone, but for the judge."""

@@ -1,0 +1,173 @@
+"""Source photos for image to image: opened with suspicion, brought to plain RGB, every act recorded.
+
+diffusers takes an RGBA or CMYK picture for *latents* without a word, ignores EXIF orientation and
+lets black shine through transparency; a cut-out product photo meets all three. Hence this module.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from dataclasses import dataclass, field
+
+from PIL import Image, ImageCms, ImageOps
+
+from tp2lib.errors import SourceError, did_you_mean, shown
+from tp2lib.metadata.pixels import loaded, open_image, pixels_sha256
+
+__all__ = ["RESIZE_MODES", "Source", "prepare_source"]
+
+RESIZE_MODES = ("crop", "fit", "pad")
+_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A prepared source photo.
+
+    `image` is RGB at the size asked for; `chain` says in order what was done to get there;
+    `bytes_sha256` is the hash of the file as given (None for a picture in memory), `pixels_sha256`
+    that of `image`; `path` is the file's path as given, if there was one.
+    """
+
+    image: Image.Image = field(repr=False)
+    chain: tuple[str, ...]
+    bytes_sha256: str | None
+    pixels_sha256: str
+    path: str | None
+
+
+def prepare_source(
+    image_or_path: Image.Image | str | os.PathLike[str] | bytes,
+    width: int,
+    height: int,
+    resize: str = "crop",
+    background: str = "#ffffff",
+    multiple: int = 8,
+) -> Source:
+    """Turn a photo into the RGB picture of the right size that image to image starts from.
+
+    In this order: EXIF orientation, embedded colour profile to sRGB, 16-bit, palette, grey and CMYK
+    to RGB, transparency flattened on `background`, Lanczos resize.
+
+    Parameters
+    ----------
+    image_or_path : PIL image, path, or bytes
+        PNG, JPEG or WebP, complete, within the limits of :mod:`tp2lib.metadata.pixels`.
+    width, height : int
+        Target size in pixels, multiples of `multiple`.
+    resize : {"crop", "fit", "pad"}, default "crop"
+        ``"crop"`` fills the target and cuts what stands out, evenly on both sides; ``"pad"`` shows
+        the whole photo with `background` around it; ``"fit"`` shrinks the target to the photo's
+        shape, rounded down to `multiple`. None of them distorts.
+    background : str, default "#ffffff"
+        Colour under transparency and around a padded photo, as ``#rrggbb``.
+    multiple : int, default 8
+        What the model needs sizes to be a multiple of.
+
+    Returns
+    -------
+    Source
+        The picture, the chain of acts, and the hashes of both ends.
+
+    Raises
+    ------
+    SourceError
+        No such file, not one of the three formats, too large, damaged, or an impossible target.
+    """
+    if resize not in RESIZE_MODES:
+        hint = did_you_mean(resize, RESIZE_MODES)
+        raise SourceError(f"resize is {shown(resize)}; it must be one of {', '.join(RESIZE_MODES)}.{hint}")
+    if not (isinstance(background, str) and _COLOUR.fullmatch(background)):
+        raise SourceError(f"background is {shown(background)}; it must be a colour such as '#ffffff' for white.")
+    for name, value in (("multiple", multiple), ("width", width), ("height", height)):
+        least = 1 if name == "multiple" else multiple
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= 8192 or value % least:
+            raise SourceError(f"{name} is {shown(value)}; it must be a multiple of {least} from {least} to 8192.")
+    if isinstance(image_or_path, Image.Image):
+        image, digest, path = loaded(image_or_path, "the image"), None, None
+        chain = [f"read {image.mode} {image.width}x{image.height} from memory"]
+    else:
+        image, digest = open_image(image_or_path)
+        path = os.fspath(image_or_path) if isinstance(image_or_path, (str, os.PathLike)) else None
+        chain = [f"read {image.format} {image.mode} {image.width}x{image.height}"]
+        if getattr(image, "n_frames", 1) > 1:
+            chain.append(f"took the first of {image.n_frames} frames")
+    try:
+        image = _to_rgb(image, background.lower(), chain)
+    except Exception as error:  # hostile EXIF and profiles raise anything from KeyError to struct.error
+        raise SourceError(f"the photo cannot be converted to RGB ({shown(error)}). Save it again as PNG.") from error
+    image = _resized(image, (width, height), resize, background.lower(), multiple, chain)
+    return Source(image=image, chain=tuple(chain), bytes_sha256=digest, pixels_sha256=pixels_sha256(image), path=path)
+
+
+def _to_rgb(image: Image.Image, background: str, chain: list[str]) -> Image.Image:
+    orientation = image.getexif().get(0x0112, 1)
+    upright = ImageOps.exif_transpose(image)
+    if upright is not image and orientation in range(2, 9):
+        chain.append(f"turned upright (EXIF orientation {orientation})")
+    profile = upright.info.get("icc_profile")
+    mode = upright.mode
+    if mode.startswith("I;16"):
+        upright = upright.convert("I").point(lambda level: level * (1 / 257) + 0.5).convert("L")
+        upright.info.pop("transparency", None)  # a 16-bit key colour has no 8-bit counterpart
+    elif mode in ("I", "F"):
+        raise ValueError(f"mode {mode} has no fixed range")
+    transparent = upright.has_transparency_data
+    if upright.mode not in ("RGB", "RGBA", "CMYK") or (transparent and upright.mode == "RGB"):
+        upright = upright.convert("RGBA" if transparent else "RGB")
+    upright = _to_srgb(upright, profile, chain)
+    if transparent:
+        if upright.getchannel("A").getextrema()[0] < 255:
+            chain.append(f"transparency flattened on {background}")
+        upright = Image.alpha_composite(Image.new("RGBA", upright.size, background), upright)
+    if mode != "RGB":
+        chain.append(f"{mode} to RGB")
+    return upright.convert("RGB")
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None, chain: list[str]) -> Image.Image:
+    if not profile:
+        return image
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        name = ImageCms.getProfileDescription(source).strip()
+        if "sRGB" in name:
+            return image
+        mode = "RGBA" if image.mode == "RGBA" else "RGB"
+        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode=mode)
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        chain.append("colour profile ignored (unreadable, or for another kind of picture)")
+        return image
+    chain.append(f"colours from {shown(name, 40)} to sRGB")
+    return converted
+
+
+def _resized(image: Image.Image, size: tuple[int, int], resize: str, background: str, multiple: int, chain: list[str]) -> Image.Image:
+    (width, height), (from_width, from_height) = size, image.size
+    scale = min(width / from_width, height / from_height)
+    if resize == "fit":
+        width, height = (int(side * scale + 1e-6) // multiple * multiple for side in image.size)
+        if not (width and height):
+            raise SourceError(
+                f"the photo has {from_width}x{from_height} pixels, too thin to fit {size[0]}x{size[1]} in multiples of {multiple}. Use resize='pad' or 'crop'."
+            )
+    if resize == "pad":
+        inner = tuple(max(1, round(side * scale)) for side in image.size)
+        left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+        canvas = Image.new("RGB", (width, height), background)
+        canvas.paste(image.resize(inner, Image.Resampling.LANCZOS), (left, top))
+        chain.append(f"scaled to {inner[0]}x{inner[1]}, padded with {background} to {width}x{height}")
+        return canvas
+    if (width, height) == image.size:
+        return image
+    cover = max(width / from_width, height / from_height)
+    cut_x, cut_y = (from_width - width / cover) / 2, (from_height - height / cover) / 2
+    cut_x, cut_y = max(cut_x, 0.0), max(cut_y, 0.0)  # rounding may leave -1e-14, outside the photo
+    box = (cut_x, cut_y, from_width - cut_x, from_height - cut_y)
+    if max(cut_x, cut_y) > 1e-6:
+        kept = width * height / cover**2 / (from_width * from_height)
+        chain.append(f"cut to the middle {100 * kept:.1f} %")
+    chain.append(f"scaled to {width}x{height} (Lanczos)")
+    return image.resize((width, height), Image.Resampling.LANCZOS, box=box)

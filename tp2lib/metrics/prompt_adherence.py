@@ -1,0 +1,204 @@
+"""Does the picture show what the prompt says? Asked of a judge that reads pictures, word by word.
+
+Vitrine's judge knows the closed vocabulary of its training photos. Only what the prompt names is
+scored: of "a red apple on marble" the kind, the colour and the set, not the light. For other models
+there is CLIPScore, if a CLIP is on this machine already; nothing is fetched for it.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from tp2lib.errors import ModelNotFound, RecipeError, shown
+
+__all__ = ["CLIP", "Adherence", "adherence", "clip_score", "named_values"]
+
+CLIP = "openai/clip-vit-large-patch14"  # the CLIP whose text encoder Stable Diffusion 1.x reads prompts with
+
+Words = Mapping[str, Mapping[str, tuple[str, ...]]]
+
+_NEGATIONS = r"(?:no|not|without|never|non)(?: an?| any)?"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adherence:
+    """What a judge makes of one picture.
+
+    Attributes
+    ----------
+    score : float
+        Mean over `seen`: 0 to 1, how much of what the prompt names the judge recognises.
+    named : dict
+        Attribute to the values that the prompt names, such as ``{"colour": ("red",)}``.
+    seen : dict
+        Attribute to the probability, 0 to 1, that the judge gives those values.
+    instead : dict
+        Attribute to the value that the judge holds most likely.
+    """
+
+    score: float
+    named: dict[str, tuple[str, ...]]
+    seen: dict[str, float]
+    instead: dict[str, str]
+
+    def __str__(self) -> str:
+        """Say the score and where it comes from: ``"0.65: kind apple 0.98, colour red 0.31 (blue?)"``."""
+        parts = []
+        for attribute, probability in self.seen.items():
+            doubt = "" if self.instead[attribute] in self.named[attribute] else f" ({self.instead[attribute]}?)"
+            parts.append(f"{attribute} {' or '.join(self.named[attribute])} {probability:.2f}{doubt}")
+        return f"{self.score:.2f}: {', '.join(parts)}"
+
+
+def adherence(image: Image.Image, prompt: str, model: Any = "vitrine", judge: Any = None) -> Adherence | None:
+    """Score how well a picture shows what its prompt names.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        RGB.
+    prompt : str
+        Only the prompt counts; what a negative prompt names is not looked for.
+    model : Model or str
+        What made the picture. A judge reads the pictures of the model that it was trained with.
+    judge : Judge, optional
+        By default, Vitrine's.
+
+    Returns
+    -------
+    Adherence or None
+        None if the model has no judge (see :func:`clip_score`), or the prompt names nothing that it knows.
+
+    Notes
+    -----
+    The judge learnt from renders of the same kind as Vitrine did, though not from the same ones, so
+    it may share its blind spots: it tells settings of one model apart, and is no measure of realism.
+
+    Raises
+    ------
+    ModelNotFound
+        The judge's weights are not where they should be.
+    """
+    if judge is None and getattr(model, "name", model) != "vitrine":
+        return None
+    named = named_values(prompt)
+    if not named:
+        return None
+    read = (judge or _load_judge()).read([image])[0]
+    seen = {attribute: sum(read[attribute][value] for value in values) for attribute, values in named.items()}
+    instead = {attribute: max(read[attribute], key=read[attribute].get) for attribute in named}
+    return Adherence(score=sum(seen.values()) / len(seen), named=named, seen=seen, instead=instead)
+
+
+def _load_judge() -> Any:
+    from tp2lib.models.judge import load_judge
+
+    try:
+        return load_judge()
+    except OSError as error:
+        raise ModelNotFound(f"Vitrine's judge cannot be loaded ({error}). Install tp2lib again, or train it.") from error
+
+
+def named_values(prompt: str, words: Words | None = None) -> dict[str, tuple[str, ...]]:
+    """Find which attributes a prompt names, and with which values.
+
+    Longer wordings win ("white background" is a set and no colour), what is negated does not count,
+    and of several colours the one that stands before the product is its own.
+
+    Parameters
+    ----------
+    prompt : str
+    words : dict of dict of tuple of str, optional
+        Attribute to value to wordings; by default, Vitrine's vocabulary.
+
+    Examples
+    --------
+    >>> named_values("a red apple on a white background")
+    {'kind': ('apple',), 'colour': ('red',), 'set': ('white',)}
+    """
+    if not isinstance(prompt, str):
+        raise RecipeError(f"the prompt is {shown(prompt)}; it must be text. Give recipe.prompt.")
+    if words is None:
+        from tp2lib.models.vocabulary import ATTRIBUTES as words
+    found = _find(" ".join(prompt.casefold().split()), words)
+    if "kind" in found and "colour" in found:
+        product = min(at for at, _ in found["kind"])
+        before = [hit for hit in found["colour"] if hit[0] < product]
+        found["colour"] = [max(before) if before else min(found["colour"])]
+    in_order = {attribute: [value for _, value in sorted(found[attribute])] for attribute in words if attribute in found}
+    return {attribute: tuple(dict.fromkeys(values)) for attribute, values in in_order.items()}
+
+
+def _find(text: str, words: Words) -> dict[str, list[tuple[int, str]]]:
+    """List (position, value) of each wording, longest first, each stretch of text read once."""
+    wordings = [(wording, attribute, value) for attribute, values in words.items() for value, several in values.items() for wording in several]
+    found: dict[str, list[tuple[int, str]]] = {}
+    for wording, attribute, value in sorted(wordings, key=lambda w: -len(w[0])):
+        pattern = rf"(\b{_NEGATIONS} )?\b{re.escape(wording.casefold())}s?\b"
+        for match in re.finditer(pattern, text):
+            text = text[: match.start()] + "\0" * len(match[0]) + text[match.end() :]
+            if not match[1]:
+                found.setdefault(attribute, []).append((match.start(), value))
+    return found
+
+
+def clip_score(image: Image.Image, prompt: str, clip: str = CLIP) -> float:
+    """CLIPScore, 100·max(cos(E_image, E_text), 0): compare it within one prompt only.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        RGB.
+    prompt : str
+        Cut after 77 tokens, as CLIP reads it.
+    clip : str
+        A folder, or the name of a model that is in the hub's cache on this machine.
+
+    Notes
+    -----
+    Hessel et al., EMNLP 2021, without the paper's factor 2.5. Nearly blind to counts and positions.
+
+    Raises
+    ------
+    ModelNotFound
+        There is no such CLIP on this machine.
+    """
+    import torch
+
+    tokenizer, model = _load_clip(str(clip))
+    tokens = tokenizer([prompt], truncation=True, return_tensors="pt")
+    with torch.inference_mode():
+        out = model(**tokens, pixel_values=torch.from_numpy(_clip_pixels(image, model.config.vision_config.image_size)))
+    return 100 * max(float(torch.cosine_similarity(out.image_embeds, out.text_embeds)), 0.0)
+
+
+@functools.lru_cache(maxsize=1)
+def _load_clip(clip: str) -> tuple[Any, Any]:
+    from transformers import CLIPModel, CLIPTokenizer
+
+    try:
+        tokenizer = CLIPTokenizer.from_pretrained(clip, local_files_only=True)
+        model = CLIPModel.from_pretrained(clip, local_files_only=True, use_safetensors=True)
+    except (OSError, ValueError) as error:
+        raise ModelNotFound(
+            f"there is no CLIP {shown(clip)} on this machine, and none is fetched for a measure. Fetch it once (hf download {CLIP}), or give the folder of one."
+        ) from error
+    return tokenizer, model.eval()
+
+
+def _clip_pixels(image: Image.Image, side: int) -> np.ndarray:
+    """Scale and crop a picture to CLIP's square, and standardise it; shape (1, 3, side, side), float32."""
+    scale = side / min(image.size)
+    image = image.resize([max(side, round(length * scale)) for length in image.size], Image.Resampling.BICUBIC)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    pixels = np.asarray(image.crop((left, top, left + side, top + side)), np.float32) / 255
+    mean, std = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # of CLIP's training photos
+    standard = (pixels - np.array(mean, np.float32)) / np.array(std, np.float32)
+    return standard.transpose(2, 0, 1)[None]

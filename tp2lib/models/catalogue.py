@@ -1,0 +1,131 @@
+"""The catalogue of models: what each is, what it costs, and which one suits this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from tp2lib.errors import ModelNotFound, did_you_mean, shown
+from tp2lib.models import hub
+from tp2lib.models.devices import Placement
+
+__all__ = ["CATALOGUE", "GONE", "HUB_ID", "ModelCard", "choose_model", "find_card"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """What to know about a model before loading it.
+
+    Attributes
+    ----------
+    name : str
+        The name that recipes use.
+    where : str
+        A hub id, or a folder.
+    revision : str or None
+        The pinned commit on the hub.
+    licence : str
+        Under which terms it may be used.
+    native_size : int
+        The side, in pixels, that it was trained for.
+    download_mb : int
+        What fetching it costs, in MB (10⁶ bytes).
+    memory_gb : float
+        Free GPU memory that an image of native size needs, in GB.
+    note : str
+        What it is.
+    """
+
+    name: str
+    where: str
+    revision: str | None = None
+    licence: str = "unknown: ask whoever made it"
+    native_size: int = 512
+    download_mb: int = 0
+    memory_gb: float = 4.0
+    note: str = ""
+
+
+CATALOGUE: Mapping[str, ModelCard] = MappingProxyType(
+    {
+        "vitrine": ModelCard(
+            name="vitrine",
+            where=str(Path(__file__).parent / "vitrine"),
+            licence="Apache-2.0",
+            native_size=256,
+            memory_gb=0.5,
+            note="a small Stable Diffusion of product photos that comes with tp2lib and runs on a CPU",
+        ),
+        "sd15": ModelCard(
+            name="sd15",
+            where="stable-diffusion-v1-5/stable-diffusion-v1-5",
+            revision="451f4fe16113bff5a5d2269ed5ad43b0592e9a14",
+            licence="CreativeML Open RAIL-M",
+            native_size=512,
+            download_mb=2743,
+            memory_gb=4.0,
+            note="Stable Diffusion 1.5, the model of the report; wants a CUDA GPU",
+        ),
+    }
+)
+"""The models known by name."""
+
+GONE = "runwayml/stable-diffusion-v1-5"
+"""The id that the report names, and that left the hub."""
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+"""What a hub id looks like: owner/name."""
+
+
+def choose_model(placement: Placement, consent: bool) -> tuple[str, str]:
+    """Choose what "auto" means here, and say why.
+
+    Parameters
+    ----------
+    placement : Placement
+        Where the model would run.
+    consent : bool
+        Whether `sd15` may be downloaded.
+
+    Returns
+    -------
+    tuple of (str, str)
+        The model's name, and the reason.
+    """
+    card = CATALOGUE["sd15"]
+    if placement.device != "cuda":
+        return "vitrine", f"sd15 wants a CUDA GPU, and this runs on {placement.device}"
+    if (placement.free_gb or 0) < card.memory_gb:
+        return "vitrine", f"sd15 wants {card.memory_gb:.1f} GB of GPU memory, and {placement.free_gb:.1f} GB are free"
+    if hub.cached(card.where, card.revision):
+        return "sd15", f"{placement.why}, and sd15 is on this machine"
+    if consent:
+        return "sd15", f"{placement.why}, and you agreed to fetch {card.download_mb} MB"
+    return "vitrine", f"sd15 is not on this machine; load('sd15') fetches it ({card.download_mb} MB)"
+
+
+def find_card(name: str) -> ModelCard:
+    """Find a model's card by any of its names; make one for a folder or a hub id that is not in the catalogue.
+
+    Raises
+    ------
+    ModelNotFound
+        If the name is none of these.
+    """
+    if name == GONE:
+        return CATALOGUE["sd15"]
+    for card in CATALOGUE.values():
+        if name in (card.name, card.where):
+            return card
+    with contextlib.suppress(OSError, RuntimeError):  # a name too long for a file, a home that nobody has
+        if Path(name).expanduser().is_dir():
+            return ModelCard(name=name, where=str(Path(name).expanduser()), note="a local folder")
+    if HUB_ID.fullmatch(name):
+        return ModelCard(name=name, where=name, note="a model of the hub")
+    raise ModelNotFound(
+        f"there is no model {shown(name)}; it must be auto, {', '.join(CATALOGUE)}, a folder in diffusers format, or a "
+        f"hub id (owner/name).{did_you_mean(name, ['auto', *CATALOGUE])}"
+    )

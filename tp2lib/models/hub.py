@@ -1,0 +1,149 @@
+"""The road to the Hugging Face hub: fetch a model whole, or leave nothing that could pass for it."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+from tp2lib.errors import ModelError, ModelNotFound
+from tp2lib.models.weights import WEIGHT_FILES, check_folder, check_index
+
+__all__ = ["cached", "fetch"]
+
+log = logging.getLogger("tp2lib")
+
+_TEXT_FILES = (".json", ".txt")
+_TEXT_FOLDERS = ("scheduler", "tokenizer", "feature_extractor", *WEIGHT_FILES)
+
+
+def cached(repo: str, revision: str | None = None) -> Path | None:
+    """Find a model that is on this machine already, whole; the network is not touched.
+
+    Parameters
+    ----------
+    repo : str
+        A hub id, ``owner/name``.
+    revision : str, optional
+        A commit, branch or tag; ``main`` by default.
+
+    Returns
+    -------
+    Path or None
+        Its folder, or None where it is absent or incomplete.
+    """
+    from huggingface_hub import snapshot_download
+
+    try:
+        # Only the index is asked for: whether the rest is there is checked file by file, whoever fetched it.
+        folder = Path(snapshot_download(repo, revision=revision, local_files_only=True, allow_patterns="model_index.json"))
+        check_folder(folder)
+    except (OSError, ValueError, ModelError):
+        return None
+    return folder
+
+
+def fetch(repo: str, revision: str | None = None, *, half: bool = False) -> Path:
+    """Download a model's safetensors weights and configurations, and say how much that is.
+
+    Parameters
+    ----------
+    repo : str
+        A hub id, ``owner/name``.
+    revision : str, optional
+        A commit, branch or tag; ``main`` by default.
+    half : bool, default False
+        Take float16 weights where there are some: half the download.
+
+    Returns
+    -------
+    Path
+        The folder it is cached in, named after the commit.
+
+    Raises
+    ------
+    ModelNotFound
+        If the hub knows no such model or revision.
+    ModelError
+        If access is refused, the connection fails, or a file arrives damaged. What arrived whole is
+        kept, so that another try goes on from there; the model itself counts as absent.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+
+    try:
+        info = HfApi().model_info(repo, revision=revision, files_metadata=True)
+    except _faults() as error:
+        raise _explain(error, repo, revision) from error
+    if (there := cached(repo, info.sha)) is not None:
+        return there
+    try:
+        # The index first: a model of another kind is refused before its gigabytes are fetched.
+        check_index(Path(snapshot_download(repo, revision=revision, allow_patterns="model_index.json")))
+        chosen = _choose({file.rfilename: file.size or 0 for file in info.siblings or ()}, half)
+        log.warning("downloading %s (%.0f MB, commit %.8s)", repo, sum(chosen.values()) / 1e6, info.sha)
+        folder = Path(snapshot_download(repo, revision=revision, allow_patterns=list(chosen), max_workers=4))
+        check_folder(folder)
+    except _faults() as error:
+        _forget(repo, info.sha)
+        raise _explain(error, repo, revision) from error
+    return folder
+
+
+def _faults() -> tuple[type[Exception], ...]:
+    """What the hub's client raises when a download fails."""
+    import httpx
+
+    return (OSError, ModelError, ValueError, RuntimeError, httpx.HTTPError)
+
+
+def _choose(sizes: dict[str, int], half: bool) -> dict[str, int]:
+    """Pick the files to fetch out of all in the repository: never a pickle, one set of weights."""
+    chosen = ["model_index.json"]
+    for name in sizes:
+        parent, _, file = name.rpartition("/")
+        if parent in _TEXT_FOLDERS and file.endswith(_TEXT_FILES):
+            chosen.append(name)
+    plain = {part: f"{part}/{stem}.safetensors" for part, stem in WEIGHT_FILES.items()}
+    small = {part: f"{part}/{stem}.fp16.safetensors" for part, stem in WEIGHT_FILES.items()}
+    parts = [part for part in WEIGHT_FILES if any(name.startswith(f"{part}/") for name in sizes)]
+    best = next((one for one in ([small, plain] if half else [plain, small]) if _has(sizes, one, parts)), plain)
+    return {name: sizes[name] for name in (*chosen, *(best[part] for part in parts)) if name in sizes}
+
+
+def _has(sizes: dict[str, int], files: dict[str, str], parts: list[str]) -> bool:
+    return all(files[part] in sizes for part in parts)
+
+
+def _forget(repo: str, commit: str) -> None:
+    """Remove the links that make a half-fetched commit look like a model; whole files stay for another try."""
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    storage = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type="model")
+    shutil.rmtree(storage / "snapshots" / commit, ignore_errors=True)
+
+
+def _explain(error: Exception, repo: str, revision: str | None) -> ModelError:
+    """Turn what the hub's client raised into what to do about it."""
+    from huggingface_hub import errors
+
+    if isinstance(error, ModelError):
+        return error
+    where = f"{repo!r}" + (f" at revision {revision!r}" if revision else "")
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if isinstance(error, errors.GatedRepoError):
+        return ModelError(
+            f"model {where} is gated: accept its licence on its page on the hub, log in with `hf auth login`, "
+            "and try again; or use model='vitrine', which needs no account."
+        )
+    if isinstance(error, errors.RevisionNotFoundError):
+        return ModelNotFound(f"the hub has {repo!r}, but not revision {revision!r}. Check the revision.")
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return ModelNotFound(
+            f"the hub has no model {where}, or it is private. Check the spelling; for a private model, log in with "
+            "`hf auth login`. model='vitrine' needs no hub."
+        )
+    return ModelError(
+        f"model {where} could not be downloaded ({type(error).__name__}: {reason}). Nothing half-fetched is used: "
+        "check the connection and try again, or use model='vitrine', which needs no network."
+    )

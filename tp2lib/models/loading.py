@@ -1,0 +1,196 @@
+"""The models: which there are, which one fits this machine, and how one is loaded."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import logging
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import torch
+
+from tp2lib.errors import ModelError, ModelNotFound
+from tp2lib.models import hub
+from tp2lib.models.catalogue import CATALOGUE, GONE, HUB_ID, ModelCard, choose_model, find_card
+from tp2lib.models.devices import Placement, choose_device, try_xformers
+from tp2lib.models.weights import check_folder, hash_folder, read_json
+
+__all__ = ["CATALOGUE", "Model", "ModelCard", "load", "unknown_words"]
+
+log = logging.getLogger("tp2lib")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Model:
+    """A loaded model. Its parts are shared by all runs and changed by none.
+
+    Attributes
+    ----------
+    name : str
+        Its name in the catalogue, or the folder or hub id that was asked for.
+    card : ModelCard
+    folder : Path
+        Where its files are.
+    pipe : diffusers.StableDiffusionPipeline
+        Its components. Runs build pipelines of their own around them.
+    base_scheduler_config : Mapping
+        Its scheduler file, as it stands: what every scheduler is derived from.
+    placement : Placement
+        Device and number format.
+    weights_sha256 : str
+        Hash of its weights, configurations and tokenizer.
+    native_size : int
+        Side of its own image size, in pixels.
+    words : frozenset of str or None
+        The words it was trained on, where that list is known.
+    notes : tuple of str
+        What was decided on the way, one sentence each.
+    """
+
+    name: str
+    card: ModelCard
+    folder: Path
+    pipe: Any = field(repr=False)
+    base_scheduler_config: Mapping[str, Any] = field(repr=False)
+    placement: Placement
+    weights_sha256: str
+    native_size: int
+    words: frozenset[str] | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
+
+
+def load(model: str | Path = "auto", *, device: str | None = None, download: bool | None = None, xformers: bool = False) -> Model:
+    """Load a model, once: asked again for the same one, it is the same object's parts.
+
+    Parameters
+    ----------
+    model : str or Path, default "auto"
+        ``"vitrine"``, ``"sd15"``, a folder in diffusers format, a hub id, or ``"auto"``: what the
+        environment variable TP2_MODEL names, else ``sd15`` where a CUDA GPU has room for it and it
+        need not be fetched (or `download` is True), else ``vitrine``.
+    device : {"cuda", "mps", "cpu"}, optional
+        Insist on a device.
+    download : bool, optional
+        Whether a model may be fetched from the hub. By default, only one that is asked for by name.
+    xformers : bool, default False
+        Try xformers' attention; where that fails, one line says so.
+
+    Raises
+    ------
+    ModelNotFound
+        If there is no such model.
+    ModelError
+        If it cannot be fetched, is damaged, or is not a Stable Diffusion 1.x in safetensors.
+    """
+    placement = choose_device(device)
+    notes: list[str] = []
+    name = str(model)
+    if name == "auto" and "TP2_MODEL" in os.environ:
+        name = os.environ["TP2_MODEL"]
+        notes.append(f"model {name}: TP2_MODEL asks for it")
+    if name == "auto":
+        name, why = choose_model(placement, bool(download))
+        notes.append(f"model {name}: {why}")
+    notes.append(f"device {placement.device}, {placement.dtype_name}: {placement.why}")
+    card = find_card(name)
+    if name == GONE:
+        notes.append(f"{GONE} is gone from the hub; its copy {card.where} is used instead")
+        log.warning(notes[-1])
+    folder = _folder(card, placement, download)
+    pipe, base, weights, attention = _open(folder, placement.device, placement.dtype, xformers)
+    if attention:
+        notes.append(attention)
+    return Model(
+        name=card.name,
+        card=replace(card, revision=card.revision or (folder.name if HUB_ID.fullmatch(card.where) else None)),
+        folder=folder,
+        pipe=pipe,
+        base_scheduler_config=base,
+        placement=placement,
+        weights_sha256=weights,
+        native_size=int(pipe.unet.config.sample_size * pipe.vae_scale_factor),
+        words=_words(folder) if card.name == "vitrine" else None,
+        notes=tuple(notes),
+    )
+
+
+def unknown_words(model: Model, text: str) -> list[str]:
+    """List the words of a text that the model never saw in training, where that is known (`vitrine`).
+
+    Returns
+    -------
+    list of str
+        In lower case, in the order of the text, each once; empty for models whose words are not known.
+    """
+    if model.words is None:
+        return []
+    words = re.findall(r"[^\W\d_]+", text.lower())
+    return [word for word in dict.fromkeys(words) if word not in model.words]
+
+
+def _folder(card: ModelCard, placement: Placement, download: bool | None) -> Path:
+    """Find the model's files; fetch them if that is allowed."""
+    if card.name == "vitrine" and (other := os.environ.get("TP2_VITRINE")):
+        return Path(other)
+    if not HUB_ID.fullmatch(card.where):
+        return Path(card.where)
+    folder = hub.cached(card.where, card.revision)
+    if folder is None and download is False:
+        raise ModelNotFound(
+            f"model {card.name!r} is not on this machine, and fetching it was not allowed. Fetch it once with "
+            f"tp2lib.load({card.name!r}), or use model='vitrine'."
+        )
+    return folder or hub.fetch(card.where, card.revision, half=placement.dtype == torch.float16)
+
+
+@functools.lru_cache(maxsize=1)
+def _open(folder: Path, device: str, dtype: torch.dtype, xformers: bool) -> tuple[Any, Mapping[str, Any], str, str | None]:
+    """Load the components; the last model asked for stays in memory."""
+    variant = check_folder(folder)
+    weights = hash_folder(folder, variant)
+    with _quiet():
+        from diffusers import StableDiffusionPipeline
+
+        try:
+            pipe = StableDiffusionPipeline.from_pretrained(folder, dtype=dtype, variant=variant, use_safetensors=True, local_files_only=True)
+        except (OSError, ValueError, RuntimeError, AttributeError, TypeError, KeyError) as error:
+            reason = (str(error).splitlines() or [""])[0]
+            raise ModelError(f"the model in {folder} cannot be loaded ({type(error).__name__}: {reason}).") from error
+    if len(pipe.tokenizer) < 100:  # transformers builds an empty vocabulary, silently, from files it does not know
+        raise ModelError(f"the tokenizer in {folder} knows {len(pipe.tokenizer)} tokens only. Fetch the model again.")
+    pipe.set_progress_bar_config(disable=True)
+    pipe.to(device)
+    base = MappingProxyType(read_json(folder / "scheduler" / "scheduler_config.json"))
+    return pipe, base, weights, try_xformers(pipe) if xformers else None
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the progress bars and hints of loading out of notebooks; errors still show."""
+    import diffusers.utils.logging as diffusers_log
+    import transformers.utils.logging as transformers_log
+
+    before = [(log, log.get_verbosity()) for log in (diffusers_log, transformers_log)]
+    try:
+        for one, _ in before:
+            one.set_verbosity_error()
+            one.disable_progress_bar()
+        yield
+    finally:
+        for one, level in before:
+            one.set_verbosity(level)
+            one.enable_progress_bar()
+
+
+def _words(folder: Path) -> frozenset[str] | None:
+    try:
+        return frozenset(json.loads((folder / "words.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None

@@ -1,0 +1,188 @@
+"""Curves over a sweep: where more steps stop mattering, and how much of a photo a strength keeps."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+from tp2lib.errors import ControlError, shown
+from tp2lib.metrics.measures import axis_title, take
+from tp2lib.plots.labels import fixed, label, trouble, value, values, varying
+from tp2lib.plots.sheet import COLOURS, SOFT, Sheet, line_height, text_style, wrap
+
+__all__ = ["Point", "convergence", "fidelity", "make_convergence", "make_fidelity"]
+
+_MARKS = ("o", "s", "^", "D", "v", "P", "X")  # with a line style of its own each: colour is never alone
+_LINES = ("-", "--", "-.", ":")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One measured point of a curve: at `x`, for one seed, of the curve called `group`."""
+
+    x: float
+    y: float
+    seed: int
+    group: str = ""
+
+
+def convergence(runs: Sequence[Any], *, measure: str = "perceptual_distance", by: str | None = None) -> list[Point]:
+    """Measure how far each picture is from the one with the next larger number of steps, seed by seed.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        Over several step counts, and as many seeds as you like.
+    measure : str
+        One that compares; see `tp2lib.metrics.measures.MEASURES`.
+    by : str, optional
+        A setting with a curve for each of its values, such as ``"scheduler"``.
+
+    Returns
+    -------
+    list of Point
+        x is the smaller of the two step counts.
+
+    Raises
+    ------
+    ControlError
+        Something else varies too, or there is nothing to compare.
+    """
+    points = []
+    for (group, seed), row in _rows(runs, "steps", by).items():
+        row.sort(key=lambda run: run.recipe.steps)
+        pairs = itertools.pairwise(row)
+        points += [Point(x=a.recipe.steps, y=take(measure, a.image, b.image), seed=seed, group=group) for a, b in pairs]
+    return _some(points, "steps")
+
+
+def fidelity(runs: Sequence[Any], source: Image.Image, *, measure: str = "ssim", by: str | None = None) -> list[Point]:
+    """Measure how near each picture is to the photo that it started from, over strength.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        Over several strengths, and as many seeds as you like.
+    source : PIL.Image.Image
+        The prepared photo, of the pictures' size.
+    measure, by
+        As in :func:`convergence`.
+
+    Returns
+    -------
+    list of Point
+        x is the strength that was asked for.
+
+    Raises
+    ------
+    ControlError
+        As in :func:`convergence`.
+    """
+    points = [
+        Point(x=run.recipe.strength, y=take(measure, run.image, source), seed=seed, group=group)
+        for (group, seed), row in _rows(runs, "strength", by).items()
+        for run in sorted(row, key=lambda run: run.recipe.strength)
+    ]
+    return _some(points, "strength")
+
+
+def make_convergence(runs: Sequence[Any], *, measure: str = "perceptual_distance", by: str | None = None, title: str = "") -> Figure:
+    """Draw :func:`convergence`: where the curve comes down to nothing, more steps change nothing."""
+    points = convergence(runs, measure=measure, by=by)
+    counts = ", ".join(map(str, values(runs, "steps")))
+    said = [f"Each point: from that number of steps to the next of {counts}.", *_said(points, runs, "steps", by)]
+    figure, axes = _draw(points, title, said)
+    axes.set_xlabel("steps", **text_style(8))
+    axes.set_ylabel(f"{axis_title(measure)} to the next step count", **text_style(8))
+    if measure == "perceptual_distance":
+        axes.axhline(1, color=SOFT, lw=0.8, ls=":")
+        where = {"xy": (1, 1), "xycoords": ("axes fraction", "data"), "xytext": (-2, 2), "textcoords": "offset points"}
+        axes.annotate("just noticeable", **where, **text_style(7, color=SOFT, ha="right"))
+    return figure
+
+
+def make_fidelity(runs: Sequence[Any], source: Image.Image, *, measure: str = "ssim", by: str | None = None, title: str = "") -> Figure:
+    """Draw :func:`fidelity`: what each strength keeps of the photo, in numbers."""
+    points = fidelity(runs, source, measure=measure, by=by)
+    figure, axes = _draw(points, title, _said(points, runs, "strength", by))
+    effects: dict[float, set[str]] = {}
+    for run in runs:
+        effects.setdefault(run.recipe.strength, set()).add(label(run, "strength")[1].removesuffix(" run"))
+    places = sorted({point.x for point in points})
+    axes.set_xticks(places, [f"{x:g}\n{effects[x].pop() if len(effects[x]) == 1 else ''}" for x in places])
+    axes.set_xlabel("strength", **text_style(8))
+    axes.set_ylabel(f"{axis_title(measure)} to the source photo", **text_style(8))
+    return figure
+
+
+def _rows(runs: Sequence[Any], axis: str, by: str | None) -> dict[tuple[str, int], list[Any]]:
+    """Sort the runs that have a picture by curve and seed, if nothing but these and the axis varies."""
+    more = [name for name in varying(runs) if name not in (axis, "seed", by)]
+    if more:
+        raise ControlError(
+            f"the runs differ in {', '.join(more)} too; a curve over {axis} shows one thing at a time. "
+            f"Choose the runs that agree in it, or give by={shown(more[0])}."
+        )
+    rows: dict[tuple[str, int], list[Any]] = {}
+    for run in runs:
+        if not trouble(run):
+            group = "" if by is None else str(value(run, by))
+            rows.setdefault((group, run.recipe.seed), []).append(run)
+    return rows
+
+
+def _some(points: list[Point], axis: str) -> list[Point]:
+    points = [point for point in points if math.isfinite(point.y)]  # equal pictures have no PSNR
+    if not points:
+        raise ControlError(f"there is nothing to draw; a curve needs runs with pictures over several {axis}.")
+    return points
+
+
+def _said(points: list[Point], runs: Sequence[Any], axis: str, by: str | None) -> list[str]:
+    """Say how many seeds there are, what is left out, and what stayed fixed."""
+    seeds, lost = sorted({point.seed for point in points}), sum(1 for run in runs if trouble(run))
+    said = [f"Thick: the median of {len(seeds)} seeds; thin: each seed." if len(seeds) > 1 else f"One seed, {seeds[0]}."]
+    said += [f"{lost} of {len(runs)} runs have no picture and are left out."] if lost else []
+    return [*said, f"Fixed: {'; '.join(fixed(runs, (axis, 'seed', by or '')))}."]
+
+
+def _draw(points: list[Point], title: str, said: list[str]) -> tuple[Figure, Axes]:
+    """Draw each group's curve over a caption."""
+    width, left, height = 6.2, 0.75, 3.0
+    lines = [line for words in said for line in wrap(words, width - 0.3, 7.5)]
+    top = 0.2 + (0.3 if title else 0)
+    sheet = Sheet(width, top + height + 0.75 + len(lines) * line_height(7.5))
+    sheet.text(0.15, 0.12, title, 11, weight="bold")
+    sheet.text(0.15, top + height + 0.6, "\n".join(lines), 7.5)
+    axes = sheet.plot(left, top, width - left - 0.2, height)
+    groups = list(dict.fromkeys(point.group for point in points))
+    for number, group in enumerate(groups):
+        _curve(axes, [point for point in points if point.group == group], number)
+    axes.set_xticks(sorted({point.x for point in points}))
+    axes.set_ylim(bottom=min(0, *(point.y for point in points)))
+    if len(groups) > 1:
+        style = text_style(7.5)
+        axes.legend(frameon=False, prop={"family": style["family"], "size": 7.5}, labelcolor=style["color"])
+    return sheet.figure, axes
+
+
+def _curve(axes: Axes, points: list[Point], number: int) -> None:
+    """Draw a thick line through the medians, and a thin one for each seed if there are several."""
+    look = {"color": COLOURS[number % len(COLOURS)], "linestyle": _LINES[number % len(_LINES)]}
+    seeds = {point.seed for point in points}
+    if len(seeds) > 1:
+        for seed in seeds:
+            row = [(point.x, point.y) for point in points if point.seed == seed]
+            axes.plot(*zip(*row), alpha=0.35, linewidth=0.8, **look)
+    places = sorted({point.x for point in points})
+    medians = [float(np.median([point.y for point in points if point.x == x])) for x in places]
+    mark = {"marker": _MARKS[number % len(_MARKS)], "markersize": 4.5}
+    axes.plot(places, medians, linewidth=2.0, label=points[0].group, **mark, **look)

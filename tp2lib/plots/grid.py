@@ -1,0 +1,203 @@
+"""A grid of runs: what varies along its sides, what stayed fixed below it, what it cost under each picture.
+
+A grid draws what it is given, and hides nothing: a run without a picture is drawn as what happened
+to it, and whatever varies besides the two sides is named under the grid.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from matplotlib.figure import Figure
+from PIL import Image
+
+from tp2lib.errors import ControlError, RecipeError, counted, shown
+from tp2lib.metrics.measures import in_words, take
+from tp2lib.plots.display import alt_text, show
+from tp2lib.plots.labels import changes, fixed, label, trouble, unplanned, value, values, varying
+from tp2lib.plots.tiles import Tile, draw_tiles
+
+__all__ = ["describe_grid", "make_grid", "show_grid"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Table:
+    """Runs in their places; None where there is no run."""
+
+    cells: list[list[Any]]
+    heads: list[str]  # above the columns; empty in a gallery
+    sides: list[str]  # left of the rows; likewise
+    titles: list[list[str]]  # above each tile of a gallery; empty in a grid
+    axes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Failed:
+    """Stands for a run that came to nothing: what was asked for, and why there is nothing."""
+
+    recipe: Any
+    outcome: str
+    effective: dict[str, Any]
+    timings: dict[str, float] = field(default_factory=dict)
+    image: None = None
+
+
+def show_grid(runs: Sequence[Any], rows: str | None = None, cols: str | None = None, *, alt: str, **how: Any) -> None:
+    """Show a grid in the notebook; see :func:`make_grid` for what it takes.
+
+    Parameters
+    ----------
+    alt : str
+        What there is to see in the pictures, in a sentence. What the grid is made of is added to it.
+    """
+    about = f"{alt_text(alt)} {describe_grid(runs, rows, cols)}"
+    show(make_grid(runs, rows, cols, **how), alt=about)
+
+
+def make_grid(
+    runs: Sequence[Any],
+    rows: str | None = None,
+    cols: str | None = None,
+    *,
+    title: str = "",
+    measures: Sequence[str] = ("sharpness", "contrast"),
+    reference: Image.Image | None = None,
+    columns: int = 3,
+    titles: Sequence[str] | None = None,
+) -> Figure:
+    """Draw runs as a grid over one or two settings, or as a gallery.
+
+    Parameters
+    ----------
+    runs : Sweep, or sequence of Run or of a sweep's cells
+        A run is anything with `recipe`, `effective`, `timings`, `outcome` and `image`.
+    rows, cols : str, optional
+        The settings that vary down and across, such as ``"scheduler"`` and ``"steps"``. With
+        neither, the runs are a gallery: each is headed by what it changes against the first.
+    title : str, optional
+    measures : sequence of str
+        What stands under each picture beside the seconds; see `tp2lib.metrics.measures.MEASURES`.
+    reference : PIL.Image.Image, optional
+        What measures such as ``"ssim"`` compare with, of the pictures' size.
+    columns : int
+        Pictures a line, in a gallery.
+    titles : sequence of str, optional
+        Headings of a gallery, one a run, instead of what changes.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    RecipeError
+        No runs, or a side that is no setting.
+    ControlError
+        Two runs belong into one place: more varies than the two sides.
+    """
+    runs = _runs(runs)
+    table = _arrange(runs, rows, cols, columns, titles)
+    caption = [f"Fixed: {'; '.join(fixed(runs, table.axes))}."]
+    for what, words in (("Also varies", _undeclared(runs, table)), ("Not the same", unplanned(runs))):
+        caption += [f"⚠ {what}: {'; '.join(words)}."] if words else []
+    tiles = [[_tile(table, row, column, measures, reference) for column in range(len(table.cells[row]))] for row in range(len(table.cells))]
+    return draw_tiles(tiles, heads=table.heads, sides=table.sides, title=title, caption=caption)
+
+
+def describe_grid(runs: Sequence[Any], rows: str | None = None, cols: str | None = None) -> str:
+    """Say in words what a grid is made of: its sides, what is fixed, what failed."""
+    runs = _runs(runs)
+    sides = [f"{axis} in {side}: {', '.join(map(str, values(runs, axis)))}" for axis, side in ((rows, "rows"), (cols, "columns")) if axis]
+    what = f"Grid with {' and '.join(sides)}." if sides else f"{len(runs)} pictures: {'; '.join(changes(runs))}."
+    lost = {", ".join(label(run, axis)[0] for axis in varying(runs)): why for run in runs if (why := trouble(run))}
+    failed = [f"{which}: {why}" for which, why in lost.items()]
+    return f"{what} Fixed: {'; '.join(fixed(runs))}." + (f" Failed: {'; '.join(failed)}." if failed else "")
+
+
+def _runs(given: Any) -> list[Any]:
+    """List the runs of a sweep, of its cells, or as they are; a failed cell stands as what it would have been."""
+    cells = list(getattr(given, "cells", given))
+    done = [run for cell in cells if (run := getattr(cell, "run", cell)) is not None]
+    known = {name: done[0].effective.get(name) for name in ("model", "width", "height")} if done else {}
+    runs = []
+    for cell in cells:
+        run = getattr(cell, "run", cell)
+        if run is None and cell.error:
+            own = {name: asked for name in known if (asked := getattr(cell.recipe, name)) not in (None, "auto")}
+            run = _Failed(
+                recipe=cell.recipe,
+                outcome=textwrap.shorten(f"failed: {cell.error}", 140, placeholder=" …"),
+                effective={**known, **own},
+            )
+        runs += [run] if run is not None else []
+    if not runs:
+        raise RecipeError("there are no runs to draw; a grid needs at least one. Run the sweep first.")
+    return runs
+
+
+# -- what goes where ----------------------------------------------------------------------------------
+
+
+def _arrange(runs: Sequence[Any], rows: str | None, cols: str | None, columns: int, titles: Sequence[str] | None) -> _Table:
+    if not rows and not cols:
+        return _gallery(runs, columns, titles)
+    if rows == cols:
+        raise RecipeError(f"rows and cols are both {shown(rows)}; they must be two settings. Leave one out.")
+    down, across = (values(runs, axis) if axis else [None] for axis in (rows, cols))
+    cells: list[list[Any]] = [[None] * len(across) for _ in down]
+    for run in runs:
+        row, column = (known.index(value(run, axis)) if axis else 0 for known, axis in ((down, rows), (across, cols)))
+        if cells[row][column] is not None:
+            more = [axis for axis in varying([cells[row][column], run]) if axis not in (rows, cols)]
+            why = f"they differ in {', '.join(more)}" if more else "they are the same recipe twice"
+            raise ControlError(
+                f"two runs belong into one place of the grid, {shown(value(run, rows or cols))}: {why}. "
+                "Draw the runs of one seed at a time, or make that setting a side of the grid."
+            )
+        cells[row][column] = run
+    heads = [_side([line[at] for line in cells], cols) for at in range(len(across))] if cols else []
+    sides = [_side(line, rows) for line in cells] if rows else []
+    return _Table(cells=cells, heads=heads, sides=sides, titles=[], axes=tuple(filter(None, (rows, cols))))
+
+
+def _gallery(runs: Sequence[Any], columns: int, titles: Sequence[str] | None) -> _Table:
+    if titles is not None and len(titles) != len(runs):
+        raise RecipeError(f"there are {len(titles)} titles for {len(runs)} runs; give one a run.")
+    across = max(1, min(columns, len(runs)))
+    names = list(titles) if titles is not None else changes(runs)
+    padded = [*runs, *[None] * (-len(runs) % across)]
+    names += [""] * (len(padded) - len(runs))
+    lines = range(0, len(padded), across)
+    cells, heads = ([full[at : at + across] for at in lines] for full in (padded, names))
+    return _Table(cells=cells, heads=[], sides=[], titles=heads, axes=tuple(varying(runs)))
+
+
+def _side(runs: Sequence[Any], axis: str) -> str:
+    """Name a row or a column; what the setting came down to only where that holds for all of it."""
+    labels = dict.fromkeys(label(run, axis) for run in runs if run is not None)
+    setting, effect = next(iter(labels))
+    return f"{setting}\n{effect}" if effect and len(labels) == 1 else setting
+
+
+def _undeclared(runs: Sequence[Any], table: _Table) -> list[str]:
+    return [f"{axis} {', '.join(map(str, values(runs, axis)))}"[:90] for axis in varying(runs) if axis not in table.axes]
+
+
+def _tile(table: _Table, row: int, column: int, measures: Sequence[str], reference: Image.Image | None) -> Tile | None:
+    run = table.cells[row][column]
+    if run is None:
+        return None if table.titles else Tile(instead="not run")
+    failed = trouble(run)
+    cost = [f"{run.timings['total']:.1f} s"] if "total" in run.timings else []
+    calls = run.effective.get("model_calls")
+    cost += [counted(calls, "model call")] if calls else []
+    head = table.titles[row][column] if table.titles else ""
+    named = [head, *table.heads[column : column + 1], *table.sides[row : row + 1]]
+    effects = [label(run, axis)[1] for axis in table.axes]
+    effects = [effect for effect in effects if effect and effect not in "\n".join(named)]
+    measured = [] if failed else [in_words(name, take(name, run.image, reference)) for name in measures]
+    notes = tuple(" · ".join(part.replace(" ", "\xa0") for part in parts) for parts in (cost, effects, measured) if parts)
+    return Tile(image=None if failed else run.image, instead=f"✗ {failed}", head=head, notes=notes)

@@ -1,0 +1,193 @@
+"""The words for settings on grids, curves and panels, taken from what really ran.
+
+A run is anything with `recipe`, `effective`, `timings`, `outcome` and `image`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PureWindowsPath
+from typing import Any
+
+from tp2lib.errors import RecipeError, counted, did_you_mean, shown
+from tp2lib.recipe import Recipe
+
+__all__ = [
+    "AXES",
+    "OUTCOMES",
+    "Label",
+    "changes",
+    "fixed",
+    "label",
+    "never_saw",
+    "trouble",
+    "unplanned",
+    "value",
+    "values",
+    "varying",
+]
+
+Label = tuple[str, str]
+
+# The settings that may be an axis, in the order that captions name them.
+AXES = (
+    "model", "prompt", "negative_prompt", "source", "strength", "strength_mode", "scheduler", "steps", "guidance",
+    "seed", "width", "height",
+)  # fmt: skip
+
+OUTCOMES = {
+    "nan": "not a number: the arithmetic overflowed",
+    "black": "all black: nothing came out",
+    "flagged": "withheld: flagged by the model's safety checker",
+}
+
+# Conditions that no recipe sets: where one differs between runs, the runs do not compare.
+_CONDITIONS = ("weights_sha256", "device", "dtype", "threads", "batch_width", "attention", "rungs", "decoder_dtype")
+
+
+def value(run: Any, axis: str) -> Any:
+    """Return what was asked for; sizes and models that were left open are read from what ran.
+
+    Raises
+    ------
+    RecipeError
+        The recipe has no such setting.
+    """
+    if axis not in AXES:
+        raise RecipeError(f"{shown(axis)} is no axis; a grid can have {', '.join(AXES)}.{did_you_mean(axis, AXES)}")
+    asked = getattr(run.recipe, axis)
+    if axis in ("width", "height", "model"):
+        return run.effective.get(axis, asked)
+    return asked
+
+
+def values(runs: Sequence[Any], axis: str) -> list[Any]:
+    """List the different values of an axis: numbers in order, the rest as they first appear."""
+    found = list(dict.fromkeys(value(run, axis) for run in runs))
+    return sorted(found) if all(isinstance(one, (int, float)) for one in found) else found
+
+
+def varying(runs: Sequence[Any]) -> list[str]:
+    """List the settings in which the runs differ."""
+    return [axis for axis in AXES if len(values(runs, axis)) > 1]
+
+
+def unplanned(runs: Sequence[Any]) -> list[str]:
+    """List the conditions of execution in which the runs differ, such as ``"threads 1, 2"``."""
+    differ = []
+    for name in _CONDITIONS:
+        found = dict.fromkeys(str(run.effective[name])[:24] for run in runs if name in run.effective)
+        if len(found) > 1:
+            differ.append(f"{name} {', '.join(found)}")
+    return differ
+
+
+def label(run: Any, axis: str) -> Label:
+    """Return the words for one setting of a run, and what it came down to where that is not the same.
+
+    Returns
+    -------
+    setting : str
+        Such as ``"strength 0.35"``.
+    effect : str
+        Such as ``"10 of 30 steps run"``; empty where what was asked for is what ran.
+    """
+    asked, known = value(run, axis), run.effective
+    words = _WORDS.get(axis, lambda asked: f"{axis.replace('_', ' ')} {asked}")(asked)
+    return words, _effect(run.recipe, axis, known)
+
+
+def _effect(recipe: Recipe, axis: str, known: dict[str, Any]) -> str:
+    if axis == "guidance" and known.get("guidance_active") is False:
+        return "guidance off"
+    if axis == "negative_prompt" and recipe.negative_prompt and known.get("negative_used") is False:
+        return "not used: guidance off"
+    if axis == "prompt" and known.get("tokens_cut"):
+        return f"{known['tokens_cut']} tokens cut off"
+    if axis == "strength" and known.get("nominal_steps", known.get("steps")) != known.get("steps"):
+        return f"{known['steps']} of {known['nominal_steps']} steps run"
+    if axis == "steps" and known.get("steps", recipe.steps) != recipe.steps:
+        return f"{known['steps']} run"
+    return ""
+
+
+def fixed(runs: Sequence[Any], besides: Sequence[str] = ()) -> list[str]:
+    """List, in words, the settings that are the same in all runs, but for those that say nothing.
+
+    Parameters
+    ----------
+    runs : sequence of runs
+        At least one.
+    besides : sequence of str
+        Axes to leave out.
+    """
+    first, changed = runs[0], {*varying(runs), *besides}
+    silent = {axis for axis in ("negative_prompt", "source", "strength", "strength_mode") if not value(first, axis)}
+    silent |= {"width", "height"} | ({"strength_mode"} if first.recipe.strength is None else set())
+    words = []
+    for axis in AXES:
+        if axis not in changed | silent:
+            setting, _ = label(first, axis)
+            effects = {label(run, axis)[1] for run in runs}
+            effect = effects.pop() if len(effects) == 1 else ""
+            words.append(f"{setting} ({effect})" if effect else setting)
+    if not changed & {"width", "height"} and value(first, "width"):
+        words.append(f"{value(first, 'width')}×{value(first, 'height')} pixels")
+    where = {(run.effective["device"], run.effective["dtype"]) for run in runs if "device" in run.effective}
+    return words + ([" ".join(where.pop())] if len(where) == 1 else [])
+
+
+def changes(runs: Sequence[Any]) -> list[str]:
+    """Name the first run by all that varies, the others by what they change against it."""
+    axes = varying(runs)
+    first = ", ".join(label(runs[0], axis)[0] for axis in axes)
+    names = [first]
+    for run in runs[1:]:
+        changed = [_full(run, axis) for axis in axes if value(run, axis) != value(runs[0], axis)]
+        names.append(", ".join(changed) or "the same again")
+    return names
+
+
+def _full(run: Any, axis: str) -> str:
+    setting, effect = label(run, axis)
+    return f"{setting} ({effect})" if effect else setting
+
+
+def trouble(run: Any) -> str:
+    """Say what happened instead of a picture; empty if there is one."""
+    if run.outcome == "ok" and run.image is not None:
+        return ""
+    return OUTCOMES.get(run.outcome, str(run.outcome))
+
+
+def never_saw(model: Any, *texts: str) -> str:
+    """Name the words of some texts that a model never saw in training, in a sentence; nothing where none are, or it is not known."""
+    if getattr(model, "words", None) is None:
+        return ""
+    from tp2lib.models.loading import unknown_words
+
+    words = unknown_words(model, " ".join(texts))
+    return f"{model.name} never saw these words in training: {', '.join(words)}" if words else ""
+
+
+def _quoted(text: str, limit: int = 160) -> str:
+    text = " ".join(text.split())
+    return f"“{text if len(text) <= limit else text[: limit - 1] + '…'}”"
+
+
+def _short(name: str) -> str:
+    """A photo that is known by the hash of its pixels: the first digits will do for people."""
+    return f"{name[:15]}…" if name.startswith("sha256:") else name
+
+
+_WORDS = {
+    "prompt": _quoted,
+    "negative_prompt": lambda text: f"negative prompt {_quoted(text)}" if text else "no negative prompt",
+    "steps": lambda steps: counted(steps, "step"),
+    "guidance": lambda guidance: f"guidance {guidance:g}",
+    "strength": lambda strength: "no source" if strength is None else f"strength {strength:g}",
+    "strength_mode": lambda mode: "constant steps" if mode == "constant" else "steps as in diffusers",
+    "scheduler": str,
+    # the name alone: a folder says more about its owner than about the picture
+    "source": lambda path: "no source" if path is None else f"source {_short(PureWindowsPath(path).name)}",
+}

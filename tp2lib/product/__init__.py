@@ -1,1 +1,0 @@
-"""The mini-product of notebook 05."""

@@ -1,0 +1,251 @@
+"""The ledger: what was run in an outputs folder, so that nothing is done twice and nothing bad is kept.
+
+Every event is one line of ``ledger.jsonl``, on the disk before the next act. A picture is renamed into
+place *before* its ``done`` line is written, and a ``done`` line counts only while its picture is there
+with the recorded pixels; so a kill at any instant costs one picture at most.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from tp2lib.errors import OutputError, Quarantined, RecordError, SourceError, shown
+from tp2lib.metadata.pixels import open_image, pixels_sha256
+from tp2lib.metadata.record import is_sha256
+from tp2lib.metadata.source import Source
+from tp2lib.recipe import Recipe
+from tp2lib.storage.atomic import TEMPORARY, write_atomically
+from tp2lib.storage.journal import Journal, Session
+from tp2lib.storage.pictures import save_picture
+
+__all__ = ["Ledger"]
+
+_OUTCOMES = ("done", "failed", "quarantined", "released")
+_KEY = re.compile(r"[0-9a-f]{8,64}")
+_NAME = re.compile(r"\w[\w .-]{0,99}\.png")
+_LITTER_SECONDS = 3600  # a temporary file this old belongs to a process that was killed
+
+
+class Ledger:
+    """The runs of one outputs folder, which several processes and threads may share.
+
+    Parameters
+    ----------
+    outputs : path
+        The folder; made when the first line is written. Pictures go to ``runs/<key>.png``, prepared
+        source photos to ``sources/<pixels_sha256>.png``. A key is 8 to 64 lower-case hex digits.
+    max_crashes : int, default 2
+        How many processes a run may take down before it is quarantined. A process counts when it
+        died, or closed the ledger, between a run's ``started`` line and its outcome.
+    """
+
+    def __init__(self, outputs: str | os.PathLike[str], *, max_crashes: int = 2) -> None:
+        if not isinstance(max_crashes, int) or isinstance(max_crashes, bool) or max_crashes < 1:
+            raise RecordError(f"max_crashes is {shown(max_crashes)}; it must be a whole number, 1 or more. 2 is usual.")
+        self.outputs = Path(outputs)
+        self.max_crashes = max_crashes
+        self._journal = Journal(self.outputs / "ledger.jsonl")
+        self._session: Session | None = None
+        self._thread_lock = threading.RLock()
+        self._events: list[dict[str, Any]] = []
+        self._last: dict[str, dict[str, Any]] = {}  # key -> its last outcome
+        self._open: dict[str, list[str]] = {}  # key -> sessions that started it since
+
+    def start(self, key: str, **facts: Any) -> None:
+        """Note that the run `key` is about to begin; `facts` are kept in the line.
+
+        Raises
+        ------
+        Quarantined
+            The run took down `max_crashes` processes; :meth:`release` lets it try again.
+        """
+        with self._thread_lock:
+            if self._session is None:
+                with self._journal.locked():
+                    self._session = Session(self._journal.locks)
+                self._sweep_litter()
+            self._refresh()
+            crashed = [name for name in self._open.get(_checked(key), ()) if not self._session.is_alive(name)]
+            if len(crashed) >= self.max_crashes:
+                self._append("quarantined", key, {"reason": f"it took down {len(crashed)} processes"})
+            if reason := self.quarantined(key):
+                raise Quarantined(
+                    f"run {key} is in quarantine: {reason}. Change its recipe (a smaller size, say), or call "
+                    f"Ledger({str(self.outputs)!r}).release({key!r}) to let it try again."
+                )
+            self._append("started", key, facts)
+
+    def finish(
+        self,
+        key: str,
+        image: Image.Image,
+        recipe: Recipe,
+        record: Mapping[str, Any],
+        *,
+        composite: bool = False,
+        infotext: Mapping[str, object] | None = None,
+    ) -> Path:
+        """Save the picture of the run `key` as :func:`save_picture` does, then note that it is done."""
+        path = self.picture(key)
+        digest = save_picture(image, path, record, recipe, composite=composite, infotext=infotext)
+        self._append("done", key, {"pixels_sha256": digest})
+        return path
+
+    def fail(self, key: str, reason: object) -> None:
+        """Note that the run `key` ended without a picture, and why; it may be tried again."""
+        self._append("failed", key, {"reason": shown(reason, 2000) if not isinstance(reason, str) else reason[:2000]})
+
+    @contextlib.contextmanager
+    def attempt(self, key: str, **facts: Any) -> Iterator[None]:
+        """:meth:`start` a run, and :meth:`fail` it when the block raises, Ctrl-C included."""
+        self.start(key, **facts)
+        try:
+            yield
+        except BaseException as error:
+            self.fail(key, f"{type(error).__name__}: {error}")
+            raise
+
+    def lookup(self, key: str) -> dict[str, Any] | None:
+        """Return a run's ``done`` event, with its picture under ``"path"``, or None.
+
+        None also when the picture is missing, damaged, or has other pixels than were recorded.
+        """
+        event = self._outcome(key)
+        if event.get("event") != "done":
+            return None
+        path = self.picture(key)
+        return {**event, "path": path} if _has_pixels(path, event.get("pixels_sha256")) else None
+
+    def quarantined(self, key: str) -> str | None:
+        """Return why a run is in quarantine, or None when it is not."""
+        event = self._outcome(key)
+        return str(event.get("reason") or "no reason was noted") if event.get("event") == "quarantined" else None
+
+    def release(self, key: str) -> None:
+        """Let a quarantined run try again."""
+        self._append("released", key, {})
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return every readable event, oldest first: ``event``, ``key``, ``at``, ``session``, and its facts."""
+        with self._thread_lock:
+            self._refresh()
+            return [dict(event) for event in self._events]
+
+    @property
+    def damaged(self) -> int:
+        """Lines that could not be read, such as one torn by a power cut; they are skipped."""
+        with self._thread_lock:
+            self._refresh()
+            return self._journal.damaged
+
+    def picture(self, key: str) -> Path:
+        """Return where the picture of the run `key` is, or will be."""
+        return self.outputs / "runs" / f"{_checked(key)}.png"
+
+    def publish(self, run: Any, name: str) -> Path:
+        """Copy a finished run's picture to ``outputs/<name>``, a name for people.
+
+        Parameters
+        ----------
+        run : Run or str
+            The run, or its key.
+        name : str
+            Such as ``"t2i_run01_baseline.png"``: no folders.
+        """
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise RecordError(f"the name is {shown(name)}; it must be like 't2i_run01_baseline.png', without folders.")
+        key = run if isinstance(run, str) else getattr(run, "key", None)
+        if self.lookup(key) is None:
+            raise RecordError(f"run {shown(key)} has no finished picture in {shown(str(self.outputs))}. Run it first.")
+        data = self.picture(key).read_bytes()
+        return write_atomically(self.outputs / name, lambda file: file.write(data))
+
+    def keep_source(self, source: Source) -> Path:
+        """Keep a prepared source photo under the hash of its pixels, so that its runs can be replayed."""
+        path = self._source(source.pixels_sha256)
+        if not _has_pixels(path, source.pixels_sha256):
+            bare = Image.frombytes("RGB", source.image.size, source.image.tobytes())
+
+            def check(written: Path) -> None:
+                if not _has_pixels(written, source.pixels_sha256):
+                    raise OutputError(f"{shown(str(path), 200)} read back otherwise than written. Prepare it again.")
+
+            write_atomically(path, lambda file: bare.save(file, "PNG"), check)
+        return path
+
+    def find_source(self, digest: str) -> Path | None:
+        """Return the kept source photo with these pixels (64 hex digits or ``"sha256:…"``), or None."""
+        digest = digest.removeprefix("sha256:") if isinstance(digest, str) else ""
+        return self._source(digest) if is_sha256(digest) and _has_pixels(self._source(digest), digest) else None
+
+    def close(self) -> None:
+        """End the session; a run that it started and that has no outcome counts as a crash."""
+        with self._thread_lock:
+            if self._session is not None:
+                self._session.close()
+                self._session = None
+
+    def _source(self, digest: str) -> Path:
+        return self.outputs / "sources" / f"{digest}.png"
+
+    def _outcome(self, key: str) -> dict[str, Any]:
+        with self._thread_lock:
+            self._refresh()
+            return self._last.get(_checked(key), {})
+
+    def _append(self, event: str, key: str, facts: Mapping[str, Any]) -> None:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        with self._thread_lock:
+            session = self._session.name if self._session else None
+            self._journal.append({**facts, "event": event, "key": _checked(key), "at": now, "session": session})
+
+    def _refresh(self) -> None:
+        replaced, events = self._journal.read()
+        if replaced:
+            self._events, self._last, self._open = [], {}, {}
+        for event in events:
+            kind, key, session = event.get("event"), event.get("key"), event.get("session")
+            if not isinstance(key, str) or not isinstance(kind, str):
+                continue
+            self._events.append(event)
+            if kind in _OUTCOMES:
+                self._last[key] = event
+                self._open.pop(key, None)
+            elif kind == "started" and isinstance(session, str) and _KEY.fullmatch(session):
+                sessions = self._open.setdefault(key, [])
+                if session not in sessions:
+                    sessions.append(session)
+
+    def _sweep_litter(self) -> None:
+        """Remove the temporary files and session locks that killed processes left."""
+        for path in self._journal.locks.glob("*.alive"):
+            self._session.is_alive(path.stem)
+        for folder in (self.outputs, self.outputs / "runs", self.outputs / "sources"):
+            for path in folder.glob(f".*{TEMPORARY}"):
+                with contextlib.suppress(OSError):
+                    if time.time() - path.stat().st_mtime > _LITTER_SECONDS:
+                        path.unlink()
+
+
+def _checked(key: object) -> str:
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
+        raise RecordError(f"the key is {shown(key)}; it must be 8 to 64 lower-case hex digits, such as recipe.hash.")
+    return key
+
+
+def _has_pixels(path: Path, digest: object) -> bool:
+    """Return whether there is a whole picture at `path` with just these pixels."""
+    try:
+        return path.is_file() and pixels_sha256(open_image(path)[0]) == digest
+    except SourceError:
+        return False

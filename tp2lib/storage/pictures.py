@@ -1,0 +1,249 @@
+"""Pictures that carry their recipe: written whole or not at all, and read as hostile files.
+
+A PNG of ours holds three texts: ``parameters`` (what other tools read), ``tp2`` (versioned JSON, the
+truth), and XMP with IPTC's DigitalSourceType. What is read from a file never names a model or a path
+that gets loaded unless the caller says that the file is trusted.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from tp2lib.errors import OutputError, RecordError, SourceError, did_you_mean, shown
+from tp2lib.metadata.infotext import KNOWN_MODELS, from_infotext, to_infotext
+from tp2lib.metadata.pixels import open_image, pixels_sha256
+from tp2lib.metadata.provenance import COMPOSITE, GENERATED, digital_source_type, exif_with_user_comment, user_comment, xmp_packet
+from tp2lib.metadata.record import RECORD_VERSION, dump_json, is_sha256, load_record
+from tp2lib.recipe import Recipe
+from tp2lib.storage.atomic import write_atomically
+
+__all__ = ["export_picture", "pixels_sha256", "read_recipe", "read_record", "save_picture"]
+
+_RESERVED = ("tp2", "recipe", "pixels_sha256", "digital_source_type")
+_SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+
+
+def save_picture(
+    image: Image.Image,
+    path: str | os.PathLike[str],
+    record: Mapping[str, Any],
+    recipe: Recipe,
+    *,
+    composite: bool = False,
+    infotext: Mapping[str, object] | None = None,
+) -> str:
+    """Write a PNG with its recipe, record and origin mark, atomically, and read it back.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        RGB.
+    path : path
+        Ends in ``.png``; missing folders are made.
+    record : dict
+        What is to be known about the run, as values JSON can hold, half a megabyte at most. The
+        keys ``tp2``, ``recipe``, ``pixels_sha256`` and ``digital_source_type`` are added here.
+    recipe : Recipe
+        What was asked for.
+    composite : bool, default False
+        True for image to image: IPTC's term then says that a photo went in.
+    infotext : dict, optional
+        More pairs for the ``parameters`` text, such as ``{"Model": "vitrine"}``.
+
+    Returns
+    -------
+    str
+        The SHA-256 of the pixels, as :func:`pixels_sha256` counts it.
+
+    Raises
+    ------
+    RecordError
+        A record that JSON cannot hold, that is too large, or that contradicts an added key.
+    OutputError
+        Not a PNG name, not an RGB image, or a file that cannot be written.
+    """
+    if not isinstance(image, Image.Image) or image.mode != "RGB":
+        raise OutputError(f"the image is {shown(image)}; it must be a PIL image of mode RGB. Use image.convert('RGB').")
+    if Path(path).suffix.lower() != ".png":
+        raise OutputError(f"the path is {shown(str(path))}; it must end in .png. export_picture writes JPEG and WebP.")
+    if not isinstance(record, Mapping):
+        raise RecordError(f"the record is {shown(record)}; it must be a dictionary. Wrap it in one.")
+    digest = pixels_sha256(image)
+    added = {
+        "tp2": RECORD_VERSION,
+        "recipe": recipe.to_dict(),
+        "pixels_sha256": digest,
+        "digital_source_type": COMPOSITE if composite else GENERATED,
+    }
+    for key in _RESERVED:
+        if key in record and record[key] != added[key]:
+            raise RecordError(f"the record says {key}={shown(record[key])} but it is {shown(added[key])}; leave {key} out of it.")
+    pairs = {"Size": f"{image.width}x{image.height}", **(infotext or {}), "Version": "tp2lib"}
+    texts = {"parameters": to_infotext(recipe, **pairs), "tp2": dump_json({**record, **added})}
+    _write_png(image, path, texts, composite, digest)
+    return digest
+
+
+def read_record(path: str | os.PathLike[str] | bytes, *, intact: bool = True) -> dict[str, Any]:
+    """Return the ``tp2`` record of a picture: what :func:`save_picture` was given, and what it added.
+
+    The record is a claim, not a proof: nothing in it is loaded, and its recipe is only checked.
+
+    Parameters
+    ----------
+    path : path or bytes
+        A PNG.
+    intact : bool, default True
+        Refuse a picture whose pixels are not those that were recorded.
+
+    Raises
+    ------
+    RecordError
+        No such file, damaged, no record, one that is malformed, newer or too large, altered pixels.
+    """
+    image = _opened(path)
+    record = _record(image)
+    if record is None:
+        raise RecordError(
+            f"{_named(path)} carries no tp2 record; it was not made by tp2lib, or something stripped it. Try read_recipe, which also reads the WebUI's text."
+        )
+    if intact and record["pixels_sha256"] != pixels_sha256(image):
+        raise RecordError(
+            f"{_named(path)} was altered after it was made: its pixels are not those of its record. Use the original, or read it with intact=False."
+        )
+    return record
+
+
+def read_recipe(path: str | os.PathLike[str] | bytes, *, trusted: bool = False) -> Recipe:
+    """Return the recipe in a picture: from our record, else from the WebUI's parameters (PNG, JPEG, WebP).
+
+    Parameters
+    ----------
+    path : path or bytes
+        The picture.
+    trusted : bool, default False
+        Without it, a `model` that is not one of ours becomes ``"auto"`` and a `source` becomes
+        ``"sha256:…"`` (the prepared photo's pixels, as the ledger files them), so that running the
+        recipe opens nothing that a stranger chose. With it, the recipe is returned as recorded.
+
+    Raises
+    ------
+    RecordError
+        No such file, damaged, no recipe in it, or one that cannot be.
+    """
+    image = _opened(path)
+    record = _record(image)
+    if record is None:
+        text = _parameters(image)
+        if text is None:
+            raise RecordError(f"{_named(path)} carries no recipe: neither a tp2 record nor the WebUI's parameters.")
+        return from_infotext(text)[0]
+    recipe = Recipe.from_dict(record["recipe"])
+    if trusted:
+        return recipe
+    if recipe.model not in KNOWN_MODELS:
+        recipe = recipe.vary(model="auto")
+    if recipe.source is not None:
+        known = record.get("source")
+        digest = known.get("pixels_sha256") if isinstance(known, dict) else None
+        recipe = recipe.vary(source=f"sha256:{digest if is_sha256(digest) else 'unknown'}")
+    return recipe
+
+
+def export_picture(path: str | os.PathLike[str], to: str | os.PathLike[str], *, quality: int = 95) -> Path:
+    """Write a copy for publication as PNG, JPEG or WebP (by its suffix) that keeps its mark of origin.
+
+    The copy carries the XMP mark and the WebUI's parameters (EXIF UserComment in JPEG and WebP). A
+    PNG copy keeps the record too, with the source photo's folder left out.
+
+    Raises
+    ------
+    RecordError
+        The picture bears no mark of origin that could be kept.
+    OutputError
+        An unknown suffix, a bad quality, or a file that cannot be written.
+    """
+    kind = _SUFFIXES.get(Path(to).suffix.lower())
+    if kind is None:
+        hint = did_you_mean(Path(to).suffix.lower(), _SUFFIXES)
+        raise OutputError(f"{shown(str(to))} ends in none of {', '.join(_SUFFIXES)}; name the copy so.{hint}")
+    if not isinstance(quality, int) or isinstance(quality, bool) or not 1 <= quality <= 100:
+        raise OutputError(f"quality is {shown(quality)}; it must be a whole number from 1 to 100. 95 is usual.")
+    image = _opened(path)
+    mark = digital_source_type(image)
+    if mark not in (GENERATED, COMPOSITE):
+        raise RecordError(f"{_named(path)} has DigitalSourceType {shown(mark)}; only {GENERATED} or {COMPOSITE} can be kept. Export the PNG that tp2lib wrote.")
+    record, text = _record(image), _parameters(image)
+    if image.mode != "RGB":
+        raise RecordError(f"{_named(path)} is {image.mode}; tp2lib's pictures are RGB. Export the PNG it wrote.")
+    if kind == "PNG":
+        texts = {} if text is None else {"parameters": text}
+        if record is not None:
+            texts["tp2"] = dump_json(_without_folders(record))
+        return _write_png(image, to, texts, mark == COMPOSITE, pixels_sha256(image))
+    options: dict[str, Any] = {"quality": quality, "xmp": xmp_packet(mark == COMPOSITE)}
+    if text is not None:
+        options["exif"] = exif_with_user_comment(text)
+    options |= {"subsampling": 0} if kind == "JPEG" else {"method": 4}
+
+    def check(written: Path) -> None:
+        copy = _opened(written)
+        if (digital_source_type(copy), user_comment(copy), copy.size) != (mark, text, image.size):
+            raise OutputError(f"{shown(str(to))} did not keep its mark of origin. Export it as PNG instead.")
+
+    return write_atomically(to, lambda file: _bare(image).save(file, kind, **options), check)
+
+
+def _write_png(image: Image.Image, path: str | os.PathLike[str], texts: Mapping[str, str], composite: bool, digest: str) -> Path:
+    chunks = PngInfo()
+    for key, text in texts.items():
+        chunks.add_text(key, text)  # Latin-1 where it fits, else UTF-8: the WebUI's own habit
+    chunks.add_itxt("XML:com.adobe.xmp", xmp_packet(composite).decode())
+
+    def check(written: Path) -> None:
+        copy = _opened(written)
+        if pixels_sha256(copy) != digest or any(copy.info.get(key) != text for key, text in texts.items()):
+            raise OutputError(f"{shown(str(path))} read back otherwise than written; the disk may be failing.")
+
+    return write_atomically(path, lambda file: _bare(image).save(file, "PNG", pnginfo=chunks), check)
+
+
+def _without_folders(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the record with source paths cut to the file's name: a home folder is nobody's business."""
+    for holder, key in ((record["recipe"], "source"), (record.get("source"), "path")):
+        if isinstance(holder, dict) and isinstance(holder.get(key), str):
+            holder[key] = PureWindowsPath(PurePosixPath(holder[key]).name).name or "photo"
+    return record
+
+
+def _opened(path: str | os.PathLike[str] | bytes) -> Image.Image:
+    try:
+        return open_image(path)[0]
+    except SourceError as error:
+        raise RecordError(str(error)) from error
+
+
+def _named(path: str | os.PathLike[str] | bytes) -> str:
+    return shown(os.fspath(path), 200) if isinstance(path, (str, os.PathLike)) else "the uploaded file"
+
+
+def _parameters(image: Image.Image) -> str | None:
+    text = image.info.get("parameters")
+    return text if isinstance(text, str) else user_comment(image)
+
+
+def _record(image: Image.Image) -> dict[str, Any] | None:
+    """Return the checked ``tp2`` record of an open image, or None if it has none."""
+    text = image.info.get("tp2")
+    return None if text is None else load_record(text)
+
+
+def _bare(image: Image.Image) -> Image.Image:
+    """Return the pixels alone: an image's own info (profile, transparency) would be written along."""
+    return Image.frombytes("RGB", image.size, image.tobytes())

@@ -1,0 +1,169 @@
+"""The photo that image to image starts from: dropped, chosen, or a picture made earlier; shown as it was prepared."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+
+from tp2lib.errors import RecordError, SourceError, did_you_mean, shown
+from tp2lib.metadata.source import Source, prepare_source
+from tp2lib.paths import INPUTS
+from tp2lib.plots.display import image_html, to_png
+from tp2lib.storage.ledger import Ledger
+from tp2lib.widgets.browser import DropZone
+
+__all__ = ["PhotoPicker"]
+
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+_WAYS = {"crop": "cut to fill", "pad": "whole, with white around"}
+
+
+class PhotoPicker:
+    """Chooses a source photo and prepares it; nothing that is typed or uploaded names a file.
+
+    Parameters
+    ----------
+    inputs : path
+        The folder whose photos are offered by name.
+    ledger : Ledger, optional
+        Where the photos of earlier runs are kept.
+    on_change : callable, optional
+        Called when another photo was chosen.
+
+    Attributes
+    ----------
+    name : str
+        What a recipe calls the photo: ``"inputs/product.jpg"``, or ``"sha256:…"`` for one that is kept by its pixels.
+    """
+
+    def __init__(self, inputs: Path = INPUTS, *, ledger: Ledger | None = None, on_change: Callable[[], Any] | None = None) -> None:
+        self.inputs, self.ledger, self._on_change = Path(inputs), ledger, on_change or (lambda: None)
+        self._given: Any = None  # bytes of an upload, a path of our own finding, or a picture
+        self._called = ""
+        self._prepared: tuple[Any, Source] | None = None
+        names = self.offered()
+        look = {"style": {"description_width": "9em"}, "layout": {"width": "36em", "max_width": "100%"}}
+        self.choice = widgets.Dropdown(
+            options=[("choose …", ""), *((name, name) for name in names)], description="from inputs/",
+            tooltip="the photos of the folder inputs", **look,
+        )  # fmt: skip
+        self.way = widgets.Dropdown(
+            options=[(words, way) for way, words in _WAYS.items()], description="fit", tooltip="how a photo of another shape is fitted", **look
+        )
+        self.drop = DropZone("Drop a product photo here, or choose one (PNG, JPEG, WebP)", self._dropped)
+        self.view = widgets.HTML()
+        self.widget = widgets.VBox([self.choice, self.drop, self.way, self.view])
+        self.choice.observe(lambda change: self._chosen(change["new"]), "value")
+        self.way.observe(lambda change: self._on_change(), "value")
+        if names:
+            self.choose("product.jpg" if "product.jpg" in names else names[0])
+
+    def offered(self) -> list[str]:
+        """List the photos in the folder, by name."""
+        try:
+            return sorted(p.name for p in self.inputs.iterdir() if p.suffix.lower() in _SUFFIXES and p.is_file())[:200]
+        except OSError:
+            return []
+
+    def choose(self, name: str) -> None:
+        """Take a photo of the folder by its name.
+
+        Raises
+        ------
+        SourceError
+            The folder has none of this name.
+        """
+        names = self.offered()
+        if name not in names:  # so that no path leads out of the folder
+            raise SourceError(f"{self.inputs.name}/ has no photo {shown(name)}.{did_you_mean(name, names) or ' Drop yours instead.'}")
+        self._take(self.inputs / name, f"{self.inputs.name}/{name}")
+        self.choice.value = name
+
+    def upload(self, data: bytes, name: str = "the upload") -> Source:
+        """Take an uploaded photo, and return it as it was prepared.
+
+        Raises
+        ------
+        SourceError
+            It is no whole PNG, JPEG or WebP picture, or too large.
+        """
+        prepare_source(data, 64, 64)  # refused here, before it takes the old photo's place
+        self._take(bytes(data), " ".join(name.split())[:80])
+        return self._prepared[1] if self._prepared else self.prepare(256, 256)
+
+    def use(self, run: Any) -> None:
+        """Take the picture of an earlier run."""
+        if getattr(run, "image", None) is None:
+            raise SourceError("that run has no picture to start from. Choose another run.")
+        self._take(run.image, f"the picture of run {run.key[:8]}")
+
+    def recall(self, source: str) -> None:
+        """Take the photo that a recalled recipe names: by its hash, or one of the folder.
+
+        Raises
+        ------
+        SourceError
+            It is not kept here.
+        """
+        if source.startswith("sha256:"):
+            kept = self.ledger.find_source(source) if self.ledger else None
+            if kept is None:
+                raise SourceError(f"the photo {source[:20]}… is not kept here. Drop the photo itself.")
+            self._take(kept, f"the kept photo {source[7:15]}")
+        else:
+            self.choose(Path(source.replace("\\", "/")).name)
+
+    def prepare(self, width: int, height: int) -> Source:
+        """Return the photo as the model gets it, and show it with what was done to it.
+
+        Raises
+        ------
+        SourceError
+            No photo was chosen, or it cannot be used.
+        """
+        if self._given is None:
+            raise SourceError("no photo is chosen. Drop one, or choose one from inputs/.")
+        key = (id(self._given), width, height, self.way.value)
+        if self._prepared is None or self._prepared[0] != key:
+            self._prepared = key, prepare_source(self._given, width, height, resize=self.way.value)
+            self._show(self._prepared[1])
+        return self._prepared[1]
+
+    def name_of(self, source: Source) -> str:
+        """Return what a recipe calls the photo: its path, where that alone leads to these pixels, else their hash."""
+        own = isinstance(self._given, Path) and self._called.startswith(f"{self.inputs.name}/")
+        return self._called if own and self.way.value == "crop" else f"sha256:{source.pixels_sha256}"
+
+    def _take(self, given: Any, called: str) -> None:
+        self._given, self._called, self._prepared = given, called, None
+        self._on_change()
+
+    def _chosen(self, name: str) -> None:
+        if name and f"{self.inputs.name}/{name}" != self._called:
+            try:
+                self.choose(name)
+            except SourceError as error:
+                self.fail(error)
+
+    def _dropped(self, data: bytes, name: str) -> str:
+        try:
+            self.upload(data, name)
+        except (SourceError, RecordError) as error:
+            return f"✗ {' '.join(str(error).split())}"
+        self.choice.value = ""
+        return f"{name}, {len(data) / 1e3:.0f} kB: taken."
+
+    def fail(self, error: Exception) -> None:
+        """Say in the photo's place why there is none."""
+        self.view.value = f'<div role="alert">✗ {html.escape(" ".join(str(error).split()))}</div>'
+
+    def _show(self, source: Source) -> None:
+        acts = "".join(f"<li>{html.escape(act)}</li>" for act in source.chain)
+        alt = f"The source photo, prepared: {self._called}"
+        picture = image_html(to_png(source.image, alt=alt), alt=alt, caption=f"{self._called}, as the model gets it")
+        digest = source.pixels_sha256[:12]
+        self.view.value = f"{picture}<div>What was done to it:<ol>{acts}</ol>pixels {digest}…</div>"

@@ -1,0 +1,240 @@
+"""Explore: pick two settings, and get the grid over them; it fills while you scrub, and remembers what it has.
+
+A place that was rendered is kept in memory as the very bytes that are shown, so going back costs no more than
+sending them. Places come from `generate` and its ledger: nothing is made twice, in this sitting or another.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import ipywidgets as widgets
+
+from tp2lib.errors import RecipeError, did_you_mean, shown
+from tp2lib.plots.display import image_html
+from tp2lib.plots.labels import trouble
+from tp2lib.recipe import Recipe, scheduler_name, setting
+from tp2lib.widgets.panel import alt_of, effects
+from tp2lib.widgets.runner import Ending, Runner
+
+__all__ = ["AXES", "Explorer", "parse_values"]
+
+AXES = {
+    "steps": "5, 10, 20, 30, 50", "guidance": "1, 4, 7.5, 12", "strength": "0.2, 0.35, 0.6, 0.85",
+    "scheduler": "EulerA, Euler, DDIM, DPM++ 2M", "seed": "1, 2, 3, 42",
+}  # fmt: skip
+"""What can be explored, and the values that are offered first."""
+
+MAX_VALUES = 8
+_THUMB = 72  # pixels
+_NUMBER = re.compile(r"\d{1,10}(\.\d{1,6})?")
+
+
+def parse_values(axis: str, text: str) -> list[Any]:
+    """Read a list of values as it was typed, such as ``"5, 10, 20"``.
+
+    Raises
+    ------
+    RecipeError
+        One is not allowed, or there are none, too many, or one twice.
+    """
+    if axis not in AXES:
+        raise RecipeError(f"{shown(axis)} cannot be explored; these can: {', '.join(AXES)}.{did_you_mean(axis, AXES)}")
+    words = [word.strip() for word in text[:400].split(",") if word.strip()]
+    if not 1 <= len(words) <= MAX_VALUES:
+        raise RecipeError(f"{axis} has {len(words)} values; give 1 to {MAX_VALUES}, such as {AXES[axis]}.")
+    if axis == "scheduler":
+        values: list[Any] = [scheduler_name(word) for word in words]
+    else:
+        for word in words:
+            if not _NUMBER.fullmatch(word):
+                raise RecipeError(f"{axis} has the value {shown(word)}; give numbers with commas, such as {AXES[axis]}.")
+        whole = setting(axis).kind == "whole"
+        values = [setting(axis).check(axis, int(word) if whole and "." not in word else float(word)) for word in words]
+    if len({*values}) < len(values):
+        raise RecipeError(f"{axis} has a value twice: {shown(text)}. Give each once.")
+    return values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shot:
+    """A place of the grid that was rendered: the run, and what is shown of it, ready to be sent."""
+
+    run: Any
+    picture: str
+    thumb: str
+
+
+class Explorer:
+    """A grid over two settings, and two sliders to move in it.
+
+    Parameters
+    ----------
+    recipes : dict of str to callable
+        Where settings can be taken from: a name, and what gives the recipe at that moment.
+    make : callable
+        Makes a run: ``make(recipe, on_step=…, should_stop=…)``.
+
+    Attributes
+    ----------
+    shots : dict of Recipe to shot
+        What was rendered; kept when the axes change.
+    """
+
+    def __init__(self, recipes: dict[str, Callable[[], Recipe]], make: Callable[..., Any]) -> None:
+        self._recipes, self._make = recipes, make
+        self.shots: dict[Recipe, _Shot] = {}
+        self.base: Recipe | None = None
+        self._axes: list[tuple[str, list[Any]]] = []
+        self._whole, self._laying = True, False
+        look = {"style": {"description_width": "9em"}, "layout": {"width": "24em", "max_width": "100%"}}
+        self.origin = widgets.Dropdown(options=list(recipes), description="settings of", tooltip="what the grid starts from", **look)
+        self.across = widgets.Dropdown(options=list(AXES), value="guidance", description="across", tooltip="the setting of the columns", **look)
+        self.down = widgets.Dropdown(options=list(AXES), value="steps", description="down", tooltip="the setting of the rows", **look)
+        self.columns = widgets.Text(value=AXES["guidance"], description="values", tooltip="with commas", continuous_update=False, **look)
+        self.rows = widgets.Text(value=AXES["steps"], description="values", tooltip="with commas", continuous_update=False, **look)
+        self.live = widgets.Checkbox(value=True, description="make a place when a slider stops on it", indent=False)
+        self.x = widgets.SelectionSlider(options=["-"], value="-", description="-", **look)
+        self.y = widgets.SelectionSlider(options=["-"], value="-", description="-", **look)
+        self.picture, self.table = widgets.HTML(), widgets.HTML()
+        self.runner = Runner(self._prepare, lambda done: Ending(words=done), caption="Fill the grid")
+        for axis, text in ((self.across, self.columns), (self.down, self.rows)):
+            axis.observe(lambda change, text=text: setattr(text, "value", AXES[change["new"]]), "value")
+        for one in (self.columns, self.rows, self.origin):
+            one.observe(lambda change: self.runner.attempt(self.lay_out), "value")
+        for slider in (self.x, self.y):
+            slider.observe(lambda change: self.runner.attempt(self.scrubbed), "value")
+        wraps = {"flex_flow": "row wrap"}
+        top = [widgets.HBox(pair, layout=wraps) for pair in ((self.across, self.columns), (self.down, self.rows))]
+        sliders = widgets.VBox([self.x, self.y, self.live, *self.runner.widgets[:3], self.picture])
+        self.widget = widgets.VBox([self.origin, *top, widgets.HBox([self.table, sliders], layout=wraps)])
+
+    def lay_out(self) -> None:
+        """Lay the grid out anew; what was rendered before is kept and shown where it belongs.
+
+        Raises
+        ------
+        RecipeError
+            The axes or their values cannot be, or a place asks for what cannot be run.
+        """
+        axes = [(one.value, parse_values(one.value, text.value)) for one, text in ((self.across, self.columns), (self.down, self.rows))]
+        if axes[0][0] == axes[1][0]:
+            raise RecipeError(f"both axes are {axes[0][0]}; choose two different settings.")
+        base = self._recipes[self.origin.value]()
+        if base.strength is None and "strength" in (axes[0][0], axes[1][0]):
+            raise RecipeError("strength needs a source photo; take the settings of image to image.")
+        for x in axes[0][1]:
+            for y in axes[1][1]:
+                base.vary(**{axes[0][0]: x, axes[1][0]: y})
+        self.base, self._axes, self._laying = base, axes, True
+        for slider, (name, values) in zip((self.x, self.y), axes, strict=True):
+            slider.description, slider.tooltip, here = setting(name).label, f"place on the axis {name}", slider.value
+            slider.options = [(f"{value:g}" if isinstance(value, float) else str(value), value) for value in values]
+            slider.value = here if here in values else values[0]
+        self._laying = False
+        self.runner.say(f"{len(axes[0][1]) * len(axes[1][1])} places; {len(self.missing())} are to be made.")
+        self._draw()
+
+    def place(self) -> Recipe:
+        """Return the recipe under the sliders."""
+        return self.base.vary(**{name: slider.value for slider, (name, _) in zip((self.x, self.y), self._axes, strict=True)})
+
+    def places(self) -> list[list[Recipe]]:
+        """Return the grid's recipes, row by row."""
+        (across, columns), (down, rows) = self._axes
+        return [[self.base.vary(**{across: x, down: y}) for x in columns] for y in rows]
+
+    def missing(self) -> list[Recipe]:
+        """List the places that are not rendered yet."""
+        return [recipe for row in self.places() for recipe in row if recipe not in self.shots]
+
+    def move(self, x: Any, y: Any) -> bool:
+        """Move both sliders, as a hand does; return whether the place was there at once."""
+        self.x.value, self.y.value = x, y
+        return self.place() in self.shots
+
+    def scrubbed(self) -> None:
+        """Show the place under the sliders, or make it, if that is wanted."""
+        if self.base is None or self._laying:
+            return
+        self._draw()
+        if self.place() not in self.shots and self.live.value and not (self.runner.job and self.runner.job.active):
+            self._whole = False
+            self.runner.start()
+
+    def fill(self, timeout: float | None = None) -> list[Any]:
+        """Make all places and wait: the call that does what a click on "Fill the grid" does.
+
+        Returns
+        -------
+        list of Run
+            Row by row: ready for `show_grid`.
+        """
+        self._whole = True
+        self.runner.run(timeout)
+        return [self.shots[recipe].run for row in self.places() for recipe in row]
+
+    # -- the work -------------------------------------------------------------------------------------
+
+    def _prepare(self) -> Callable[..., str]:
+        if self.base is None:
+            self.lay_out()
+        whole, self._whole = self._whole, True
+        return lambda on_step, should_stop: self._work(whole, on_step, should_stop)
+
+    def _work(self, whole: bool, on_step: Callable[[Any], None], should_stop: Callable[[], bool]) -> str:
+        """Make the place under the sliders first, wherever they are by then; then, if wanted, the others."""
+        made = 0
+        while True:
+            here = self.place()
+            todo = here if here not in self.shots else next(iter(self.missing()), None) if whole else None
+            if todo is None:
+                return f"{made} made."
+            run = self._make(todo, on_step=on_step, should_stop=should_stop)
+            self.shots[todo] = _Shot(run=run, picture=_picture(run), thumb=_thumb(run))
+            made += 1
+            self._draw()
+
+    def _draw(self) -> None:
+        here = self.place()
+        shot = self.shots.get(here)
+        self.picture.value = shot.picture if shot else '<div role="status">This place is not made yet.</div>'
+        (across, columns), (down, _) = self._axes
+        heads = "".join(f"<th scope='col'>{html.escape(str(value))}</th>" for value in columns)
+        rows = "".join(
+            f"<tr><th scope='row'>{html.escape(str(getattr(row[0], down)))}</th>" + "".join(self._cell(recipe, recipe == here) for recipe in row) + "</tr>"
+            for row in self.places()
+        )
+        self.table.value = f"<table><caption>{down} down, {across} across</caption><tr><th></th>{heads}</tr>{rows}</table>"
+
+    def _cell(self, recipe: Recipe, here: bool) -> str:
+        shot = self.shots.get(recipe)
+        edge = "border:3px solid var(--jp-brand-color1,#1976d2)" if here else "border:1px solid var(--jp-border-color2,#bbb)"
+        inside = shot.thumb if shot else "not yet"
+        box = f"width:{_THUMB}px;height:{_THUMB}px;text-align:center;padding:1px;{edge}"
+        return f'<td style="{box}"{" aria-current=true" if here else ""}>{inside}</td>'
+
+
+def _picture(run: Any) -> str:
+    if trouble(run):
+        return f'<div role="alert">✗ No picture: {html.escape(trouble(run))}.</div>'
+    return image_html(_jpeg(run.image, 95), alt=alt_of(run), kind="jpeg", caption=effects(run) or "as asked for")
+
+
+def _thumb(run: Any) -> str:
+    if trouble(run):
+        return f'<span title="{html.escape(trouble(run))}">✗</span>'
+    small = run.image.copy()
+    small.thumbnail((_THUMB, _THUMB))
+    return image_html(_jpeg(small, 80), alt=alt_of(run), kind="jpeg")
+
+
+def _jpeg(image: Any, quality: int) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality, subsampling=0)
+    return buffer.getvalue()

@@ -1,0 +1,188 @@
+"""The gallery: this sitting's and earlier runs, to be looked at, liked, exported, and started from again."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ipywidgets as widgets
+
+from tp2lib.errors import RecordError, TP2Error, counted
+from tp2lib.plots.display import image_html
+from tp2lib.storage.ledger import Ledger
+from tp2lib.storage.recall import recall_picture
+from tp2lib.widgets.browser import DropZone
+from tp2lib.widgets.exports import KINDS, PRESETS, Export, export_run
+from tp2lib.widgets.favourites import Favourites, earlier_keys, read_run
+from tp2lib.widgets.panel import alt_of
+from tp2lib.widgets.run_card import Card
+
+__all__ = ["Gallery", "title_of"]
+
+PAGE = 12
+_THUMB = 112  # pixels
+
+
+def title_of(run: Any) -> str:
+    """Name a run in a list: its key, mode and prompt, shortly."""
+    words = " ".join(run.recipe.prompt.split())
+    cut = words if len(words) <= 48 else words[:47] + "…"
+    extra = "" if run.recipe.strength is None else f", strength {run.recipe.strength:g}"
+    return f"{run.key[:8]} · {cut} · seed {run.recipe.seed}, {run.recipe.steps} steps, guidance {run.recipe.guidance:g}{extra}"
+
+
+class Gallery:
+    """Pages of thumbnails over a ledger, and one run in full; empty until :meth:`turn` turns to a page.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    recall : callable
+        Called with a recipe and notes when its settings are to be used again.
+    acts : dict of str to callable, optional
+        More buttons under the run that is looked at.
+
+    Attributes
+    ----------
+    selected : Run or None
+    """
+
+    def __init__(self, ledger: Ledger, recall: Callable[..., Any], acts: Mapping[str, Callable[[Any], Any]] | None = None) -> None:
+        self.ledger, self.favourites = ledger, Favourites(ledger)
+        self._recall, self._acts, self._page = recall, dict(acts or {}), 0
+        self._shown: list[str] = []
+        self._thumbs: dict[str, tuple[str, str]] = {}  # key -> its thumbnail and its title, made once
+        self.selected: Any = None
+        self.which = widgets.ToggleButtons(options=["all runs", "favourites"], description="show", tooltips=["", ""])
+        self.newer = widgets.Button(description="← newer", layout={"width": "8em"})
+        self.older = widgets.Button(description="older →", layout={"width": "8em"})
+        self.where, self.status = widgets.HTML(), widgets.HTML()
+        self.grid = widgets.HBox(layout={"flex_flow": "row wrap"})
+        self.drop = DropZone("Drop a PNG made here or by A1111 to use its settings again", self._dropped)
+        self.kind = widgets.Dropdown(options=KINDS, description="export as", tooltip="file format")
+        self.preset = widgets.Dropdown(options=PRESETS, description="preset", tooltip="marketplace: square, 1000 pixels, checked")
+        self.export_button = widgets.Button(description="Export", tooltip="write a copy to outputs/exports")
+        self.exported, self.detail = widgets.HTML(), widgets.VBox()
+        self.which.observe(lambda change: self.turn(0), "value")
+        self.newer.on_click(lambda button: self.turn(self._page - 1))
+        self.older.on_click(lambda button: self.turn(self._page + 1))
+        self.export_button.on_click(lambda button: self._attempt(self.export))
+        bar = widgets.HBox([self.which, self.newer, self.older, self.where], layout={"flex_flow": "row wrap"})
+        out = widgets.HBox([self.kind, self.preset, self.export_button], layout={"flex_flow": "row wrap"})
+        self.out = widgets.VBox([out, self.exported], layout={"display": "none"})
+        self.widget = widgets.VBox([self.drop, bar, self.grid, self.status, self.detail, self.out])
+
+    def keys(self) -> list[str]:
+        """List the keys that are shown, the latest first."""
+        liked = {*self.favourites} if self.which.value == "favourites" else None
+        return [key for key in earlier_keys(self.ledger) if liked is None or key in liked]
+
+    def read(self, key: str) -> Any:
+        """Return a kept run, or None."""
+        return read_run(self.ledger, key)
+
+    def turn(self, page: int) -> None:
+        """Show a page, 0 being the latest runs."""
+        self._attempt(lambda: self._turn(page))
+
+    def options(self) -> list[tuple[str, str]]:
+        """Return the runs of the page as (title, key), for lists."""
+        return [(self._thumb(key)[1], key) for key in self._shown if self._thumb(key)[1]]
+
+    def select(self, run: Any) -> None:
+        """Look at one run in full."""
+        self.selected = run
+        star = {"☆ favourite" if run.key not in self.favourites else "★ no favourite": self._toggle}
+        acts = {"Use these settings": self.use, **star, **self._acts}
+        guarded = {name: lambda run, act=act: self._attempt(lambda: act(run)) for name, act in acts.items()}
+        self.detail.children = [Card(run, guarded).widget]
+        self.out.layout.display, self.exported.value = "", ""
+
+    def use(self, run: Any) -> None:
+        """Use a run's settings again."""
+        recipe = run.recipe
+        digest = (run.source or {}).get("pixels_sha256")
+        if recipe.source is not None and digest:
+            recipe = recipe.vary(source=f"sha256:{digest}")  # the very pixels, whatever became of the file
+        self._recall(recipe, ())
+
+    def drop_in(self, data: bytes) -> Any:
+        """Use the settings of a picture that was dropped, and return what was read.
+
+        Raises
+        ------
+        RecordError
+            It carries none that can be.
+        """
+        recalled = recall_picture(data)
+        self._recall(recalled.recipe, recalled.notes)
+        return recalled
+
+    def export(self) -> Export:
+        """Write a copy of the run that is looked at, and offer it for download.
+
+        Raises
+        ------
+        TP2Error
+            No run is looked at, or it cannot be written.
+        """
+        if self.selected is None:
+            raise RecordError("no run is chosen. Click a picture first.")
+        copy = export_run(self.selected, self.ledger.outputs / "exports", kind=self.kind.value, preset=self.preset.value)
+        rows = "".join(f"<li>{'✓' if check.ok else '✗ not kept:'} <b>{html.escape(check.name)}</b>: {html.escape(check.words)}</li>" for check in copy.checks)
+        data = base64.b64encode(copy.path.read_bytes()).decode()
+        name = html.escape(copy.path.name)
+        link = f'<a download="{name}" href="data:image/{self.kind.value};base64,{data}">Download {name}</a>'
+        self.exported.value = f'<div role="status">Written to exports/{name}. {link}</div><ul>{rows}</ul>'
+        return copy
+
+    def _turn(self, page: int) -> None:
+        keys = self.keys()
+        pages = max(1, -(-len(keys) // PAGE))
+        self._page = min(max(page, 0), pages - 1)
+        shown = keys[self._page * PAGE : (self._page + 1) * PAGE]
+        if shown != self._shown:  # a click on a tile that is drawn anew would be lost
+            self._shown = shown
+            self.grid.children = [self._tile(key) for key in shown]
+        self.newer.disabled, self.older.disabled = self._page == 0, self._page == pages - 1
+        count = f"{counted(len(keys), 'run')}, page {self._page + 1} of {pages}"
+        self.where.value = f'<div role="status">{count}</div>'
+        self.status.value = ""
+
+    def _tile(self, key: str) -> widgets.Widget:
+        picture, title = self._thumb(key)
+        button = widgets.Button(description=f"open {key[:8]}", tooltip=title or "its picture is gone", disabled=not title, layout={"width": f"{_THUMB}px"})
+        button.on_click(lambda pressed: self._attempt(lambda: self.select(self.read(key))))
+        return widgets.VBox([widgets.HTML(picture), button], layout={"margin": "0 8px 8px 0"})
+
+    def _thumb(self, key: str) -> tuple[str, str]:
+        if key not in self._thumbs:
+            run = self.read(key)
+            if run is None:
+                return f'<div style="width:{_THUMB}px">✗ picture gone or damaged</div>', ""
+            small, buffer = run.image.copy(), io.BytesIO()
+            small.thumbnail((_THUMB, _THUMB))
+            small.save(buffer, "JPEG", quality=85)
+            self._thumbs[key] = image_html(buffer.getvalue(), alt=alt_of(run), kind="jpeg"), title_of(run)
+        return self._thumbs[key]
+
+    def _toggle(self, run: Any) -> None:
+        self.favourites.toggle(run.key)
+        self.select(run)
+        self._turn(self._page)
+
+    def _dropped(self, data: bytes, name: str) -> str:
+        try:
+            recalled = self.drop_in(data)
+        except TP2Error as error:
+            return f"✗ {' '.join(str(error).split())}"
+        return f"{name}: settings of a picture by {recalled.origin} are set. {' '.join(recalled.notes)}".strip()
+
+    def _attempt(self, act: Callable[[], Any]) -> None:
+        try:
+            act()
+        except TP2Error as error:
+            self.status.value = f'<div role="alert">✗ {html.escape(" ".join(str(error).split()))}</div>'

@@ -1,0 +1,153 @@
+"""One way of making pictures in the mini-product: controls, words, perhaps a photo, Generate and Stop, what was made."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import ipywidgets as widgets
+
+from tp2lib.errors import Cancelled, TP2Error
+from tp2lib.plots.labels import trouble
+from tp2lib.recipe import Recipe
+from tp2lib.widgets.drop_zone import PhotoPicker
+from tp2lib.widgets.panel import effects
+from tp2lib.widgets.prompt_words import Vocabulary
+from tp2lib.widgets.run_card import Card
+from tp2lib.widgets.runner import Ending, Runner
+from tp2lib.widgets.studio_controls import Desk
+
+__all__ = ["Mode"]
+
+_CARDS = 8  # pictures of this sitting that stay under a mode; the gallery has them all
+
+
+class Mode:
+    """One way of making pictures: controls, words, perhaps a photo, Generate and Stop, and what was made.
+
+    Parameters
+    ----------
+    studio : Studio
+        Gives the model and keeps what is made.
+    recipe : Recipe
+        Where the controls start; with a strength, it is image to image.
+    """
+
+    def __init__(self, studio: Any, recipe: Recipe) -> None:
+        self.studio, self.runs = studio, []
+        size = getattr(studio.model, "native_size", 512)
+        self.desk = Desk(recipe, size=size, models=studio.offered())
+        self.words = Vocabulary(*self.desk.words, studio.model)
+        self.runner = Runner(self._prepare, self._finish)
+        self.photo: PhotoPicker | None = None
+        if recipe.strength is not None:
+            self.photo = PhotoPicker(studio.inputs, ledger=studio.ledger, on_change=self._look)
+            for side in ("width", "height"):
+                self.desk.controls[side].observe(lambda change: self._look(), "value")
+        self.controls = self.desk.controls
+        self.desk.model.observe(lambda change: self.words.use(studio.loaded(change["new"])), "value")
+        self.made = widgets.HBox(layout={"flex_flow": "row wrap", "align_items": "flex-start"})
+        left = [*([self.photo.widget] if self.photo else []), *self.desk.words, self.words.widget, *self.desk.widgets]
+        right = widgets.VBox([*self.runner.widgets, self.made], layout={"flex": "1 1 26em", "min_width": "16em"})
+        self.widget = widgets.HBox([widgets.VBox(left, layout={"flex": "0 1 38em"}), right], layout={"flex_flow": "row wrap"})
+        self._look()
+
+    @property
+    def result(self) -> Any:
+        """The last run that was made, or None."""
+        return self.runs[-1] if self.runs else None
+
+    def recipe(self) -> Recipe:
+        """Return the recipe that the controls and the photo stand for.
+
+        Raises
+        ------
+        TP2Error
+            They stand for none.
+        """
+        return self._with_photo(self.desk.recipe())[0]
+
+    def start(self) -> Any:
+        """Start making the pictures, as Generate does; returns the `Job` at once."""
+        return self.runner.start()
+
+    def stop(self) -> None:
+        """Stop at the next step; pictures that were finished are kept."""
+        self.runner.stop()
+
+    def run(self, timeout: float | None = None) -> Any:
+        """Make the pictures and wait: the call that does what a click on Generate does.
+
+        Returns
+        -------
+        Run
+            The last one; all of them are in `runs`.
+
+        Raises
+        ------
+        TP2Error
+            Whatever stood in the way.
+        """
+        self.runner.run(timeout)
+        return self.result
+
+    def load(self, recipe: Recipe) -> list[str]:
+        """Set controls and photo to a recipe, and return what could not be set."""
+        notes = self.desk.load(recipe)
+        if self.photo and recipe.source is not None:
+            try:
+                self.photo.recall(recipe.source)
+            except TP2Error as error:
+                notes.append(str(error))
+        return notes
+
+    def _with_photo(self, recipe: Recipe) -> tuple[Recipe, Any]:
+        if self.photo is None:
+            return recipe, None
+        source = self.photo.prepare(recipe.width or self.desk.size, recipe.height or self.desk.size)
+        return recipe.vary(source=self.photo.name_of(source)), source
+
+    def _look(self) -> None:
+        """Show the photo as the model would get it now."""
+        if self.photo is not None:
+            try:
+                self.photo.prepare(self.controls["width"].value, self.controls["height"].value)
+            except TP2Error as error:
+                self.photo.fail(error)
+
+    def _prepare(self) -> Callable[..., Any]:
+        self.desk.before_start()
+        pairs = [self._with_photo(recipe) for recipe in self.desk.recipes()]
+        return functools.partial(self._series, pairs)
+
+    def _series(self, pairs: list[tuple[Recipe, Any]], *, on_step: Callable[[Any], None], should_stop: Callable[[], bool]) -> str:
+        """Make one picture after the other; a stop keeps those that are finished."""
+        for number, (recipe, source) in enumerate(pairs):
+
+            def step(info: Any, number: int = number) -> None:
+                place = {"index": number * info.total + info.index, "total": len(pairs) * info.total}
+                on_step(SimpleNamespace(preview=info.preview, **place))
+
+            try:
+                run = self.studio.make(recipe, source, on_step=step, should_stop=should_stop)
+            except Cancelled:
+                if number == 0:
+                    raise
+                return f"Stopped after {number} of {len(pairs)} pictures; those are kept."
+            self._keep(run)
+        return ""
+
+    def _keep(self, run: Any) -> None:
+        self.runs.append(run)
+        acts = {} if trouble(run) else self.studio.acts()
+        guarded = {name: lambda run, act=act: self.runner.attempt(lambda: act(run)) for name, act in acts.items()}
+        self.made.children = (Card(run, guarded).widget, *self.made.children[: _CARDS - 1])
+
+    def _finish(self, stopped: str) -> Ending:
+        run = self.result
+        if trouble(run):
+            return Ending(words=f"No picture: {trouble(run)}.", failed=True)
+        words = stopped or ("Found in the ledger." if run.reused else "")
+        return Ending(words=f"{words} {effects(run)}".strip())

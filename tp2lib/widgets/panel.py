@@ -1,0 +1,160 @@
+"""A panel for a notebook: sliders for some settings of a recipe, a button, and the picture.
+
+It holds no logic of its own: ranges and words come from the recipe's settings, the work is a `Job`,
+and what a click does, a call does too (``panel.run()``), so that a notebook runs without anybody there.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ipywidgets as widgets
+
+from tp2lib.plots.display import image_html, to_png
+from tp2lib.plots.labels import AXES, label, never_saw, trouble
+from tp2lib.recipe import Recipe
+from tp2lib.widgets.controls import control, settled
+from tp2lib.widgets.jobs import Job
+from tp2lib.widgets.runner import Ending, Runner
+
+__all__ = ["Panel", "alt_of", "effects"]
+
+
+class Panel:
+    """Controls, Generate and Stop, progress, live preview, the picture; errors as one sentence.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Where the controls start, and what stays as it is.
+    settings : sequence of str
+        Which settings get a control, in order; see `tp2lib.widgets.controls.SETTINGS`.
+    model, source, ledger : optional
+        Passed on to `generate`. Words that the model never saw are pointed out.
+    generate : callable, optional
+        What makes the run; by default :func:`tp2lib.engine.generate.generate`.
+
+    Attributes
+    ----------
+    controls : dict of str to Widget
+    runs : list of Run
+        What was made, oldest first: ready for `show_grid`.
+
+    Raises
+    ------
+    RecipeError
+        A setting that cannot have a control, or is left open in the recipe.
+
+    Examples
+    --------
+    >>> panel = Panel(Recipe(prompt="a red apple"), ["steps", "guidance"])
+    >>> panel.controls["steps"].value = 20
+    >>> panel.recipe().steps
+    20
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        settings: Sequence[str] = ("steps", "guidance", "scheduler"),
+        *,
+        model: Any = None,
+        source: Any = None,
+        ledger: Any = None,
+        generate: Callable[..., Any] | None = None,
+    ) -> None:
+        self.base = recipe
+        self.controls = {name: control(name, getattr(recipe, name, None)) for name in settings}
+        self.runs: list[Any] = []
+        self._given = {"model": model, "source": source, "ledger": ledger}
+        self._generate = generate
+        self._runner = runner = Runner(self._prepare, self._finish)
+        self.generate_button, self.stop_button = runner.generate_button, runner.stop_button
+        self.bar, self.status, self.picture = runner.bar, runner.status, runner.picture
+        self.details, self.traceback = runner.details, runner.traceback
+        self.widget = widgets.VBox([*self.controls.values(), *runner.widgets])
+
+    @property
+    def job(self) -> Job | None:
+        """The last job, or None."""
+        return self._runner.job
+
+    @property
+    def result(self) -> Any:
+        """The last run that was made, or None."""
+        return self.runs[-1] if self.runs else None
+
+    def recipe(self) -> Recipe:
+        """Return the recipe that the controls stand for.
+
+        Raises
+        ------
+        RecipeError
+            The settings are at odds, such as a strength so low that no step would run.
+        """
+        return self.base.vary(**settled(self.controls))
+
+    def start(self) -> Job:
+        """Start making the picture, as the button does; returns at once.
+
+        Raises
+        ------
+        RecipeError
+            The controls stand for no recipe.
+        ModelError
+            The panel is at work already.
+        """
+        return self._runner.start()
+
+    def stop(self) -> None:
+        """Stop at the next step, as the button does."""
+        self._runner.stop()
+
+    def run(self, timeout: float | None = None) -> Any:
+        """Make the picture and wait for it: the call that does what a click does.
+
+        Returns
+        -------
+        Run
+
+        Raises
+        ------
+        TP2Error
+            Whatever stood in the way.
+        """
+        return self._runner.run(timeout)
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        return self.widget._repr_mimebundle_(**options)
+
+    def _prepare(self) -> Callable[..., Any]:
+        return functools.partial(self._make, self.recipe())
+
+    def _make(self, recipe: Recipe, **how: Any) -> Any:
+        make = self._generate
+        if make is None:
+            from tp2lib.engine.generate import generate as make
+        return make(recipe, **self._given, **how)
+
+    def _finish(self, run: Any) -> Ending:
+        self.runs.append(run)
+        if trouble(run):
+            return Ending(words=f"No picture: {trouble(run)}.", failed=True)
+        alt = alt_of(run)
+        unknown = never_saw(self._given["model"], run.recipe.prompt, run.recipe.negative_prompt)
+        words = f"{effects(run)} {unknown}".strip()
+        return Ending(words=words, picture=image_html(to_png(run.image, alt=alt), alt=alt))
+
+
+def effects(run: Any) -> str:
+    """Say what the settings came down to, where that is not what was asked for; else nothing."""
+    words = [": ".join(label(run, axis)) for axis in AXES if axis != "steps" and label(run, axis)[1]]
+    return f"{'; '.join(words)}." if words else ""
+
+
+def alt_of(run: Any) -> str:
+    """Describe a generated picture by what was asked for, for those who do not see it."""
+    words = [label(run, axis)[0] for axis in ("scheduler", "steps", "guidance", "seed")]
+    return f"Generated picture. {label(run, 'prompt')[0]}; {', '.join(words)}."

@@ -1,0 +1,81 @@
+"""One run as a card: the picture, its settings as asked for and as they took effect, both to be copied, and buttons."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ipywidgets as widgets
+
+from tp2lib.metadata.infotext import to_infotext
+from tp2lib.plots.display import image_html, to_png
+from tp2lib.plots.labels import fixed, trouble
+from tp2lib.widgets.browser import CopyText
+from tp2lib.widgets.panel import alt_of, effects
+
+__all__ = ["Card", "configuration", "parameters"]
+
+
+def configuration(run: Any) -> dict[str, Any]:
+    """Return a run's exact configuration: what was asked for, what took effect, and how it went, as JSON values.
+
+    Long lists of timesteps are kept; folders are not: a source photo is named by its file and its hash.
+    """
+    source = run.source and {**run.source, "path": (run.source.get("path") or "").replace("\\", "/").rpartition("/")[2]}
+    return {
+        "mode": run.effective.get("mode", "text2img" if run.recipe.source is None else "img2img"),
+        "requested": run.requested,
+        "effective": run.effective,
+        "source": source,
+        "timings": {stage: round(seconds, 3) for stage, seconds in run.timings.items()},
+        "outcome": run.outcome,
+        "key": run.key,
+    }
+
+
+def parameters(run: Any) -> str:
+    """Return a run's settings as the text that the WebUI and its kin read."""
+    size = {"Size": f"{run.effective['width']}x{run.effective['height']}"}
+    return to_infotext(run.recipe, **size, **run.infotext())
+
+
+class Card:
+    """A run, shown.
+
+    Parameters
+    ----------
+    run : Run
+    acts : dict of str to callable
+        Buttons under the picture: what stands on each, and what it does with the run.
+    """
+
+    def __init__(self, run: Any, acts: Mapping[str, Callable[[Any], Any]] | None = None) -> None:
+        self.run = run
+        self.picture = widgets.HTML(_picture_html(run))
+        self.json = CopyText("JSON", json.dumps(configuration(run), indent=2, ensure_ascii=False))
+        self.text = CopyText("A1111 text", parameters(run) if not trouble(run) else "")
+        shown = widgets.Accordion([self.json, self.text], titles=["Configuration (JSON)", "Configuration (A1111)"])
+        shown.selected_index = None
+        self.buttons = {name: self._button(name, act) for name, act in (acts or {}).items()}
+        row = widgets.HBox(list(self.buttons.values()), layout={"flex_flow": "row wrap"})
+        self.widget = widgets.VBox([self.picture, row, shown], layout={"width": "24em", "max_width": "100%", "margin": "0 1em 1em 0"})
+
+    def _button(self, name: str, act: Callable[[Any], Any]) -> widgets.Button:
+        button = widgets.Button(description=name, tooltip=f"{name}: run {self.run.key[:8]}", layout={"width": "auto"})
+        button.on_click(lambda pressed: act(self.run))
+        return button
+
+
+def _picture_html(run: Any) -> str:
+    words = html.escape("; ".join(fixed([run])))
+    mode = "image to image" if run.recipe.source else "text to image"
+    cost = "found in the ledger, made in" if run.reused else "made in"
+    seconds = run.timings.get("total")
+    took = f"{cost} {seconds:.1f} s" if isinstance(seconds, (int, float)) else ""
+    told = f"<b>{mode}</b>, {took}. {html.escape(effects(run))}<br>{words}"
+    if trouble(run):
+        return f'<div role="alert">✗ No picture: {html.escape(trouble(run))}.</div><div>{told}</div>'
+    alt = alt_of(run)
+    return f"{image_html(to_png(run.image, alt=alt), alt=alt)}<div>{told}</div>"

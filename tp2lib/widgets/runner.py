@@ -1,0 +1,172 @@
+"""Generate and Stop: the buttons, bar, words and preview around one job at a time.
+
+A panel and every tab of the studio have one. What a click does, :meth:`Runner.run` does too; in the job's
+thread only traits are assigned, and nothing is displayed.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import ipywidgets as widgets
+from PIL import Image
+
+from tp2lib.errors import ModelError, TP2Error
+from tp2lib.plots.display import image_html
+from tp2lib.widgets.jobs import Job
+
+__all__ = ["Ending", "Runner", "status_html"]
+
+_EVERY = 0.5  # seconds between previews, at least
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a job that ended well is told: `words` after the seconds, `failed` in red, `picture` as HTML."""
+
+    words: str = ""
+    failed: bool = False
+    picture: str = ""
+
+
+class Runner:
+    """One job at a time behind two buttons.
+
+    Parameters
+    ----------
+    prepare : callable
+        Called by a click, in the callback's thread; returns the work for a `Job`, or raises `TP2Error`.
+    finish : callable
+        Called with what the work returned, in the job's thread; returns an `Ending`.
+    caption : str, default "Generate"
+        What stands on the button.
+
+    Attributes
+    ----------
+    job : Job or None
+        The last one.
+    """
+
+    def __init__(self, prepare: Callable[[], Callable[..., Any]], finish: Callable[[Any], Ending], *, caption: str = "Generate") -> None:
+        self.job: Job | None = None
+        self._prepare, self._finish = prepare, finish
+        self._previewed, self._starting = 0.0, threading.Lock()
+        self.generate_button = widgets.Button(description=caption, button_style="primary", tooltip="start")
+        self.stop_button = widgets.Button(description="Stop", disabled=True, tooltip="stop at the next step")
+        self.bar = widgets.IntProgress(value=0, max=1, layout={"width": "14em"})
+        self.status, self.picture = widgets.HTML(status_html("Ready.")), widgets.HTML()
+        self.traceback = widgets.HTML()
+        self.details = widgets.Accordion([self.traceback], titles=["Details of the error"], layout={"display": "none"})
+        self.details.selected_index = None
+        self.generate_button.on_click(lambda button: self.click())
+        self.stop_button.on_click(lambda button: self.stop())
+        wraps = {"flex_flow": "row wrap", "align_items": "center"}
+        self.buttons = widgets.HBox([self.generate_button, self.stop_button, self.bar], layout=wraps)
+        self.widgets = (self.buttons, self.status, self.details, self.picture)
+
+    def start(self) -> Job:
+        """Start the job; returns at once.
+
+        Raises
+        ------
+        TP2Error
+            What was asked for cannot be, or a job is at work already.
+        """
+        with self._starting:
+            if self.job is not None and self.job.active:
+                raise ModelError("this panel is at work; it makes one picture at a time. Wait for it, or stop it.")
+            work = self._prepare()
+            self._show_running()
+            self.job = Job(work, on_step=self._on_step, on_end=self._on_end)
+        return self.job
+
+    def stop(self) -> None:
+        """Stop at the next step."""
+        if self.job is not None:
+            self.job.stop()
+
+    def run(self, timeout: float | None = None) -> Any:
+        """Start the job, wait for it, and return what it made: the call that does what a click does.
+
+        Raises
+        ------
+        TP2Error
+            Whatever stood in the way.
+        """
+        try:
+            return self.start().result(timeout)
+        except KeyboardInterrupt:  # the kernel's Interrupt reaches this thread only
+            self.stop()
+            raise
+
+    def click(self) -> None:
+        """Start the job, and say in words what stood in the way: an error in a callback would be seen by nobody."""
+        self.attempt(self.start)
+
+    def attempt(self, act: Callable[[], Any]) -> Any:
+        """Do something short, such as a button's act; an error becomes one sentence, its details folded away."""
+        try:
+            return act()
+        except TP2Error as error:
+            self.say(" ".join(str(error).split()), error=True)
+        except Exception as error:
+            self.say(f"Something went wrong that should not have: {type(error).__name__}: {error}", error=True)
+            self._show_details("".join(traceback.format_exception(error)))
+        return None
+
+    def say(self, words: str, *, error: bool = False) -> None:
+        """Put a line where the state stands; `words` may be anybody's."""
+        self.status.value = status_html(words, error=error)
+
+    def _show_running(self) -> None:
+        self._previewed = 0.0
+        self.generate_button.disabled, self.stop_button.disabled = True, False
+        self.bar.value, self.bar.max, self.bar.bar_style = 0, 1, "info"
+        self._show_details("")
+        self.say("Starting; the first picture loads the model.")
+
+    def _show_details(self, text: str) -> None:
+        self.traceback.value = f"<pre>{html.escape(text)}</pre>"
+        self.details.layout.display = "" if text else "none"
+
+    # -- in the job's thread --------------------------------------------------------------------------
+
+    def _on_step(self, job: Job, info: Any) -> None:
+        self.bar.max, self.bar.value = info.total, info.index + 1
+        self.say(job.sentence())
+        if time.monotonic() - self._previewed >= _EVERY:
+            preview, self._previewed = info.preview(), time.monotonic()
+            if preview is not None:
+                self.picture.value = _preview(preview, f"Preview, step {info.index + 1} of {info.total}")
+
+    def _on_end(self, job: Job) -> None:
+        said, failed, picture = job.sentence(), job.state == "failed", self.picture.value if job.state == "failed" else ""
+        if job.state == "done":
+            ending = self._finish(job.value)
+            said, failed, picture = f"{said} {ending.words}".strip(), ending.failed, ending.picture
+            said = ending.words if failed else said
+        self.picture.value = picture  # a half-made picture that was stopped must not pass for a whole one
+        self.say(said, error=failed)
+        self._show_details(job.traceback())
+        self.bar.bar_style = {"done": "danger" if failed else "success", "failed": "danger"}.get(job.state, "warning")
+        self.generate_button.disabled, self.stop_button.disabled = False, True
+
+
+def status_html(words: str, *, error: bool = False) -> str:
+    """Return a line that screen readers speak when it changes; `words` may be anybody's."""
+    sign, role = ("✗ ", "alert") if error else ("", "status")
+    return f'<div role="{role}" aria-live="polite">{sign}{html.escape(words)}</div>'
+
+
+def _preview(image: Image.Image, alt: str) -> str:
+    buffer = io.BytesIO()
+    image.convert("RGB").save(buffer, "JPEG", quality=80)
+    width = image.width * (8 if image.width <= 128 else 1)  # one pixel for each of the latents
+    return image_html(buffer.getvalue(), alt=alt, kind="jpeg", style=f"width:{width}px;max-width:100%")

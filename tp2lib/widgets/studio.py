@@ -1,0 +1,158 @@
+"""The mini-product: text to image and image to image, a gallery, a comparison and a grid to explore, as one tool.
+
+It composes the parts and does nothing that a call cannot do: ``studio.text.run()`` is the click on Generate.
+"""
+
+from __future__ import annotations
+
+import functools
+import html
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+
+from tp2lib.errors import SourceError
+from tp2lib.evaluation.experiments import APPLE, BACKPACK
+from tp2lib.models.catalogue import CATALOGUE
+from tp2lib.paths import INPUTS, OUTPUTS
+from tp2lib.recipe import Recipe
+from tp2lib.storage.ledger import Ledger
+from tp2lib.widgets.compare_runs import Versus
+from tp2lib.widgets.explore import Explorer
+from tp2lib.widgets.gallery import Gallery
+from tp2lib.widgets.mode import Mode
+
+__all__ = ["TABS", "Studio"]
+
+TABS = ("Text to image", "Image to image", "Gallery", "Compare", "Explore")
+_FRAME = """<style>
+.tp2-studio img { height: auto; } .tp2-studio table { border-collapse: collapse; } .tp2-studio figure { margin: 0 0 0.5em 0; }
+.tp2-studio th, .tp2-studio td { padding: 2px 6px; text-align: left; vertical-align: top; max-width: 30em; overflow-wrap: anywhere; }
+.tp2-studio th { overflow-wrap: break-word; }
+.tp2-studio .widget-html-content, .tp2-studio .jupyter-widget-html-content { line-height: 1.4; overflow-wrap: anywhere; white-space: normal; }
+.tp2-studio mark { background: #ffe08a; color: #1b1b1b; } .tp2-studio a { color: var(--jp-content-link-color, #0b57d0); }
+.tp2-studio .lm-TabBar-content { flex-wrap: wrap; } .tp2-studio .lm-TabBar .lm-TabBar-tab { flex: 0 0 auto; }
+.tp2-studio .widget-inline-hbox { max-width: calc(100% - 4px) !important; }
+.tp2-studio :focus-visible { outline: 2px solid var(--jp-brand-color1, #1976d2); outline-offset: 1px; }
+</style>"""
+
+
+class Studio:
+    """The whole tool.
+
+    Parameters
+    ----------
+    model : Model, optional
+        By default, `load()` chooses one when it is first needed.
+    ledger : Ledger, optional
+        By default, that of ``outputs/``.
+    inputs : path
+        The folder whose photos are offered.
+    generate : callable, optional
+        What makes a run; by default :func:`tp2lib.engine.generate.generate`.
+
+    Attributes
+    ----------
+    text, image : Mode
+        Text to image and image to image.
+    gallery : Gallery
+    versus : Versus
+    explorer : Explorer
+    """
+
+    def __init__(self, model: Any = None, ledger: Ledger | None = None, *, inputs: Path = INPUTS, generate: Callable[..., Any] | None = None) -> None:
+        self.model, self.ledger, self.inputs = model, ledger or Ledger(OUTPUTS), Path(inputs)
+        self._generate = generate
+        self._loaded = {} if model is None else {"auto": model}
+        self.text = Mode(self, Recipe(prompt=BACKPACK))
+        self.image = Mode(self, Recipe(prompt=APPLE, source="inputs/product.jpg", strength=0.6))
+        self.gallery = Gallery(self.ledger, self.recall, self.acts(gallery=False))
+        self.versus = Versus(self.gallery.read)
+        self.explorer = Explorer({TABS[0]: self.text.recipe, TABS[1]: self.image.recipe}, self._explored)
+        self.notes = widgets.HTML()
+        parts = [part.widget for part in (self.text, self.image, self.gallery, self.versus, self.explorer)]
+        self.tabs = widgets.Tab(parts, titles=TABS)
+        self.tabs.observe(lambda change: self.opened(change["new"]), "selected_index")
+        self.widget = widgets.VBox([widgets.HTML(_FRAME), self.notes, self.tabs])
+        self.widget.add_class("tp2-studio")
+
+    def offered(self) -> list[tuple[str, str]]:
+        """List the models to choose from: what to call each, and what a recipe calls it."""
+        given = "auto" if self.model is None else Path(self.model.name).name
+        return [(given, "auto"), *((name, name) for name in CATALOGUE if name != given)]
+
+    def loaded(self, name: str) -> Any:
+        """Return the model of this name if it is loaded already, else None."""
+        return self._loaded.get(name)
+
+    def make(self, recipe: Recipe, source: Any = None, **how: Any) -> Any:
+        """Make one run on the model that the recipe names; nothing is fetched for it.
+
+        Raises
+        ------
+        TP2Error
+            Whatever stood in the way.
+        """
+        if recipe.model not in self._loaded:
+            from tp2lib.models.loading import load
+
+            self._loaded = {recipe.model: load(recipe.model, download=False)}  # one model at a time is in memory
+            if self.model is not None and recipe.model != "auto":
+                self._loaded["auto"] = self.model
+        generate = self._generate
+        if generate is None:
+            from tp2lib.engine.generate import generate
+        return generate(recipe, self._loaded[recipe.model], source=source, ledger=self.ledger, **how)
+
+    def recall(self, recipe: Recipe, notes: Any = ()) -> None:
+        """Set the tab that a recipe belongs to, to its settings, and open it."""
+        mode = self.text if recipe.strength is None else self.image
+        told = [*notes, *mode.load(recipe)]
+        self.tabs.selected_index = 0 if mode is self.text else 1
+        words = html.escape(" ".join(["The settings are set."] + [" ".join(str(note).split()) for note in told]))
+        self.notes.value = f'<div role="status" aria-live="polite">{words}</div>'
+        mode.runner.say("The settings are set; Generate makes the picture.")
+
+    def start_from(self, run: Any) -> None:
+        """Take a picture as the source of image to image."""
+        self.image.photo.use(run)
+        self.tabs.selected_index = 1
+
+    def compare(self, side: str, run: Any) -> None:
+        """Put a run on side A or B of the comparison; the second one opens it."""
+        self.versus.put(side, run)
+        if self.versus.first.value and self.versus.second.value:
+            self.tabs.selected_index = 3
+
+    def acts(self, gallery: bool = True) -> dict[str, Callable[[Any], Any]]:
+        """Return the buttons under a picture."""
+        more = {"Compare as A": functools.partial(self.compare, "A"), "Compare as B": functools.partial(self.compare, "B")}
+        more["Start a photo from it"] = self.start_from
+        return ({"Details and export": self.open} | more) if gallery else more
+
+    def open(self, run: Any) -> None:
+        """Look at a run in the gallery."""
+        self.tabs.selected_index = 2
+        self.gallery.select(run)
+
+    def opened(self, tab: int) -> None:
+        """Bring a tab up to date when it is opened."""
+        self.gallery.turn(0) if tab in (2, 3) else None
+        if tab == 3:
+            self.versus.offer(self.gallery.options())
+        if tab == 4:
+            self.explorer.runner.attempt(self.explorer.lay_out)
+
+    def _explored(self, recipe: Recipe, **how: Any) -> Any:
+        if recipe.source is None:
+            return self.make(recipe, None, **how)
+        photo, size = self.image.photo, self.image.desk.size
+        source = photo.prepare(recipe.width or size, recipe.height or size)
+        if photo.name_of(source) != recipe.source:
+            raise SourceError("the photo is another one than the grid was laid out for. Open Explore again.")
+        return self.make(recipe, source, **how)
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        return self.widget._repr_mimebundle_(**options)
