@@ -121,10 +121,10 @@ def _generate(given: argparse.Namespace) -> int:
     except RecipeError as error:
         given.parser.error(str(error))
     from tp2lib.engine.generate import generate
-    from tp2lib.plots.labels import never_saw
+    from tp2lib.plots.labels import out_of_vocabulary
 
     model, ledger = _load(recipe.model), Ledger(given.outputs)
-    if unknown := never_saw(model, recipe.prompt):
+    if unknown := out_of_vocabulary(model, recipe.prompt):
         _say(unknown)
     run = generate(recipe, model, ledger=ledger, on_step=_progress("generate"))
     _say(_cost(run))

@@ -15,7 +15,7 @@ from PIL import Image
 
 from tp2lib.errors import ControlError, shown
 from tp2lib.metrics.measures import axis_title, take
-from tp2lib.plots.labels import fixed, label, trouble, value, values, varying
+from tp2lib.plots.labels import fixed, label, problem, value, values, varying
 from tp2lib.plots.sheet import COLOURS, SOFT, Sheet, line_height, text_style, wrap
 
 __all__ = ["Point", "convergence", "fidelity", "make_convergence", "make_fidelity"]
@@ -133,7 +133,7 @@ def _rows(runs: Sequence[Any], axis: str, by: str | None) -> dict[tuple[str, int
         )
     rows: dict[tuple[str, int], list[Any]] = {}
     for run in runs:
-        if not trouble(run):
+        if not problem(run):
             group = "" if by is None else str(value(run, by))
             rows.setdefault((group, run.recipe.seed), []).append(run)
     return rows
@@ -148,7 +148,7 @@ def _some(points: list[Point], axis: str) -> list[Point]:
 
 def _said(points: list[Point], runs: Sequence[Any], axis: str, by: str | None) -> list[str]:
     """Say how many seeds there are, what is left out, and what stayed fixed."""
-    seeds, lost = sorted({point.seed for point in points}), sum(1 for run in runs if trouble(run))
+    seeds, lost = sorted({point.seed for point in points}), sum(1 for run in runs if problem(run))
     said = [f"Thick: the median of {len(seeds)} seeds; thin: each seed." if len(seeds) > 1 else f"One seed, {seeds[0]}."]
     said += [f"{lost} of {len(runs)} runs have no picture and are left out."] if lost else []
     return [*said, f"Fixed: {'; '.join(fixed(runs, (axis, 'seed', by or '')))}."]

@@ -17,7 +17,7 @@ from PIL import Image
 from tp2lib.errors import ControlError, RecipeError, counted, shown
 from tp2lib.metrics.measures import in_words, take
 from tp2lib.plots.display import alt_text, show
-from tp2lib.plots.labels import changes, fixed, label, trouble, unplanned, value, values, varying
+from tp2lib.plots.labels import changes, fixed, label, problem, unplanned, value, values, varying
 from tp2lib.plots.tiles import Tile, draw_tiles
 
 __all__ = ["describe_grid", "make_grid", "show_grid"]
@@ -112,7 +112,7 @@ def describe_grid(runs: Sequence[Any], rows: str | None = None, cols: str | None
     runs = _runs(runs)
     sides = [f"{axis} in {side}: {', '.join(map(str, values(runs, axis)))}" for axis, side in ((rows, "rows"), (cols, "columns")) if axis]
     what = f"Grid with {' and '.join(sides)}." if sides else f"{len(runs)} pictures: {'; '.join(changes(runs))}."
-    lost = {", ".join(label(run, axis)[0] for axis in varying(runs)): why for run in runs if (why := trouble(run))}
+    lost = {", ".join(label(run, axis)[0] for axis in varying(runs)): why for run in runs if (why := problem(run))}
     failed = [f"{which}: {why}" for which, why in lost.items()]
     return f"{what} Fixed: {'; '.join(fixed(runs))}." + (f" Failed: {'; '.join(failed)}." if failed else "")
 
@@ -190,7 +190,7 @@ def _tile(table: _Table, row: int, column: int, measures: Sequence[str], referen
     run = table.cells[row][column]
     if run is None:
         return None if table.titles else Tile(instead="not run")
-    failed = trouble(run)
+    failed = problem(run)
     cost = [f"{run.timings['total']:.1f} s"] if "total" in run.timings else []
     calls = run.effective.get("model_calls")
     cost += [counted(calls, "model call")] if calls else []

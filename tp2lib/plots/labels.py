@@ -19,8 +19,8 @@ __all__ = [
     "changes",
     "fixed",
     "label",
-    "never_saw",
-    "trouble",
+    "out_of_vocabulary",
+    "problem",
     "unplanned",
     "value",
     "values",
@@ -153,14 +153,14 @@ def _full(run: Any, axis: str) -> str:
     return f"{setting} ({effect})" if effect else setting
 
 
-def trouble(run: Any) -> str:
+def problem(run: Any) -> str:
     """Say what happened instead of a picture; empty if there is one."""
     if run.outcome == "ok" and run.image is not None:
         return ""
     return OUTCOMES.get(run.outcome, str(run.outcome))
 
 
-def never_saw(model: Any, *texts: str) -> str:
+def out_of_vocabulary(model: Any, *texts: str) -> str:
     """Name the words of some texts that a model never saw in training, in a sentence; nothing where none are, or it is not known."""
     if getattr(model, "words", None) is None:
         return ""

@@ -13,7 +13,7 @@ from tp2lib.errors import SourceError, TP2Error, counted
 from tp2lib.plots.compare import before_after
 from tp2lib.plots.display import image_html, to_png
 from tp2lib.plots.figures import make_difference
-from tp2lib.plots.labels import AXES, label, trouble, unplanned, value
+from tp2lib.plots.labels import AXES, label, problem, unplanned, value
 from tp2lib.widgets.panel import alt_of
 
 __all__ = ["VIEWS", "Difference", "Versus", "differing", "differing_html"]
@@ -122,7 +122,7 @@ class Versus:
             return "<div>Choose two runs, here or with the buttons under a picture.</div>", []
         runs = [self._read(key) for key in (self.first.value, self.second.value)]
         for side, run in zip("AB", runs, strict=True):
-            if run is None or trouble(run):
+            if run is None or problem(run):
                 raise SourceError(f"run {side} has no picture any more. Choose another one.")
         alts = [f"{side}: {alt_of(run)}" for side, run in zip("AB", runs, strict=True)]
         self.table.value = differing_html(*runs)

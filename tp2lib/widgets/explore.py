@@ -17,7 +17,7 @@ import ipywidgets as widgets
 
 from tp2lib.errors import RecipeError, did_you_mean, shown
 from tp2lib.plots.display import image_html
-from tp2lib.plots.labels import trouble
+from tp2lib.plots.labels import problem
 from tp2lib.recipe import Recipe, scheduler_name, setting
 from tp2lib.widgets.panel import alt_of, effects
 from tp2lib.widgets.runner import Ending, Runner
@@ -221,14 +221,14 @@ class Explorer:
 
 
 def _picture(run: Any) -> str:
-    if trouble(run):
-        return f'<div role="alert">✗ No picture: {html.escape(trouble(run))}.</div>'
+    if problem(run):
+        return f'<div role="alert">✗ No picture: {html.escape(problem(run))}.</div>'
     return image_html(_jpeg(run.image, 95), alt=alt_of(run), kind="jpeg", caption=effects(run) or "as asked for")
 
 
 def _thumb(run: Any) -> str:
-    if trouble(run):
-        return f'<span title="{html.escape(trouble(run))}">✗</span>'
+    if problem(run):
+        return f'<span title="{html.escape(problem(run))}">✗</span>'
     small = run.image.copy()
     small.thumbnail((_THUMB, _THUMB))
     return image_html(_jpeg(small, 80), alt=alt_of(run), kind="jpeg")

@@ -10,7 +10,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from tp2lib.errors import Cancelled, TP2Error
-from tp2lib.plots.labels import trouble
+from tp2lib.plots.labels import problem
 from tp2lib.recipe import Recipe
 from tp2lib.widgets.drop_zone import PhotoPicker
 from tp2lib.widgets.panel import effects
@@ -141,13 +141,13 @@ class Mode:
 
     def _keep(self, run: Any) -> None:
         self.runs.append(run)
-        acts = {} if trouble(run) else self.studio.acts()
+        acts = {} if problem(run) else self.studio.acts()
         guarded = {name: lambda run, act=act: self.runner.attempt(lambda: act(run)) for name, act in acts.items()}
         self.made.children = (Card(run, guarded).widget, *self.made.children[: _CARDS - 1])
 
     def _finish(self, stopped: str) -> Ending:
         run = self.result
-        if trouble(run):
-            return Ending(words=f"No picture: {trouble(run)}.", failed=True)
+        if problem(run):
+            return Ending(words=f"No picture: {problem(run)}.", failed=True)
         words = stopped or ("Found in the ledger." if run.reused else "")
         return Ending(words=f"{words} {effects(run)}".strip())

@@ -13,7 +13,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from tp2lib.plots.display import image_html, to_png
-from tp2lib.plots.labels import AXES, label, never_saw, trouble
+from tp2lib.plots.labels import AXES, label, out_of_vocabulary, problem
 from tp2lib.recipe import Recipe
 from tp2lib.widgets.controls import control, settled
 from tp2lib.widgets.jobs import Job
@@ -140,10 +140,10 @@ class Panel:
 
     def _finish(self, run: Any) -> Ending:
         self.runs.append(run)
-        if trouble(run):
-            return Ending(words=f"No picture: {trouble(run)}.", failed=True)
+        if problem(run):
+            return Ending(words=f"No picture: {problem(run)}.", failed=True)
         alt = alt_of(run)
-        unknown = never_saw(self._given["model"], run.recipe.prompt, run.recipe.negative_prompt)
+        unknown = out_of_vocabulary(self._given["model"], run.recipe.prompt, run.recipe.negative_prompt)
         words = f"{effects(run)} {unknown}".strip()
         return Ending(words=words, picture=image_html(to_png(run.image, alt=alt), alt=alt))
 

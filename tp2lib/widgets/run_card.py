@@ -11,7 +11,7 @@ import ipywidgets as widgets
 
 from tp2lib.metadata.infotext import to_infotext
 from tp2lib.plots.display import image_html, to_png
-from tp2lib.plots.labels import fixed, trouble
+from tp2lib.plots.labels import fixed, problem
 from tp2lib.widgets.browser import CopyText
 from tp2lib.widgets.panel import alt_of, effects
 
@@ -55,7 +55,7 @@ class Card:
         self.run = run
         self.picture = widgets.HTML(_picture_html(run))
         self.json = CopyText("JSON", json.dumps(configuration(run), indent=2, ensure_ascii=False))
-        self.text = CopyText("A1111 text", parameters(run) if not trouble(run) else "")
+        self.text = CopyText("A1111 text", parameters(run) if not problem(run) else "")
         shown = widgets.Accordion([self.json, self.text], titles=["Configuration (JSON)", "Configuration (A1111)"])
         shown.selected_index = None
         self.buttons = {name: self._button(name, act) for name, act in (acts or {}).items()}
@@ -75,7 +75,7 @@ def _picture_html(run: Any) -> str:
     seconds = run.timings.get("total")
     took = f"{cost} {seconds:.1f} s" if isinstance(seconds, (int, float)) else ""
     told = f"<b>{mode}</b>, {took}. {html.escape(effects(run))}<br>{words}"
-    if trouble(run):
-        return f'<div role="alert">✗ No picture: {html.escape(trouble(run))}.</div><div>{told}</div>'
+    if problem(run):
+        return f'<div role="alert">✗ No picture: {html.escape(problem(run))}.</div><div>{told}</div>'
     alt = alt_of(run)
     return f"{image_html(to_png(run.image, alt=alt), alt=alt)}<div>{told}</div>"
