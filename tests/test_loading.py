@@ -55,7 +55,7 @@ def test_the_base_scheduler_config_is_the_file_and_cannot_be_changed(model):
         model.base_scheduler_config["steps_offset"] = 0
 
 
-def test_unknown_words_are_those_the_model_out_of_vocabulary(model):
+def test_unknown_words_are_those_out_of_vocabulary(model):
     assert unknown_words(model, "a RED apple, and a red dragon") == ["and", "dragon"]
 
 

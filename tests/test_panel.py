@@ -122,7 +122,7 @@ def test_what_the_settings_came_down_to_is_said() -> None:
     assert "strength 0.6: 18 of 30 steps run; guidance 1: guidance off." in shown.status.value
 
 
-def test_words_that_the_model_out_of_vocabulary_are_pointed_out() -> None:
+def test_words_out_of_vocabulary_are_pointed_out() -> None:
     from tp2lib.models.loading import load
 
     shown = Panel(APPLE, ("prompt", "negative_prompt"), model=load("vitrine"), generate=Engine())
