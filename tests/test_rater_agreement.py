@@ -2,62 +2,67 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from filled import fill, scored
 
 from tp2lib.errors import RecordError
 from tp2lib.evaluation.experiments import EXPERIMENTS
-from tp2lib.evaluation.rater_agreement import _pairwise, agreement, consistency, correlation, interval, quadratic_kappa, weighted_kappa
+from tp2lib.evaluation.rater_agreement import _agreement, agreement, compare, consistency, correlation, interval
+from tp2lib.evaluation.rubric import JUDGED
 
 NINE = [name for name in EXPERIMENTS if "run" in name]
 
 
-def test_cohens_own_example_of_weighted_kappa():
-    """Cohen, Psychological Bulletin 70 (1968), table 1: shares of two psychiatrists' diagnoses, and his weights; 0.348 and 0.492."""
+def weighted_kappa(table, weights):
+    """Cohen's weighted kappa from the table of two raters, an independent way to the same number."""
+    expected = np.outer(table.sum(1), table.sum(0))
+    return 1 - (weights * table).sum() / (weights * expected).sum()
+
+
+def test_the_reference_is_cohens():
+    """Cohen, Psychological Bulletin 70 (1968), table 1: 0.348 and 0.492; Fleiss, Levin and Paik (2003), table 18.1: 0.676."""
     table = np.array([[0.44, 0.07, 0.09], [0.05, 0.20, 0.05], [0.01, 0.03, 0.06]])
-    weights = np.array([[0, 1, 3], [1, 0, 6], [3, 6, 0]])
-    assert weighted_kappa(table, weights) == pytest.approx(0.348, abs=5e-4)
+    assert weighted_kappa(table, np.array([[0, 1, 3], [1, 0, 6], [3, 6, 0]])) == pytest.approx(0.348, abs=5e-4)
     assert weighted_kappa(table, 1 - np.eye(3)) == pytest.approx(0.492, abs=5e-4)
-
-
-def test_a_table_of_fleiss():
-    """Fleiss, Levin and Paik, Statistical Methods for Rates and Proportions (2003), table 18.1: kappa 0.676."""
     table = np.array([[0.75, 0.01, 0.04], [0.05, 0.04, 0.01], [0.0, 0.0, 0.10]])
     assert weighted_kappa(table, 1 - np.eye(3)) == pytest.approx(0.676, abs=1e-3)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_quadratic_kappa_is_lins_concordance(seed):
+def test_kappa_is_that_of_the_tables_of_all_pairs(seed):
     draw = np.random.default_rng(seed)
     rows = draw.integers(0, 3, (4, 30))
     rows[1] = np.clip(rows[0] + draw.integers(-1, 2, 30), 0, 2)
-    pairs = [(a, b) for a in range(4) for b in range(a + 1, 4)]
-    by_table = [quadratic_kappa(rows[a].tolist(), rows[b].tolist()) for a, b in pairs]
-    assert _pairwise(rows.astype(float)) == pytest.approx(by_table)
-    first, second = rows[0], rows[1]
-    lin = 2 * np.cov(first, second, ddof=0)[0, 1] / (first.var() + second.var() + (first.mean() - second.mean()) ** 2)
-    assert by_table[0] == pytest.approx(lin)
+    tables = []
+    for a in range(4):
+        for b in range(a + 1, 4):
+            tables.append(np.zeros((3, 3)))
+            np.add.at(tables[-1], (rows[a], rows[b]), 1 / 30)
+    squares = np.subtract.outer(range(3), range(3)) ** 2
+    assert kappa(*rows) == pytest.approx(np.mean([weighted_kappa(table, squares) for table in tables]))
+
+
+def kappa(*rows):
+    return _agreement("realism", rows, len(rows), 100).value
 
 
 def test_what_kappa_says_at_its_ends():
-    assert quadratic_kappa([0, 1, 2, 0], [0, 1, 2, 0]) == 1
-    assert quadratic_kappa([0, 2, 0, 2], [2, 0, 2, 0]) == -1
-    assert quadratic_kappa([1, 1, 1], [1, 1, 1]) is None  # always the same points: nothing to be said
-    assert quadratic_kappa([0, 1, 2, 2], [0, 1, 2, 1]) > quadratic_kappa([0, 1, 2, 2], [0, 1, 2, 0])  # two levels off is worse
-    assert quadratic_kappa([], []) is None
-    with pytest.raises(RecordError, match="3 and 2 scores"):
-        quadratic_kappa([0, 1, 2], [0, 1])
+    assert kappa([0, 1, 2, 0], [0, 1, 2, 0]) == pytest.approx(1) and kappa([0, 2, 0, 2], [2, 0, 2, 0]) == pytest.approx(-1)
+    assert kappa([1, 1, 1], [1, 1, 1]) is None and kappa([], []) is None  # always the same points: nothing to be said
+    assert kappa([0, 1, 2, 2], [0, 1, 2, 1]) > kappa([0, 1, 2, 2], [0, 1, 2, 0])  # two levels off is worse
 
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     draw, hits = np.random.default_rng(7), 0
     for _ in range(120):
         sample = draw.normal(3.0, 1.0, 25)
-        low, high = interval(25, lambda chosen, sample=sample: float(sample[chosen].mean()), resamples=300)
+        low, high = interval(25, lambda chosen, sample=sample: sample[chosen].mean(-1), resamples=300)
         hits += low <= 3.0 <= high
     assert 0.86 <= hits / 120 <= 1.0
-    assert interval(2, lambda chosen: 1.0) is None and interval(9, lambda chosen: None) is None
+    assert interval(2, lambda chosen: chosen.mean(-1)) is None and interval(9, lambda chosen: chosen.mean(-1) * np.nan) is None
 
 
 @pytest.fixture
@@ -113,3 +118,31 @@ def test_rank_correlation_against_a_worked_example():
     found = correlation(scores, measured)
     assert found.value == pytest.approx(0.9) and found.n == 5 and found.low < 0.9 <= found.high
     assert correlation(scores, {"a": 1.0}).value is None and correlation(scores, dict.fromkeys("abcde", 1.0)).value is None
+
+
+# -- two pictures ------------------------------------------------------------------------------------
+
+
+def steadily(key, criterion):
+    """The first three pictures 0, the next three 1, the last three 2."""
+    return (int(key, 16) - 1) // 3
+
+
+def test_two_pictures_are_apart_only_by_more_than_the_noise(runs, tmp_path):
+    first, second, near = (runs[name].key for name in (NINE[0], NINE[8], NINE[1]))
+    steady = [scored(tmp_path, runs, name, steadily).ratings for name in ("ann", "ben", "cid")]
+    far = compare(steady, second, first, by="key")
+    assert (far.mean, far.separable, far.raters) == (8, True, 3)
+    same = compare(steady, near, first, by="key")
+    assert same.mean == 0 and not same.separable
+    alone = compare(steady[:1], second, first, by="key")
+    assert alone.separable and alone.low == 7 and alone.repeats == 3  # a point is the least noise that one rater has
+
+
+def test_one_noisy_rater_separates_little_and_one_without_repeats_nothing(runs, tmp_path):
+    count = iter(range(10**6))
+    moody = scored(tmp_path, runs, "moody", lambda key, criterion: next(count) // 4 % 3).ratings
+    noise = [sum(pair) for pair in zip(*([a - b for a, b in moody.repeats(name)] for name in JUDGED))]
+    found = compare([moody], runs[NINE[0]].key, runs[NINE[4]].key, by="key")
+    assert found.high - found.mean == pytest.approx(max(1.96 * math.sqrt(np.mean(np.square(noise))), 1))
+    assert compare([moody], runs[NINE[0]].key, "f" * 32, by="key") is None

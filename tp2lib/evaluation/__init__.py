@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tp2lib.evaluation.exemplars import make_exemplars
     from tp2lib.evaluation.experiments import APPLE, BACKPACK, EXPERIMENTS, PEN, WALLET, Experiment, choose_experiments, prepare_photo, run_experiment
     from tp2lib.evaluation.product import fidelity_to, find_product
-    from tp2lib.evaluation.rater_agreement import Agreement, agreement, consistency, correlation, interval
+    from tp2lib.evaluation.rater_agreement import Agreement, agreement, compare, consistency, correlation, interval
     from tp2lib.evaluation.ratings import Ratings, find_ratings, read_ratings
     from tp2lib.evaluation.reflection import answer, answers
     from tp2lib.evaluation.reflectionpanel import ReflectionPanel
@@ -21,6 +21,5 @@ if TYPE_CHECKING:
     from tp2lib.evaluation.running_costs import costs, energy_kwh
     from tp2lib.evaluation.scorepanel import ScorePanel
     from tp2lib.evaluation.scoring import BlindScoring
-    from tp2lib.evaluation.significance import compare
 
 __getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -1,4 +1,4 @@
-"""Do raters agree, does a rater agree with herself, and do scores go with a measure?
+"""Do raters agree, does a rater agree with herself, do scores go with a measure, and may two pictures be told apart?
 
 Every figure comes with its n and a bootstrap interval, and says "not separable" where the interval leaves it open:
 in published studies of generated pictures two people's scores correlate at about 0.45 only (Ku et al., "VIEScore",
@@ -7,6 +7,7 @@ ACL 2024), so a difference of a point between single scores means little.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +17,13 @@ from scipy.stats import rankdata
 
 from tp2lib.errors import RecordError, shown
 from tp2lib.evaluation.ratings import Ratings
-from tp2lib.evaluation.rubric import JUDGED, LEVELS
+from tp2lib.evaluation.rubric import JUDGED
 
-__all__ = ["Agreement", "agreement", "consistency", "correlation", "interval", "quadratic_kappa", "weighted_kappa"]
+__all__ = ["Agreement", "Difference", "agreement", "compare", "consistency", "correlation", "interval"]
 
 RESAMPLES = 2000
-_LEAST = 3  # things below which an interval would be make-believe
+_LEAST = 3  # things below which an interval means nothing
+_Z = 1.96
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,68 +58,41 @@ class Agreement:
         return self.low is not None and self.low > 0
 
 
-def weighted_kappa(table: np.ndarray, weights: np.ndarray) -> float | None:
-    """Cohen's weighted kappa of a table of two raters; None where chance alone would leave no disagreement.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """The difference between two pictures' judged points.
 
-    Parameters
+    Attributes
     ----------
-    table : array of shape (k, k)
-        Counts or shares: the first rater's category down, the second's across.
-    weights : array of shape (k, k)
-        How bad each disagreement is; 0 on the diagonal.
-
-    Notes
-    -----
-    1 - sum(w·observed) / sum(w·expected), from J. Cohen, "Weighted kappa: nominal scale agreement with provision for
-    scaled disagreement or partial credit", Psychological Bulletin 70 (1968).
+    mean : float
+        First minus second picture, in points, mean over raters.
+    low, high : float
+        With three raters or more, the 95 % bootstrap interval over raters; with fewer, what one rater's repeats allow.
+    raters, repeats : int
+        What the interval rests on.
     """
-    observed = np.asarray(table, float)
-    observed = observed / observed.sum()
-    expected = np.outer(observed.sum(1), observed.sum(0))
-    by_chance = float((weights * expected).sum())
-    return None if by_chance <= 0 else 1 - float((weights * observed).sum()) / by_chance
+
+    mean: float
+    low: float
+    high: float
+    raters: int
+    repeats: int
+
+    @property
+    def separable(self) -> bool:
+        """Whether the interval leaves zero out."""
+        return self.low > 0 or self.high < 0
 
 
-def quadratic_kappa(first: Sequence[int], second: Sequence[int], levels: Sequence[int] = LEVELS) -> float | None:
-    """Weighted kappa of two raters' points, a disagreement of two levels counting four times one of one.
-
-    Parameters
-    ----------
-    first, second : sequence of int
-        Points of the same pictures, in the same order.
-    levels : sequence of int
-        The points that there are.
-
-    Notes
-    -----
-    Quadratic weights make kappa an intraclass correlation: Fleiss and Cohen, Educational and Psychological
-    Measurement 33 (1973).
-
-    Raises
-    ------
-    RecordError
-        Not the same number of scores.
-    """
-    if len(first) != len(second):
-        raise RecordError(f"there are {len(first)} and {len(second)} scores; give two of each picture.")
-    if not len(first):
-        return None
-    places = {level: at for at, level in enumerate(levels)}
-    table = np.zeros((len(levels), len(levels)))
-    for a, b in zip(first, second, strict=True):
-        table[places[a], places[b]] += 1
-    steps = np.asarray(levels, float)
-    return weighted_kappa(table, (steps[:, None] - steps[None, :]) ** 2)
-
-
-def interval(n: int, statistic: Callable[[np.ndarray], float | None], *, seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, float] | None:
+def interval(n: int, statistic: Callable[[np.ndarray], np.ndarray], *, seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, float] | None:
     """Return the 95 % percentile bootstrap interval of a statistic of n things (Efron, Annals of Statistics 7, 1979).
 
     Parameters
     ----------
     n : int
     statistic : callable
-        Gets the numbers of the things drawn, with repetition; None where it is not defined.
+        Gets the indices of the things drawn, of shape (resamples, n), and returns a value for each resample; NaN where
+        it is not defined.
     seed : int
         Makes the interval the same each time.
 
@@ -128,11 +103,11 @@ def interval(n: int, statistic: Callable[[np.ndarray], float | None], *, seed: i
     """
     if n < _LEAST:
         return None
-    draw = np.random.default_rng(seed)
-    found = [value for _ in range(resamples) if (value := statistic(draw.integers(0, n, n))) is not None]
-    if len(found) < resamples / 2:
+    found = np.asarray(statistic(np.random.default_rng(seed).integers(0, n, (resamples, n))))
+    defined = found[~np.isnan(found)]
+    if defined.size < resamples / 2:
         return None
-    low, high = np.percentile(found, [2.5, 97.5])
+    low, high = np.percentile(defined, [2.5, 97.5])
     return float(low), float(high)
 
 
@@ -162,50 +137,14 @@ def agreement(ratings: Sequence[Ratings], *, by: str = "pixels_sha256", resample
     for criterion in JUDGED:
         points = [one.points(criterion, by=by) for one in ratings]
         shared = sorted(set.intersection(*(set(one) for one in points)))
-        rows = np.array([[one[picture] for picture in shared] for one in points], int)
-        found.append(_agreement(criterion, rows, resamples))
+        found.append(_agreement(criterion, [[one[picture] for picture in shared] for one in points], len(names), resamples))
     return found
 
 
 def consistency(ratings: Ratings, *, resamples: int = RESAMPLES) -> Agreement:
     """Compare a rater with herself, on the pictures that were shown to her twice, all criteria together."""
     pairs = [pair for name in JUDGED for pair in ratings.repeats(name)]
-    whole = _agreement("all", np.array(pairs, int).reshape(-1, 2).T, resamples)
-    return Agreement(criterion="all", raters=1, n=whole.n, value=whole.value, low=whole.low, high=whole.high, equal=whole.equal)
-
-
-def _agreement(criterion: str, rows: np.ndarray, resamples: int) -> Agreement:
-    """Mean pairwise kappa of an array of shape (raters, pictures)."""
-    raters, n = rows.shape if rows.size else (len(rows), 0)
-    if not n:
-        return Agreement(criterion=criterion, raters=raters, n=0)
-
-    def kappa(chosen: np.ndarray) -> float | None:
-        values = _pairwise(rows[:, chosen].astype(float))
-        return float(values.mean()) if values.size else None
-
-    value = kappa(np.arange(n))
-    ends = interval(n, kappa, resamples=resamples) if value is not None else None
-    low, high = ends or (None, None)
-    first, second = np.triu_indices(raters, 1)
-    equal = float((rows[first] == rows[second]).mean())
-    return Agreement(criterion=criterion, raters=raters, n=n, value=value, low=low, high=high, equal=equal)
-
-
-def _pairwise(rows: np.ndarray) -> np.ndarray:
-    """Quadratic weighted kappa of every two rows for which it is defined, from their moments at once.
-
-    2·cov / (var + var + (difference of means)²): the same number as from the table, by algebra; Lin's concordance
-    correlation (Biometrics 45, 1989).
-    """
-    means = rows.mean(1)
-    spread = rows - means[:, None]
-    covariance = spread @ spread.T / rows.shape[1]
-    variance = np.diag(covariance)
-    apart = variance[:, None] + variance[None, :] + (means[:, None] - means[None, :]) ** 2
-    first, second = np.triu_indices(len(rows), 1)
-    defined = apart[first, second] > 1e-12
-    return 2 * covariance[first, second][defined] / apart[first, second][defined]
+    return _agreement("all", np.array(pairs).reshape(-1, 2).T, 1, resamples)
 
 
 def correlation(scores: Mapping[Any, float], measured: Mapping[Any, float], *, name: str = "", resamples: int = RESAMPLES) -> Agreement:
@@ -218,12 +157,84 @@ def correlation(scores: Mapping[Any, float], measured: Mapping[Any, float], *, n
     shared = [key for key in scores if key in measured]
     pair = np.array([[scores[key] for key in shared], [measured[key] for key in shared]], float)
 
-    def rho(chosen: np.ndarray) -> float | None:
-        a, b = (rankdata(row[chosen]) for row in pair)
-        spread = a.std() * b.std()
-        return None if spread == 0 else float(((a - a.mean()) * (b - b.mean())).mean() / spread)
+    def rho(chosen: np.ndarray) -> np.ndarray:
+        a, b = (rankdata(row[chosen], axis=-1) for row in pair)
+        spread = a.std(-1) * b.std(-1)
+        moment = (a * b).mean(-1) - a.mean(-1) * b.mean(-1)
+        return np.divide(moment, spread, out=np.full_like(spread, np.nan), where=spread > 0)
 
-    if len(shared) < _LEAST or (value := rho(np.arange(len(shared)))) is None:
-        return Agreement(criterion=name, raters=1, n=len(shared))
-    low, high = interval(len(shared), rho, resamples=resamples) or (None, None)
-    return Agreement(criterion=name, raters=1, n=len(shared), value=value, low=low, high=high)
+    return Agreement(criterion=name, raters=1, n=len(shared), **_estimate(len(shared), rho, resamples, _LEAST))
+
+
+def compare(ratings: Sequence[Ratings], first: str, second: str, *, by: str = "pixels_sha256") -> Difference | None:
+    """Ask whether two pictures' judged points (0 to 8) differ by more than the raters' own noise.
+
+    With three raters or more: the bootstrap interval of the mean difference, over raters. With fewer, the noise
+    is known from hidden repeats only: 95 % of repeated scores differ by less than 1.96 times their root mean square
+    difference (the coefficient of repeatability of Bland and Altman, Lancet 327, 1986), at least one point. Without
+    repeats, nothing is known of the noise.
+
+    Returns
+    -------
+    Difference or None
+        None where nobody scored both, or nothing is known of the noise.
+    """
+    sums = [[sum(of.values()) for picture in (first, second) if len(of := one.of(picture, by=by)) == len(JUDGED)] for one in ratings]
+    apart = np.array([both[0] - both[1] for both in sums if len(both) == 2], float)
+    if not apart.size:
+        return None
+    mean, repeats = float(apart.mean()), _repeat_differences(ratings)
+    if apart.size >= _LEAST:
+        low, high = interval(apart.size, lambda chosen: apart[chosen].mean(-1)) or (-math.inf, math.inf)
+    elif repeats:
+        noise = max(_Z * math.sqrt(np.mean(np.square(repeats))), 1.0) / math.sqrt(apart.size)
+        low, high = mean - noise, mean + noise
+    else:
+        return None
+    return Difference(mean=mean, low=low, high=high, raters=int(apart.size), repeats=len(repeats))
+
+
+def _agreement(criterion: str, rows: Any, raters: int, resamples: int) -> Agreement:
+    """Mean pairwise quadratic weighted kappa of rows of points, a rater each.
+
+    Notes
+    -----
+    2·cov / (var + var + (difference of means)²), all resamples at once: by algebra the same number as Cohen's weighted
+    kappa of the table of two raters with quadratic weights; Lin's concordance correlation (Biometrics 45, 1989).
+    """
+    rows = np.asarray(rows, float)
+    n = rows.shape[-1]
+    if not n:
+        return Agreement(criterion=criterion, raters=raters, n=0)
+    first, second = np.triu_indices(len(rows), 1)
+
+    def kappa(chosen: np.ndarray) -> np.ndarray:
+        drawn = rows[:, chosen]
+        means, variance = drawn.mean(-1), drawn.var(-1)
+        covariance = (drawn[first] * drawn[second]).mean(-1) - means[first] * means[second]
+        apart = variance[first] + variance[second] + (means[first] - means[second]) ** 2
+        each = np.divide(2 * covariance, apart, out=np.full_like(apart, np.nan), where=apart > 1e-12)
+        counts = (~np.isnan(each)).sum(0)
+        return np.divide(np.nansum(each, 0), counts, out=np.full(counts.shape, np.nan), where=counts > 0)
+
+    equal = float((rows[first] == rows[second]).mean())
+    return Agreement(criterion=criterion, raters=raters, n=n, equal=equal, **_estimate(n, kappa, resamples, 1))
+
+
+def _estimate(n: int, statistic: Callable[[np.ndarray], np.ndarray], resamples: int, least: int) -> dict[str, float]:
+    """A statistic of n things with its interval; nothing where it is not defined."""
+    value = float(statistic(np.arange(n)[None])[0]) if n >= least else math.nan
+    if math.isnan(value):
+        return {}
+    ends = interval(n, statistic, resamples=resamples)
+    return {"value": value} | (dict(zip(("low", "high"), ends, strict=True)) if ends else {})
+
+
+def _repeat_differences(ratings: Sequence[Ratings]) -> list[float]:
+    """Differences of the judged totals between the first and the second showing, over all raters."""
+    found = []
+    for one in ratings:
+        pairs = [one.repeats(name) for name in JUDGED]
+        if all(len(pair) == len(pairs[0]) for pair in pairs):
+            found += [float(sum(a - b for a, b in whole)) for whole in zip(*pairs, strict=True)]
+    return found

@@ -10,12 +10,11 @@ from typing import Any
 from tp2lib.errors import shown
 from tp2lib.evaluation.cases import CASES, check_cases
 from tp2lib.evaluation.languages import Number
-from tp2lib.evaluation.rater_agreement import Agreement, agreement, consistency, correlation
+from tp2lib.evaluation.rater_agreement import Agreement, agreement, compare, consistency, correlation
 from tp2lib.evaluation.ratings import FOLDER, Ratings
 from tp2lib.evaluation.reflection import FILE as REFLECTION
 from tp2lib.evaluation.rubric import CRITERIA, JUDGED, total
 from tp2lib.evaluation.running_costs import costs
-from tp2lib.evaluation.significance import compare
 from tp2lib.metrics.measures import take
 from tp2lib.report.document import Cell, Trace
 from tp2lib.report.gather import Material
@@ -136,8 +135,7 @@ def counted(ratings: Ratings) -> dict[str, dict[str, int]]:
     """Points by run and criterion that count: those of a log that was locked, and is as it was then."""
     if not ratings.locked or ratings.altered:
         return {}
-    keys = {item.key for item in ratings.items}
-    return {key: ratings.of(key) for key in keys}
+    return {item.key: ratings.of(item.key) for item in ratings.items}
 
 
 def _agreements(material: Material, say: _Writer) -> Iterator[_Row]:
