@@ -10,7 +10,6 @@ from tp2lib.errors import OutputError
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.reflection import answer
 from tp2lib.report.classroom import learners, make_class, outliers, replay_sample, write_class
-from tp2lib.report.classwords import CLASS_WORDS
 from tp2lib.report.document import Table
 
 NAMES = ("baseline", "t2i_run01_baseline", "t2i_run05_guid12", "i2i_run09_strength085")
@@ -112,7 +111,3 @@ def test_an_empty_class_is_said(tmp_path, capsys):
 def test_the_command_writes_the_table(room, tmp_path, capsys):
     assert main(["report", "--class", str(room), "--lang", "fr", "--to", str(tmp_path)]) == 0
     assert "La classe" in (tmp_path / "class.md").read_text() and SIDE == 96
-
-
-def test_both_languages_have_the_same_sentences():
-    assert CLASS_WORDS["en"].keys() == CLASS_WORDS["fr"].keys()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tp2lib.errors import RecordError
-from tp2lib.evaluation.languages import LANGUAGES, Number, language
+from tp2lib.evaluation.languages import LANGUAGES
 from tp2lib.evaluation.rubric import CRITERIA, JUDGED, LEVELS, MEASURED, POINTS, check_scores, total
 
 
@@ -43,10 +43,3 @@ def test_nobody_judges_reproducibility():
     with pytest.raises(RecordError, match="measured by a replay, not judged"):
         check_scores({"reproducibility": 2})
     assert check_scores({"realism": 0}) == {"realism": 0}
-
-
-def test_numbers_are_written_as_the_language_has_them():
-    assert f"{Number(0.125, 'fr'):.1%}" == "12,5\xa0%" and f"{Number(0.125, 'en'):.1%}" == "12.5%"
-    assert f"{Number(-0.001, 'en'):+.0%}" == "0%" and f"{Number(-0.01, 'fr'):+.2f}" == "-0,01" and f"{Number(0.2, 'en'):+.0%}" == "+20%"
-    with pytest.raises(RecordError, match="Did you mean 'fr'|one of en, fr"):
-        language("fra")

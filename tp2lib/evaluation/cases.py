@@ -13,6 +13,7 @@ from typing import Any
 
 from tp2lib.errors import RecordError
 from tp2lib.evaluation.experiments import BACKPACK, EXPERIMENTS, PEN
+from tp2lib.evaluation.languages import translations
 from tp2lib.evaluation.rubric import CRITERIA, check_scores
 from tp2lib.evaluation.rubric import total as sum_up
 from tp2lib.recipe import Recipe
@@ -118,12 +119,12 @@ def check_cases(recipes: Mapping[str, Recipe], points: Mapping[str, int] | None 
     return [one for case in there for one in check_case(case, recipes[case.name], measured.get(case.name))]
 
 
-def _case(name: str, prompt: str, scores: tuple[int, int, int, int, int], total: int, en: str, fr: str) -> Case:
+def _case(name: str, prompt: str, scores: tuple[int, int, int, int, int], total: int) -> Case:
     made = EXPERIMENTS[name].recipe
     told = ("scheduler", "seed", "steps", "guidance", "strength")
     return Case(
         name=name,
-        about=MappingProxyType({"en": en, "fr": fr}),
+        about=translations("cases", name),
         settings={"prompt": prompt, **{setting: getattr(made, setting) for setting in told}},
         scores=dict(zip(CRITERIA, scores, strict=True)),
         total=total,
@@ -134,9 +135,9 @@ CASES: Mapping[str, Case] = MappingProxyType(
     {
         case.name: case
         for case in (
-            _case("t2i_run01_baseline", BACKPACK, (2, 2, 2, 2, 2), 10, "the baseline", "la baseline"),
-            _case("t2i_run05_guid12", BACKPACK, (2, 1, 1, 1, 2), 7, "an extreme guidance", "une guidance extrême"),
-            _case("i2i_run09_strength085", PEN, (2, 1, 1, 0, 2), 6, "a high strength", "un strength élevé"),
+            _case("t2i_run01_baseline", BACKPACK, (2, 2, 2, 2, 2), 10),
+            _case("t2i_run05_guid12", BACKPACK, (2, 1, 1, 1, 2), 7),
+            _case("i2i_run09_strength085", PEN, (2, 1, 1, 0, 2), 6),
         )
     }
 )  # fmt: skip

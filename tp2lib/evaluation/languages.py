@@ -1,27 +1,48 @@
-"""The languages that the rubric and the report speak, and how each writes a number."""
+"""The languages of the rubric and the report: one file of words each, ``words/<code>.toml``, and how it writes a number.
+
+Another language is another file with the same keys.
+"""
 
 from __future__ import annotations
 
+import functools
 import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from tp2lib.errors import RecordError, did_you_mean, shown
 
-__all__ = ["LANGUAGES", "Number", "language"]
+__all__ = ["LANGUAGES", "Number", "language", "translations", "words"]
 
-LANGUAGES = ("en", "fr")
+_FILES = {path.stem: path for path in sorted(Path(__file__).with_name("words").glob("*.toml"))}
+LANGUAGES = tuple(_FILES)
 
 
 def language(code: object) -> str:
-    """Return a language's code if the pack speaks it.
+    """Return a language's code if there is a file of its words.
 
     Raises
     ------
     RecordError
-        It does not.
+        There is none.
     """
     if code not in LANGUAGES:
         raise RecordError(f"the language is {shown(code)}; it must be one of {', '.join(LANGUAGES)}.{did_you_mean(code, LANGUAGES)}")
     return str(code)
+
+
+@functools.cache
+def words(code: str) -> Mapping[str, Any]:
+    """Return all words of a language, by part and key: ``words("fr")["report"]["title"]``."""
+    return MappingProxyType(tomllib.loads(_FILES[language(code)].read_text(encoding="utf-8")))
+
+
+def translations(*keys: str) -> Mapping[str, Any]:
+    """Return what stands under some keys, by language: ``translations("cases", "baseline")["fr"]``."""
+    return MappingProxyType({code: functools.reduce(lambda part, key: part[key], keys, words(code)) for code in LANGUAGES})
 
 
 class Number(float):
@@ -35,7 +56,6 @@ class Number(float):
         return number
 
     def __format__(self, form: str) -> str:
-        text = re.sub(r"^[-+](?=[0.]+%?$)", "", float(self).__format__(form))  # nothing is neither more nor less
-        if self.language == "fr":
-            text = re.sub(r"%$", "\xa0%", text.replace(".", ","))
-        return text
+        text = re.sub(r"^[-+](?=[0.]+%?$)", "", float(self).__format__(form))  # zero has no sign
+        own = words(self.language)
+        return text.replace(".", own["decimal"]).replace("%", own["percent"])

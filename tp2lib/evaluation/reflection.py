@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tp2lib.errors import OutputError, RecordError, did_you_mean, shown
+from tp2lib.evaluation.languages import translations
 from tp2lib.metadata.record import MAX_RECORD, dump_json, load_json
 from tp2lib.storage.atomic import write_atomically
 
@@ -31,65 +32,19 @@ class Asked:
     name : str
     title, question : mapping of str to str
         By language.
-    looks_at : str
-        Which measured figures stand beside it in the report: "cost", or none.
     """
 
     name: str
     title: Mapping[str, str]
     question: Mapping[str, str]
-    looks_at: str = ""
-
-
-def _asked(name: str, looks_at: str, en: tuple[str, str], fr: tuple[str, str]) -> Asked:
-    title, question = (MappingProxyType({"en": en[at], "fr": fr[at]}) for at in (0, 1))
-    return Asked(name=name, title=title, question=question, looks_at=looks_at)
 
 
 ASKED: Mapping[str, Asked] = MappingProxyType(
     {
-        one.name: one
-        for one in (
-            _asked(
-                "quality", "",
-                ("Quality", "Which setting changed the quality of your pictures most, by which number, and over how many seeds?"),
-                ("Qualité", "Quel réglage a le plus changé la qualité de vos images, selon quel chiffre, et sur combien de seeds ?"),
-            ),
-            _asked(
-                "latency", "cost",
-                ("Latency and cost", "A shop needs 2000 pictures by tomorrow, on this computer. What do steps and scheduler cost it, "
-                 "in seconds and in money, and what would you give up first?"),
-                ("Latence et coût", "Une boutique veut 2000 images pour demain, sur cet ordinateur. Que lui coûtent steps et "
-                 "scheduler, en secondes et en argent, et à quoi renonceriez-vous d'abord ?"),
-            ),
-            _asked(
-                "reproducibility", "",
-                ("Reproducibility", "What must be kept so that a picture can be made again, and what did your replays show that a list "
-                 "of parameters does not?"),
-                ("Reproductibilité", "Que faut-il conserver pour refaire une image, et qu'ont montré vos replays qu'une liste de "
-                 "paramètres ne montre pas ?"),
-            ),
-            _asked(
-                "risks", "",
-                ("Risks", "Which of your pictures would mislead a buyer, what did the risk desk see of it, and what did only you see?"),
-                ("Risques", "Laquelle de vos images tromperait un acheteur, qu'en a vu le contrôle des risques, et qu'avez-vous été "
-                 "seul à voir ?"),
-            ),
-            _asked(
-                "negative", "",
-                ("Negative prompts", "What did a negative prompt change in your own runs, and where did it change nothing at all?"),
-                ("Negative prompts", "Qu'a changé un negative prompt dans vos propres runs, et où n'a-t-il rien changé du tout ?"),
-            ),
-            _asked(
-                "disclosure", "",
-                ("Disclosure", "Where must a buyer read that a picture was generated, what stays in the file when a platform strips it, and "
-                 "who answers for it?"),
-                ("Transparence", "Où l'acheteur doit-il lire qu'une image est générée, que reste-t-il dans le fichier quand une plateforme "
-                 "le nettoie, et qui en répond ?"),
-            ),
-        )
+        name: Asked(name=name, title=translations("reflection", name, "title"), question=translations("reflection", name, "question"))
+        for name in ("quality", "latency", "reproducibility", "risks", "negative", "disclosure")
     }
-)  # fmt: skip
+)
 """Every question under its name, in order."""
 
 

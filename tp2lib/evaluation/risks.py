@@ -19,10 +19,9 @@ from PIL import Image
 from tp2lib.engine.runs import Run
 from tp2lib.errors import RecordError, SourceError, shown
 from tp2lib.evaluation.evidence import Evidence
-from tp2lib.evaluation.languages import Number
+from tp2lib.evaluation.languages import Number, words
 from tp2lib.evaluation.ocr import READER, read_text
 from tp2lib.evaluation.product import Product, fidelity_to, find_product
-from tp2lib.evaluation.riskwords import REASONS, RISKS
 from tp2lib.metadata.pixels import open_image, pixels_sha256
 from tp2lib.metadata.provenance import COMPOSITE, GENERATED, digital_source_type
 from tp2lib.metrics.distances import as_pixels, perceptual_map
@@ -54,10 +53,10 @@ class Finding:
     Attributes
     ----------
     risk : str
-        One of `tp2lib.evaluation.riskwords.RISKS`.
+        A key of ``[risks]`` in ``words/en.toml``.
     verdict : {"publish", "retouch", "reject", "unknown"}
     reason : str
-        Which sentence of `tp2lib.evaluation.riskwords.REASONS` says it.
+        Which sentence of ``[reasons]`` in ``words/en.toml`` says it.
     figures : dict
         The numbers and words in that sentence.
     """
@@ -70,7 +69,7 @@ class Finding:
     def say(self, language: str = "en") -> str:
         """Say it in a sentence."""
         figures = {name: Number(one, language) if isinstance(one, float) else one for name, one in self.figures.items()}
-        return REASONS[self.reason][language].format(**figures)
+        return words(language)["reasons"][self.reason].format(**figures)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +93,8 @@ class Inspection:
     def why(self, language: str = "en") -> list[str]:
         """Say what stands against publishing, the gravest first."""
         against = sorted((one for one in self.findings if one.verdict != "publish"), key=lambda one: one.verdict != "reject")
-        colon = " : " if language == "fr" else ": "
-        return [f"{RISKS[one.risk][language]}{colon}{one.say(language)}" for one in against]
+        own = words(language)
+        return [f"{own['risks'][one.risk]}{own['colon']}{one.say(language)}" for one in against]
 
     def __str__(self) -> str:
         return "\n  ".join([self.verdict, *self.why()])

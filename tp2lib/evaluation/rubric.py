@@ -9,12 +9,12 @@ verifiable and reproducible human evaluation for text-to-image generation", CVPR
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from tp2lib.errors import RecordError, did_you_mean, shown
-from tp2lib.evaluation.languages import LANGUAGES
+from tp2lib.evaluation.languages import translations
 
 __all__ = ["CRITERIA", "JUDGED", "LEVELS", "MEASURED", "POINTS", "Criterion", "check_scores", "total"]
 
@@ -31,7 +31,7 @@ class Criterion:
         Its name in files and in code.
     label, question : mapping of str to str
         What it is called and what it asks, by language.
-    levels : mapping of str to tuple of str
+    levels : mapping of str to sequence of str
         What 0, 1 and 2 points mean, by language.
     judged : bool
         Whether a person gives the points; else they are measured.
@@ -40,86 +40,19 @@ class Criterion:
     name: str
     label: Mapping[str, str]
     question: Mapping[str, str]
-    levels: Mapping[str, tuple[str, str, str]]
+    levels: Mapping[str, Sequence[str]]
     judged: bool = True
 
 
-def _criterion(name: str, *, judged: bool = True, **words: tuple[str, str, tuple[str, str, str]]) -> Criterion:
-    parts = [MappingProxyType({code: words[code][number] for code in LANGUAGES}) for number in range(3)]
-    return Criterion(name=name, label=parts[0], question=parts[1], levels=parts[2], judged=judged)
-
+_NAMES = ("adherence", "realism", "artifacts", "usability", "reproducibility")
 
 CRITERIA: Mapping[str, Criterion] = MappingProxyType(
     {
-        one.name: one
-        for one in (
-            _criterion(
-                "adherence",
-                en=("prompt adherence", "Does the picture show what the prompt names?", (
-                    "Another product, or none.",
-                    "The product is right; something named of it (colour, material, background, light) is missing or wrong.",
-                    "The product and everything that the prompt names of it can be pointed at.",
-                )),
-                fr=("fidélité au prompt", "L'image montre-t-elle ce que le prompt nomme ?", (
-                    "Un autre produit, ou aucun.",
-                    "Le bon produit, mais un élément nommé (couleur, matière, fond, lumière) manque ou est faux.",
-                    "On peut montrer du doigt le produit et tout ce que le prompt en nomme.",
-                )),
-            ),
-            _criterion(
-                "realism",
-                en=("visual realism", "Could it be a photo of a thing that exists?", (
-                    "At once seen to be no photo.",
-                    "Passes at a glance; light, shadow, material or focus betray it at a second look.",
-                    "Would pass for a photo, looked at for ten seconds.",
-                )),
-                fr=("réalisme visuel", "Serait-ce la photo d'un objet qui existe ?", (
-                    "On voit tout de suite que ce n'est pas une photo.",
-                    "Crédible au premier coup d'œil ; lumière, ombre, matière ou netteté la trahissent au second.",
-                    "Passerait pour une photo, regardée dix secondes.",
-                )),
-            ),
-            _criterion(
-                "artifacts",
-                en=("artifacts", "Is there anything in it that should not be there?", (
-                    "The product is deformed, doubled or torn, or noise lies over all of it.",
-                    "Small faults: a smear, a stray shape, a broken edge; a few minutes of retouching.",
-                    "Nothing found, looking along the outline and into the shadow.",
-                )),
-                fr=("artefacts", "Y a-t-il quelque chose qui ne devrait pas y être ?", (
-                    "Le produit est déformé, dédoublé ou déchiré, ou du bruit couvre toute l'image.",
-                    "Petits défauts : une bavure, une forme parasite, un bord cassé ; quelques minutes de retouche.",
-                    "Rien trouvé, le long du contour et dans l'ombre.",
-                )),
-            ),
-            _criterion(
-                "usability",
-                en=("e-commerce usability", "Could a shop show it as a picture of this product?", (
-                    "No: it misrepresents the product, or no retouching would save it.",
-                    "After retouching: background, framing, light or colour.",
-                    "As it is, or after a crop.",
-                )),
-                fr=("utilisabilité e-commerce", "Une boutique pourrait-elle la montrer comme image de ce produit ?", (
-                    "Non : elle dénature le produit, ou aucune retouche ne la sauverait.",
-                    "Après retouche : fond, cadrage, lumière ou couleur.",
-                    "Telle quelle, ou après recadrage.",
-                )),
-            ),
-            _criterion(
-                "reproducibility",
-                judged=False,
-                en=("reproducibility", "Does a fresh process make the same picture from its file?", (
-                    "Another picture, or none.",
-                    "Within one level of each colour value, or within 30 dB.",
-                    "The same pixels.",
-                )),
-                fr=("reproductibilité", "Un processus neuf refait-il la même image à partir du fichier ?", (
-                    "Une autre image, ou aucune.",
-                    "À un niveau près par valeur de couleur, ou à 30 dB près.",
-                    "Les mêmes pixels.",
-                )),
-            ),
+        name: Criterion(
+            name=name, judged=name != "reproducibility",
+            **{part: translations("criteria", name, part) for part in ("label", "question", "levels")},
         )
+        for name in _NAMES
     }
 )  # fmt: skip
 """Every criterion under its name, in the report's order."""

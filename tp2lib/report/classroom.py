@@ -13,13 +13,11 @@ from statistics import fmean, median
 
 from tp2lib.errors import OutputError, TP2Error, shown
 from tp2lib.evaluation.experiments import EXPERIMENTS
-from tp2lib.evaluation.languages import Number
-from tp2lib.evaluation.languages import language as known_language
+from tp2lib.evaluation.languages import Number, words
 from tp2lib.evaluation.rater_agreement import Agreement, agreement
 from tp2lib.evaluation.ratings import Ratings
 from tp2lib.evaluation.reflection import ASKED
 from tp2lib.evaluation.rubric import CRITERIA
-from tp2lib.report.classwords import CLASS_WORDS
 from tp2lib.report.document import Cell, Document, Section, Table, Text
 from tp2lib.report.filed import NOTHING, counted
 from tp2lib.report.gather import Material
@@ -139,12 +137,12 @@ def outliers(values: Sequence[float | None]) -> list[bool]:
 
 def make_class(folder: str | os.PathLike[str], language: str = "en", replayed: dict[str, str] | None = None) -> Document:
     """Make the instructor's view of a folder of learners, as a tree of blocks."""
-    found, words = learners(folder), CLASS_WORDS[known_language(language)]
+    found, own = learners(folder), words(language)["class"]
     sections = [_table(found, language), *_agreed(found, language), _outlying(found), _remarks(found)]
     if replayed is not None:
         rows = [[_label(name), _label(verdict)] for name, verdict in replayed.items()]
         sections.append(Section(title="replayed here", blocks=[Table(heads=("picture", "grade"), rows=rows)]))
-    return Document(language=language, words=words, sections=sections)
+    return Document(language=language, words=own, sections=sections)
 
 
 def write_class(

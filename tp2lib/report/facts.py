@@ -8,9 +8,8 @@ from typing import Any
 
 from tp2lib.engine.runs import Run
 from tp2lib.errors import RecordError, TP2Error, did_you_mean, shown
-from tp2lib.evaluation.languages import Number
+from tp2lib.evaluation.languages import Number, words
 from tp2lib.evaluation.product import fidelity_to
-from tp2lib.evaluation.riskwords import RISKS, VERDICT_WORDS
 from tp2lib.metrics.distances import perceptual_distance
 from tp2lib.metrics.measures import take
 from tp2lib.report.document import Cell, Trace
@@ -94,7 +93,7 @@ def _proof(part: str) -> _Read:
     def read(material: Material, runs: list[Run], code: str) -> Any:
         found = material.proof(runs[0])
         if found is not None and part == "grade":
-            return GRADE_WORDS[code][found.grade]
+            return words(code)["grades"][found.grade]
         return getattr(found, part, None)
 
     return read
@@ -107,17 +106,12 @@ def _why(material: Material, runs: list[Run], code: str) -> str:
 
 
 def _verdict(material: Material, runs: list[Run], code: str) -> str:
-    return VERDICT_WORDS[material.inspection(runs[0]).verdict][code]
+    return words(code)["verdicts"][material.inspection(runs[0]).verdict]
 
 
 def _unchecked(material: Material, runs: list[Run], code: str) -> str:
-    return ", ".join(RISKS[risk][code] for risk in material.inspection(runs[0]).unchecked)
+    return ", ".join(words(code)["risks"][risk] for risk in material.inspection(runs[0]).unchecked)
 
-
-GRADE_WORDS = {
-    "en": {name: name for name in ("identical", "within 1 level", "close", "different")},
-    "fr": {"identical": "identique", "within 1 level": "à 1 niveau près", "close": "proche", "different": "différente"},
-}
 
 FACTS: dict[str, _Fact] = {
     **{name: _recipe(name, text=True) for name in ("prompt", "negative_prompt", "scheduler")},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tp2lib.evaluation.cases import CASES
+from tp2lib.evaluation.languages import words
 from tp2lib.evaluation.ratings import FOLDER
 from tp2lib.evaluation.reflection import ASKED
 from tp2lib.evaluation.reflection import FILE as REFLECTION
@@ -153,10 +154,9 @@ def _exercises(say: Writer) -> Section:
 def _reflection(say: Writer) -> Section:
     blocks: list[Block] = []
     for name, asked in ASKED.items():
-        colon = " : " if say.language == "fr" else ": "
-        title = _label(f"{asked.title[say.language]}{colon}{asked.question[say.language]}")
+        title = _label(f"{asked.title[say.language]}{words(say.language)['colon']}{asked.question[say.language]}")
         blocks.append(Text(key="answered", filled={"text": title}, style="question"))
-        if asked.looks_at == "cost":
+        if name == "latency":
             blocks += _costs(say)
         given = Text(key="answered", filled={"text": say.of(REFLECTION, f"answer {name}")}, style="quote")
         blocks.append(given if say.has(REFLECTION, f"answer {name}") else Gap(what="your answer", notebook=HERE))

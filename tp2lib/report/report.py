@@ -14,6 +14,7 @@ from tp2lib.engine.runs import Run
 from tp2lib.errors import OutputError, RecordError, shown
 from tp2lib.evaluation.experiments import EXPERIMENTS, choose_experiments
 from tp2lib.evaluation.languages import language as known_language
+from tp2lib.evaluation.languages import words
 from tp2lib.plots.labels import varying
 from tp2lib.report.document import Block, Cell, Document, Gap, Section, Table, Text, Trace, audit
 from tp2lib.report.facts import value_of
@@ -22,14 +23,10 @@ from tp2lib.report.gather import NOTEBOOK_OF, Material
 from tp2lib.report.judgement import judgement
 from tp2lib.report.reporthtml import to_html
 from tp2lib.report.reportmarkdown import to_markdown
-from tp2lib.report.reportwords import WORDS
 from tp2lib.report.writer import Writer
 from tp2lib.storage.atomic import write_atomically
 
-__all__ = ["FILES", "audit_report", "make_report", "write_report"]
-
-FILES = {"en": "report", "fr": "rapport"}
-"""What the files are called, without their suffix."""
+__all__ = ["audit_report", "make_report", "write_report"]
 
 _CONFIGURATION = ("model", "scheduler", "seed", "steps", "guidance", "size", "prompt", "negative_prompt", "weights")
 
@@ -72,7 +69,7 @@ def write_report(outputs: str | os.PathLike[str], language: str = "en", *, to: s
         raise RecordError(f"{len(wrong)} figures of the report cannot be traced: {'; '.join(wrong[:3])}. Report this.")
     folder = Path(to or outputs)
     markdown, page = to_markdown(document, folder), to_html(document)
-    paths = (folder / f"{FILES[code]}.md", folder / f"{FILES[code]}.html")
+    paths = (folder / f"{words(code)['file']}.md", folder / f"{words(code)['file']}.html")
     for path, text in zip(paths, (markdown, page), strict=True):
         write_atomically(path, lambda file, text=text: file.write(text.encode()))
     return paths
@@ -99,7 +96,7 @@ def _filed(material: Material, code: str) -> Filed:
     """The facts of the files, found out once: their intervals take seconds."""
     place = ("filed", code)
     if place not in material.found:
-        material.found[place] = filed(material, code, WORDS[code])
+        material.found[place] = filed(material, code, words(code)["report"])
     return material.found[place]
 
 
@@ -115,10 +112,10 @@ def _build(material: Material, code: str) -> Document:
     sections = [
         _smoke(say), _baseline(say), *_text2img(say), _img2img(say), _product(say), *judgement(say), _problems(say),
     ]  # fmt: skip
-    body = Document(language=code, words=WORDS[code], sections=sections)
+    body = Document(language=code, words=words(code)["report"], sections=sections)
     runs = _runs(say, body.runs)
     head = _head(say, len(body.gaps))
-    return Document(language=code, words=WORDS[code], sections=[head, *sections, runs])
+    return Document(language=code, words=words(code)["report"], sections=[head, *sections, runs])
 
 
 def _head(say: Writer, gaps: int) -> Section:
