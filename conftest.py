@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import tp2lib  # noqa: F401  # before any test loads torch: its threads are to sleep while they wait
+
 ROOT = Path(__file__).parent
 SCRATCH = tempfile.TemporaryDirectory(prefix="tp2-notebooks-")  # one for all: they build on each other
 

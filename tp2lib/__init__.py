@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tp2lib import threads
 from tp2lib.lazy import attach
 
 if TYPE_CHECKING:
@@ -37,4 +38,5 @@ if TYPE_CHECKING:
     from tp2lib.storage.pictures import export_picture, read_recipe, read_record
     from tp2lib.widgets.panel import Panel
 
+threads.settle()  # before torch is loaded: afterwards it has no effect
 __getattr__, __dir__, __all__ = attach(__name__, __file__)

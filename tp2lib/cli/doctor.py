@@ -65,6 +65,7 @@ def doctor(outputs: str | os.PathLike[str] = OUTPUTS, *, model: str = "auto", sa
         ("python", _python),
         ("packages", _packages),
         ("device", _device),
+        ("threads", _threads),
         ("weights", _weights),
         ("outputs", lambda: _outputs(Path(outputs))),
         ("kernel", _kernel),
@@ -129,6 +130,16 @@ def _device() -> Iterator[Check]:
 
     placement = choose_device()
     yield Check(name="device", ok=True, found=f"{placement.device}, {placement.dtype_name}: {placement.why}")
+
+
+def _threads() -> Iterator[Check]:
+    import torch
+
+    from tp2lib.threads import spinning
+
+    ok, found = spinning()
+    mend = "Import tp2lib first, or set GOMP_SPINCOUNT=6000: beside another busy program pictures are many times slower without."
+    yield Check(name="threads", ok=ok, found=f"{torch.get_num_threads()}; {found}", mend=mend)
 
 
 def _weights() -> Iterator[Check]:

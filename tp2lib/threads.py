@@ -1,0 +1,43 @@
+"""How long a thread spins while it waits for work; fixed when torch is loaded, so decided before.
+
+PyTorch's threads (OpenMP) wait for each other hundreds of times a step, and by default they spin for milliseconds. Beside one
+other busy program they spin away the very time the thread they wait for needs: a picture of half a second takes twenty.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+__all__ = ["POLICY", "settle", "spinning"]
+
+POLICY = {"GOMP_SPINCOUNT": "6000", "KMP_BLOCKTIME": "1"}
+"""For GNU's OpenMP (Linux), in turns of its waiting loop; for Intel's and LLVM's (Windows, macOS), in milliseconds."""
+
+_CHOICES = ("OMP_WAIT_POLICY", *POLICY)
+_OURS = "they sleep early, as tp2lib set it before torch was loaded"
+_settled: str | None = None
+
+
+def settle() -> None:
+    """Set the policy in this process's environment, which its children inherit, unless the user has chosen one."""
+    global _settled
+    if _settled is not None:
+        return
+    chosen = [f"{name}={os.environ[name]}" for name in _CHOICES if name in os.environ]
+    if all(f"{name}={value}" in chosen for name, value in POLICY.items()):
+        _settled = _OURS  # inherited from a process that did this
+    elif chosen:
+        _settled = f"{', '.join(chosen)} decides how they wait, as you chose"
+    elif "torch" in sys.modules:
+        _settled = ""
+    else:
+        os.environ.update(POLICY)
+        _settled = _OURS
+
+
+def spinning() -> tuple[bool, str]:
+    """Say whether threads that wait leave the processor to others in time, and who decided it."""
+    if not _settled:
+        return False, "threads that wait spin: torch was loaded before tp2lib, too late to change it"
+    return True, f"{_settled}"
