@@ -19,9 +19,8 @@ from plotted import fake_run, picture
 
 from tp2lib import paths
 from tp2lib.course.exercises import NOTEBOOKS, progress_line, questions
-from tp2lib.course.exercises_04 import CANDIDATES, product_distance
-from tp2lib.course.exercises_05 import positions
-from tp2lib.course.exercises_06 import interactions
+from tp2lib.course.exercises_03_04 import CANDIDATES, product_distance
+from tp2lib.course.exercises_05_06 import interactions, positions
 from tp2lib.course.progress import FILE, read_events, summary
 from tp2lib.course.question import DIFFICULTIES, OpenQuestion
 from tp2lib.engine.axes import Place
@@ -605,7 +604,7 @@ def test_the_forger_is_another_one_on_another_model(model):
 
 @pytest.mark.parametrize("name", questions())
 def test_hints_come_one_after_the_other_and_end(name):
-    question = type(questions()[name])()
+    question = replace(questions()[name])
     said = [question.hint() for _ in range(4)]
     assert [one.kind for one in said] == ["hint"] * 4
     assert [one.text.partition(") ")[0] for one in said] == ["(1 of 3", "(2 of 3", "(3 of 3", "(3 of 3"]
@@ -650,7 +649,7 @@ def test_an_open_answer_is_saved_for_the_report():
 
 def test_the_line_at_the_end_counts_what_was_done():
     assert str(progress_line("04")) == "04 progress: 0 of 5 exercises done."
-    question = type(questions()["q4_3"])()
+    question = replace(questions()["q4_3"])
     question.check(0.5)
     question.hint()
     question.check(0.084)

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
         q6_4,
         questions,
     )
-    from tp2lib.course.exercises_04 import ninths
-    from tp2lib.course.exercises_06 import read_plan_text
+    from tp2lib.course.exercises_03_04 import ninths
+    from tp2lib.course.exercises_05_06 import read_plan_text
     from tp2lib.course.findings import tabulate, verdict
     from tp2lib.course.predictions import Predictions, judged
     from tp2lib.course.progress import open_answers, read_events, summary

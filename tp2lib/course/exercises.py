@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import importlib
 import os
+import tomllib
+from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tp2lib.course.progress import FILE, STATES, summary
+from tp2lib.course.question import OpenQuestion, Question
 from tp2lib.course.replies import Reply
 from tp2lib.errors import counted
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from tp2lib.course.question import Question
 
 __all__ = ["NOTEBOOKS", "progress_line", "questions"]
 
@@ -28,11 +27,18 @@ NOTEBOOKS = ("01", "02", "03", "04", "05", "06")
 @cache
 def questions(notebook: str | None = None) -> Mapping[str, Question]:
     """Return the questions of one notebook, or of all, by name and in their order."""
-    found = {}
-    for number in NOTEBOOKS if notebook is None else (notebook,):
-        module = importlib.import_module(f"tp2lib.course.exercises_{number}")
-        found.update({question.name: question for question in module.QUESTIONS})
-    return MappingProxyType(found)
+    words = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+    found = [_question(number, known) for number, known in words.items() if notebook in (None, f"0{number[0]}")]
+    return MappingProxyType({question.name: question for question in found})
+
+
+def _question(number: str, words: dict[str, Any]) -> Question:
+    """Put a question's words together with the functions `judge_N_N` and `prepare_N_N` of its module."""
+    first = (int(number[0]) - 1) // 2 * 2 + 1
+    module, name = importlib.import_module(f"tp2lib.course.exercises_{first:02d}_{first + 1:02d}"), number.replace(".", "_")
+    if "least_words" in words:
+        return OpenQuestion(number=number, **words)
+    return Question(number=number, judge=getattr(module, f"judge_{name}"), prepare=getattr(module, f"prepare_{name}", None), **words)
 
 
 def progress_line(notebook: str, outputs: str | os.PathLike[str] | None = None) -> Reply:
@@ -49,10 +55,8 @@ def progress_line(notebook: str, outputs: str | os.PathLike[str] | None = None) 
 
 
 def __getattr__(name: str) -> Any:
-    if name.startswith("q") and name[1:2].isdigit():
-        number = f"0{name[1]}"
-        if number in NOTEBOOKS and name in (known := questions(number)):
-            return known[name]
+    if name.startswith("q") and name in (known := questions()):
+        return known[name]
     raise AttributeError(f"module {__name__!r} has no question {name!r}")
 
 

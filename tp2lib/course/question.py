@@ -6,9 +6,12 @@ the property that was asked for. It never runs text as code.
 
 from __future__ import annotations
 
+import inspect
 import math
 import numbers
 import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +45,9 @@ class Wrong(Exception):
     """An answer is wrong; the message says what is wrong, and what was found."""
 
 
+@dataclass(kw_only=True, repr=False, eq=False)
 class Question:
     """One question: `check` an answer, ask for a `hint` (three, each telling more), or see the `solution`.
-
-    A subclass is a few words and one method, :meth:`judge`.
 
     Attributes
     ----------
@@ -53,30 +55,37 @@ class Question:
         As they head the exercise.
     wants : str
         What kind of answer is asked for, in words.
-    parts : tuple of str
-        The names of the answer's parts, where it has several.
-    needs : tuple of str
-        What `check` gets beside the answer, in order: what the learner's own notebook has.
-    hints : tuple of three str
+    hints : sequence of three str
     answer : str
         Code that takes the place of the stub.
     why : str
         The explanation that comes with it.
+    parts : sequence of str
+        The names of the answer's parts, where it has several.
+    judge : callable
+        Gets the answer and what the learner's notebook has, and returns what is to be said of a right answer;
+        raises :class:`Wrong` for another.
+    prepare : callable or None
+        Makes what the question needs, such as pictures, from a model and a ledger.
     """
 
-    number: str = ""
-    title: str = ""
-    minutes: int = 0
-    difficulty: str = "easy"
-    wants: str = ""
-    parts: tuple[str, ...] = ()
-    needs: tuple[str, ...] = ()
-    hints: tuple[str, str, str] = ("", "", "")
-    answer: str = ""
-    why: str = ""
+    number: str
+    title: str
+    minutes: int
+    difficulty: str
+    wants: str
+    hints: Sequence[str]
+    answer: str
+    why: str
+    parts: Sequence[str] = ()
+    judge: Callable[..., str] | None = None
+    prepare: Callable[[Any, Any], Any] | None = None
+    _given: int = field(default=0, init=False)  # hints, in this process
 
-    def __init__(self) -> None:
-        self._given = 0  # hints, in this process
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What `check` gets beside the answer, in order: what the learner's own notebook has."""
+        return tuple(inspect.signature(self.judge).parameters)[1:]
 
     @property
     def name(self) -> str:
@@ -87,16 +96,6 @@ class Question:
     def notebook(self) -> str:
         """The number of its notebook, such as ``"03"``."""
         return f"{int(self.number.partition('.')[0]):02d}"
-
-    def judge(self, answer: Any, *given: Any) -> str:
-        """Return what is to be said of a right answer.
-
-        Raises
-        ------
-        Wrong
-            It is not right.
-        """
-        raise NotImplementedError
 
     def check(self, answer: Any = None, /, *given: Any) -> Reply:
         """Say whether an answer is right, wrong (and what was found), or not attempted."""
@@ -143,19 +142,23 @@ class Question:
         return f"{self.number} {self.title}: {self.name}.check(answer), .hint(), .solution()"
 
 
+@dataclass(kw_only=True, repr=False, eq=False)
 class OpenQuestion(Question):
     """A question without one right answer: what is written is saved, for the report."""
 
-    least = 15  # words
+    least_words: int
 
-    def judge(self, answer: Any, *given: Any) -> str:
+    def __post_init__(self) -> None:
+        self.judge = self._saved
+
+    def _saved(self, answer: Any) -> str:
         """Return what is saved: enough words, and their writer's own."""
         if not isinstance(answer, str):
             raise Wrong(f"{shown(answer)} is {_kind(answer)}; the answer is {self.wants}.")
         words = answer.split()
-        if len(words) < self.least:
-            raise Wrong(f"it has {counted(len(words), 'word')}, too few to say why; write {self.least} or more.")
-        if len({word.casefold() for word in words}) < self.least / 2:
+        if len(words) < self.least_words:
+            raise Wrong(f"it has {counted(len(words), 'word')}, too few to say why; write {self.least_words} or more.")
+        if len({word.casefold() for word in words}) < self.least_words / 2:
             raise Wrong(f"it has {len(words)} words, and nearly all are the same; write a reason of your own.")
         if " ".join(words).casefold() in " ".join(" ".join((*self.hints, self.why)).casefold().split()):
             raise Wrong("that is a hint's own wording; write yours, with what you measured.")
@@ -173,7 +176,7 @@ class OpenQuestion(Question):
         return self._reply("saved", f"{len(text.split())} words, for the report. Check again to replace them.")
 
 
-def _missing(answer: Any, parts: tuple[str, ...]) -> list[str]:
+def _missing(answer: Any, parts: Sequence[str]) -> list[str]:
     """List the parts of an answer that are still a stub."""
     if not parts:
         return ["answer"] if _blank(answer) else []
