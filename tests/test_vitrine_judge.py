@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from tp2lib.models.judge import Judge, JudgeNet, load_judge, save_judge
+from tp2lib.models.judge import Judge, JudgeNet, load_judge
 from tp2lib.models.vocabulary import ATTRIBUTES
+from vitrine import judging
+from vitrine.judging import change, save_judge
+from vitrine.scene import draw
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +53,6 @@ def test_a_batch_reads_as_its_pictures_do_alone(net):
 
 
 def test_calibration_softens_a_judge_that_is_too_sure(net, monkeypatch):
-    from vitrine import judging
-
     torch.manual_seed(2)
     count = 400
     labels = {name: torch.randint(len(v), (count,)) for name, v in ATTRIBUTES.items()}
@@ -57,8 +60,8 @@ def test_calibration_softens_a_judge_that_is_too_sure(net, monkeypatch):
     for name, values in ATTRIBUTES.items():
         guess = torch.where(torch.rand(count) < 0.6, labels[name], torch.randint(len(values), (count,)))
         sure[name] = 9.0 * torch.nn.functional.one_hot(guess, len(values)).float()
-    monkeypatch.setattr(judging, "_logits", lambda *a: sure)
-    monkeypatch.setattr(judging, "_labels", lambda records: labels)
+    monkeypatch.setattr(judging, "answers_to", lambda *a: sure)
+    monkeypatch.setattr(judging, "labels_of", lambda records: labels)
     before = net.temperature.clone()
 
     class Pictures:
@@ -67,3 +70,29 @@ def test_calibration_softens_a_judge_that_is_too_sure(net, monkeypatch):
     judging.calibrate(net, Pictures(), np.arange(count))
     assert (net.temperature > 1.5 * before).all()
     net.temperature.copy_(before)
+
+
+def test_a_changed_photo_keeps_its_size_and_what_it_shows():
+    yy, xx = np.mgrid[:256, :256]
+    photo = np.full((256, 256, 3), 230, np.uint8)
+    photo[(yy - 128) ** 2 + (xx - 128) ** 2 < 60**2] = (190, 30, 30)
+    rng = np.random.default_rng(0)
+    several = [change(photo, rng) for _ in range(12)]
+    assert all(one.shape == photo.shape and one.dtype == np.uint8 for one in several)
+    assert len({one.tobytes() for one in several}) == 12
+    for one in several:
+        assert (one[128, 128].astype(int) - (190, 30, 30) < 30).all() and one[4, 4].min() > 180
+
+
+@pytest.mark.slow
+def test_judge_and_teacher_learn_from_pictures_and_write_a_file(tmp_path):
+    pytest.importorskip("efficientnet_lite_pytorch", reason="the teacher's features are in the extra 'train'")
+    folder = tmp_path / "renders" / "100"
+    folder.mkdir(parents=True)
+    for k in range(8):
+        Image.new("RGB", (128, 128), ("red", "blue")[k % 2]).save(folder / f"{100_000 + k}.png")
+        (folder / f"{100_000 + k}.json").write_text(json.dumps(draw(100_000 + k, colour=("red", "blue")[k % 2])))
+    judging.train(tmp_path, tmp_path / "judge.safetensors", 6, torch.device("cpu"), 4)
+    read = load_judge(tmp_path / "judge.safetensors").read([Image.new("RGB", (128, 128), name) for name in ("red", "blue")])
+    assert read[0]["colour"]["red"] > read[1]["colour"]["red"]
+    assert torch.load(tmp_path / "teacher.pt", weights_only=True)["step"] > 0

@@ -3,9 +3,11 @@
 The weights in ``tp2lib/models/vitrine/`` load with plain diffusers and nothing of ours. The modules
 here are the whole chain that made them, in the order it runs::
 
-    vocabulary ─► scene ─► shapes, products, stage ─► render ─► captions
-                                                                   │
-      model ─► autoencoder, edges ─► latents ─► denoiser ─► judging ─► evaluate
+    vocabulary ─► scene ─► shapes, products, stage ─► render ─► renders, captions ─► pack
+                                                                    │
+    model, linear_start ─► autoencoder ─► latents ─► denoiser ─► sharpen     (train)
+                                                                    │
+                                                      judging ─► evaluate
 
 Run a step with ``python -m vitrine STEP``; ``--help`` lists them.
 """

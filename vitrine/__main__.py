@@ -1,7 +1,8 @@
-"""The chain that makes Vitrine, step by step: ``python -m vitrine STEP``.
+"""The chain that makes Vitrine: ``python -m vitrine STEP``, from the folder of the clone.
 
-``all`` runs every step in order; each resumes where it was killed. ``--tiny`` runs the
-whole chain in about a minute, to see that it works; its pictures are noise.
+``all`` runs it in order (render, train, judge, evaluate); each step goes on where it was cut off. On a GPU elsewhere: ``pack``
+here, ``train --pack FILE --parts DIR`` there, ``join DIR`` here. ``--tiny`` runs everything in a minute or two, to see
+that it works; its pictures are noise.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,28 +19,20 @@ WEIGHTS = Path(__file__).parents[1] / "tp2lib" / "models" / "vitrine"
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """How much work each step does; the defaults are the sums of the legs behind the committed weights; more of everything is better."""
+    """How much is rendered and how long is trained; more of everything is better."""
 
     tiny: bool = False
     pixels: int = 256
     samples: int = 4
-    pictures: tuple[tuple[str, int], ...] = (("train", 2_853), ("judge", 6_000), ("test", 160))
-    autoencoder: int = 8_100
-    denoiser: int = 0  # 0: the plan's own
-    judge: int = 2_600
-    batch: int = 0  # 0: each step's own
+    pictures: tuple[tuple[str, int], ...] = (("train", 12_000), ("judge", 12_000), ("test", 500))
+    minutes: float = 600.0
+    judge_minutes: float = 60.0
     share: float = 1.0
 
 
 # 128 pixels give half-size latents of 8×8: at 4×4 the innermost map would be 1×1, where
 # oneDNN 3 leaves a bfloat16 weight gradient uninitialised.
-TINY = Scale(tiny=True, pixels=128, samples=2, pictures=(("train", 12), ("judge", 8), ("test", 4)), autoencoder=3, denoiser=4, judge=3, batch=4, share=0.01)
-
-
-def _size(scale: Scale):
-    from .model import FULL, TINY
-
-    return TINY if scale.tiny else FULL
+TINY = Scale(tiny=True, pixels=128, samples=2, pictures=(("train", 12), ("judge", 8), ("test", 4)), minutes=0.25, judge_minutes=0.1, share=0.01)
 
 
 def render(args: argparse.Namespace, scale: Scale) -> None:
@@ -63,50 +57,51 @@ def render(args: argparse.Namespace, scale: Scale) -> None:
                 print(f"render {split}[{args.worker}] {n}/{len(indices)}  {pace:.2f} s a picture  {pace * (len(indices) - n) / 60:.0f} min to go", flush=True)
 
 
-def autoencoder(args: argparse.Namespace, scale: Scale) -> None:
-    """train the autoencoder and whiten its latents"""
-    from .autoencoder import CROP, train
+def train(args: argparse.Namespace, scale: Scale) -> None:
+    """train autoencoder, text encoder and UNet within MINUTES, on the GPU or the processor, and write the pipeline"""
+    from . import pack
+    from .train import train
 
-    train(args.data, args.count or scale.autoencoder, scale.batch or 16, size=_size(scale), crop=min(CROP, scale.pixels), start=args.start)
-
-
-def latents(args: argparse.Namespace, scale: Scale) -> None:
-    """encode the training pictures with the finished autoencoder"""
-    from .latents import encode
-
-    encode(args.data, args.worker, args.workers)
-
-
-def denoiser(args: argparse.Namespace, scale: Scale) -> None:
-    """train the text encoder and the UNet"""
-    from .denoiser import Plan, train
-    from .parallel import side_by_side
-
-    plan = Plan(steps=args.count or scale.denoiser or Plan.steps, batch=scale.batch or Plan.batch)
-    side_by_side(train, args.workers, args.data, plan, _size(scale), args.start)
+    if args.pack:
+        pack.unpack(args.pack, args.data)
+    train(args.data, args.to, args.minutes or scale.minutes, args.device, scale.tiny, args.start, args.parts)
 
 
 def judge(args: argparse.Namespace, scale: Scale) -> None:
     """train and calibrate the judge"""
     from .judging import train
     from .model import seal
+    from .training import choose_device
 
-    train(args.data, args.to / "judge.safetensors", scale.judge, scale.batch or 32)
+    train(args.data, args.to / "judge.safetensors", 60 * (args.minutes or scale.judge_minutes), choose_device(args.device), 4 if scale.tiny else 32)
     seal(args.to)
+
+
+def pack(args: argparse.Namespace, scale: Scale) -> None:
+    """write the pictures and the autoencoder into one file for a training elsewhere"""
+    from .pack import pack
+
+    to = args.pack or args.data / "pack.zip"
+    held = pack(args.data, to, args.count or 12_000)
+    print(f"{to}: {held} pictures, {to.stat().st_size / 2**20:.1f} MiB")
+
+
+def join(args: argparse.Namespace, scale: Scale) -> None:
+    """join the parts that came back from elsewhere, and lay the weights in place"""
+    from .pack import join
+
+    for path in join(args.parts, args.data):
+        if path.suffix == ".zip":
+            zipfile.ZipFile(path).extractall(args.to)
+            print(f"{path} unpacked in {args.to}")
 
 
 def export(args: argparse.Namespace, scale: Scale) -> None:
-    """write the trained pipeline as a diffusers folder"""
-    import torch
-    from diffusers import AutoencoderKL
+    """write the pipeline as it is trained so far"""
+    from .model import FULL, TINY
+    from .train import export
 
-    from .denoiser import Denoiser
-    from .model import save_pipeline, seal
-
-    model = Denoiser(_size(scale))
-    model.load_state_dict(torch.load(args.data / "denoiser.pt", weights_only=True)[f"average.{args.average}"])
-    save_pipeline(args.to, model.text, AutoencoderKL.from_pretrained(args.data / "vae"), model.unet, model.tokenizer)
-    seal(args.to)
+    export(args.data, args.to, TINY if scale.tiny else FULL)
 
 
 def evaluate(args: argparse.Namespace, scale: Scale) -> None:
@@ -123,30 +118,31 @@ def photos(args: argparse.Namespace, scale: Scale) -> None:
     take(args.data / "photos", *((scale.pixels, scale.samples) if scale.tiny else ()))
 
 
-STEPS = (render, autoencoder, latents, denoiser, judge, export, evaluate)
+STEPS = (render, train, judge, evaluate)
 
 
 def everything(args: argparse.Namespace, scale: Scale) -> None:
-    """run every step in order"""
+    """run render, train, judge and evaluate in order"""
     for step in STEPS:
         step(args, scale)
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m vitrine", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = {step.__name__: step for step in (*STEPS, photos)} | {"all": everything}
+    names = {step.__name__: step for step in (*STEPS, pack, join, export, photos)} | {"all": everything}
     parser.add_argument("step", choices=names, metavar="STEP", help="; ".join(f"{name}: {step.__doc__}" for name, step in names.items()))
     parser.add_argument("--tiny", action="store_true", help="a minute's worth of everything")
     parser.add_argument("--data", type=Path, default=Path(".vitrine"), help="working folder (default: .vitrine)")
     parser.add_argument("--to", type=Path, help="where the weights go or are (default: the package; with --tiny, DATA/weights)")
+    parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="train, judge: default auto")
+    parser.add_argument("--minutes", type=float, help="train, judge: the time to use, loading included")
+    parser.add_argument("--start", type=Path, help="train: go on from the text encoder and UNet in this folder")
+    parser.add_argument("--pack", type=Path, help="pack: the file to write (default: DATA/pack.zip); train: unpack this file first")
+    parser.add_argument("--parts", type=Path, help="train: put the result here besides, as parts of at most 15 MB; join: where the parts are")
     parser.add_argument("--split", choices=("train", "judge", "test"), help="render: only this split")
-    parser.add_argument("--count", type=int, help="render: only the first COUNT pictures of a split; autoencoder, denoiser: this many steps")
-    parser.add_argument("--worker", type=int, default=0, help="render, latents: this worker's number")
-    parser.add_argument(
-        "--workers", type=int, default=1, help="render, latents: how many workers share the pictures; denoiser: how many processes share a batch"
-    )
-    parser.add_argument("--start", type=Path, help="autoencoder, denoiser: go on from the weights in this folder, with new data or plans")
-    parser.add_argument("--average", choices=("fast", "slow"), default="slow", help="export: which moving average")
+    parser.add_argument("--count", type=int, help="render, pack: only the first COUNT pictures of a split")
+    parser.add_argument("--worker", type=int, default=0, help="render: this worker's number")
+    parser.add_argument("--workers", type=int, default=1, help="render: how many workers share the pictures")
     parser.add_argument("--share", type=float, default=1.0, help="evaluate: share of the full sample sizes, for a quick look")
     args = parser.parse_args(argv)
     args.to = args.to or (args.data / "weights" if args.tiny else WEIGHTS)

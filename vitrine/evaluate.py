@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .bars import guidance, judging, negative, obedience, reconstruction, report_prompts, schedulers, speed, steps, strength
+from .bars import guidance, judging, negative, obedience, report_prompts, schedulers, speed, steps, strength
 from .bench import REPORT_PROMPTS, Bench, Row
+from .fidelity import realism, reconstruction
 from .renders import Renders
 
 
@@ -27,7 +28,7 @@ def diversity(bench: Bench, data: Path, n: int = 64) -> tuple[list[Row], list[tu
     images = bench.draw([prompt] * n, list(range(n)))
     mine = _thumbnails(images)
     renders = Renders(data / "renders", "train")
-    theirs = _thumbnails([Image.open(p) for p in renders.paths])
+    theirs = _thumbnails([Image.fromarray(renders.picture(k)) for k in range(len(renders))])
     among = np.sqrt(((mine[:, None] - mine[None]) ** 2).mean(-1)) + np.eye(n) * 9
     across = np.stack([np.sqrt(((theirs - one) ** 2).mean(-1)) for one in mine])
     some = theirs[np.random.default_rng(56).permutation(len(theirs))[:2000]]
@@ -74,6 +75,7 @@ def report(bench: Bench, data: Path, out: Path, share: float = 1.0) -> str:
         *judging(bench, data),
         *obedience(bench, some(300)),
         *report_prompts(bench, some(16)),
+        *realism(bench, data, some(500)),
         *guidance(bench, some(64)),
         *steps(bench, some(16)),
         *schedulers(bench),

@@ -1,65 +1,46 @@
-"""Encode the training pictures once: whitened latents at full and at half size, both ways round."""
+"""Encode the training pictures once, at full and at half size, both ways round."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import numpy as np
 import torch
+import torch.nn.functional as F
 from diffusers import AutoencoderKL
-from PIL import Image
+from safetensors.torch import load_file, save_file
 
-from .autoencoder import to_tensor
-from .checkpoint import Clock
-from .renders import Renders
-
-CHUNK = 250  # pictures a file; what a kill can cost
+from .autoencoder import encode, to_tensor
+from .training import autocast
 
 
 @torch.no_grad()
-def encode(data: Path, worker: int = 0, workers: int = 1) -> None:
-    """Write ``data/latents/NNNN.npz`` for this worker's chunks of training pictures that are not there yet.
+def make_latents(data: Path, pictures: torch.Tensor, device: torch.device, batch: int = 16) -> tuple[torch.Tensor, torch.Tensor]:
+    """Latents of all pictures, kept in ``data/latents.safetensors`` for the next sitting.
 
-    Each holds ``high`` (N, 2, 4, h, w) and ``low`` (N, 2, 4, h/2, w/2), float16, the second
-    axis being the picture and its mirror image, and ``records`` as JSON text.
+    Parameters
+    ----------
+    pictures : Tensor of shape (N, H, W, 3), uint8
+
+    Returns
+    -------
+    high, low : Tensor of shape (N, 2, C, H/8, W/8) and (N, 2, C, H/16, W/16)
+        Float16 on ``device``; the second axis is the picture and its mirror image, ``low`` is of the picture at half its size.
     """
-    renders = Renders(data / "renders", "train")
-    vae = AutoencoderKL.from_pretrained(data / "vae").eval()
-    folder = data / "latents"
-    folder.mkdir(parents=True, exist_ok=True)
-    chunks = [range(k, min(k + CHUNK, len(renders))) for k in range(0, len(renders), CHUNK)]
-    clock = Clock("latents", 0, len(chunks))
-    for number, chunk in [*enumerate(chunks)][worker::workers]:
-        path = folder / f"{number:04d}.npz"
-        ids = [renders.records[k]["seed"] for k in chunk]
-        if not (path.exists() and [r["seed"] for r in load_chunk(path)[2]] == ids):
-            high, low = [], []
-            for k in chunk:
-                image = Image.fromarray(renders.picture(k))
-                small = image.resize((image.width // 2,) * 2, Image.Resampling.BOX)
-                high.append(_both_ways(vae, image))
-                low.append(_both_ways(vae, small))
-            part = path.with_suffix(".tmp.npz")
-            np.savez(part, high=np.stack(high), low=np.stack(low), records=json.dumps([renders.records[k] for k in chunk]))
-            part.replace(path)
-        clock.tell(number + 1)
-
-
-def _both_ways(vae: AutoencoderKL, image: Image.Image) -> np.ndarray:
-    x = to_tensor(np.asarray(image))
-    return vae.encode(torch.stack([x, x.flip(-1)])).latent_dist.mean.numpy().astype(np.float16)
-
-
-def load_chunk(path: Path) -> tuple[np.ndarray, np.ndarray, list[dict]]:
-    with np.load(path) as file:
-        return file["high"], file["low"], json.loads(str(file["records"]))
-
-
-def load(data: Path) -> tuple[torch.Tensor, torch.Tensor, list[dict]]:
-    """All latents, as (high, low, records); Tensors of shape (N, 2, 4, h, w), float16."""
-    chunks = [load_chunk(path) for path in sorted((data / "latents").glob("[0-9]*.npz")) if ".tmp" not in path.name]
-    if not chunks:
-        raise FileNotFoundError(f"no latents in {data / 'latents'}; run: python -m vitrine latents")
-    high, low, records = zip(*chunks)
-    return (torch.from_numpy(np.concatenate(high)), torch.from_numpy(np.concatenate(low)), [record for chunk in records for record in chunk])
+    path = data / "latents.safetensors"
+    if path.exists():
+        kept = load_file(path, device=str(device))
+        if len(kept["high"]) == len(pictures):
+            return kept["high"], kept["low"]
+    vae = AutoencoderKL.from_pretrained(data / "vae").to(device, memory_format=torch.channels_last).eval()
+    high, low = [], []
+    for k in range(0, len(pictures), batch):
+        x = to_tensor(pictures[k : k + batch].to(device))
+        both = torch.cat([x, x.flip(-1)])
+        with autocast(device):
+            for out, size in ((high, both), (low, F.avg_pool2d(both, 2))):
+                out.append(encode(vae, size.contiguous(memory_format=torch.channels_last)).half().unflatten(0, (2, len(x))).transpose(0, 1).contiguous())
+        if k // batch % 50 == 0:
+            print(f"latents {k} of {len(pictures)}", flush=True)
+    high, low = torch.cat(high), torch.cat(low)
+    save_file({"high": high, "low": low}, path)
+    return high, low

