@@ -186,7 +186,7 @@ def texts():
     for folder in folders:
         for path in folder.iterdir() if folder == ROOT else folder.rglob("*"):
             ours = path.is_file() and path.suffix in kinds and path.stat().st_size < 2_000_000
-            if ours and path != Path(__file__):
+            if ours and path.name != ".git" and path != Path(__file__):  # .git is a file in a worktree
                 yield path
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tp2lib.models.vocabulary import ATTRIBUTES, COLOURS, DEFECT_WORDS, HELD_OUT, KIND_WORDS, KINDS
+from tp2lib.models.vocabulary import ATTRIBUTES, COLOUR_WORDS, COLOURS, DEFECT_WORDS, HELD_OUT, KIND_WORDS, KINDS
 from vitrine.captions import caption, known_words
 from vitrine.scene import SPLITS, draw
 
@@ -68,3 +68,16 @@ def test_captions_vary_and_some_are_the_bare_kind():
     texts = [caption(record, rng) for _ in range(300)]
     assert len(set(texts)) > 200
     assert 8 < sum(text in KIND_WORDS[record["kind"]] for text in texts) < 60
+
+
+def test_a_caption_without_a_colour_shows_one_that_real_ones_come_in():
+    rng = np.random.default_rng(5)
+    colours = {word for words in COLOUR_WORDS.values() for word in words}
+    unnamed = {}
+    for seed in range(3000):
+        record = draw(seed)
+        if record["defect"] == "none" and not colours & set(caption(record, rng).replace(",", " ").split()):
+            unnamed.setdefault(record["kind"], set()).add((record["material"], record["colour"]))
+    assert {colour for _, colour in unnamed["apple"]} == {"red", "green", "yellow"}
+    assert {colour for material, colour in unnamed["wallet"] if material == "leather"} == {"brown", "black"}
+    assert len({colour for material, colour in unnamed["wallet"] if material == "fabric"}) > 6  # cloth comes in any

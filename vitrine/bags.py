@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .shapes import Part, arc, cylinder, merge, path_through, rounded_box, rounded_frame, sphere, stand_or_lie, tube
+from .shapes import Mesh, Part, arc, cylinder, merge, path_through, rounded_box, rounded_frame, sphere, stand_or_lie, tube
 
 
 def backpack(rng, record):
@@ -37,8 +37,16 @@ def backpack(rng, record):
     handle = tube(arc((0, 0.04, h * 0.96), 0.10, rng.uniform(0.10, 0.15), 0, 180), 0.022, 12, flat=1.6)
     parts.append(Part(handle, "strap"))
     for side in (-1, 1):
-        path = path_through((side * w * 0.26, d * 0.42, h * 0.92), (side * w * 0.42, d * 0.80, h * 0.60), (side * w * 0.36, d * 0.45, h * 0.06))
-        parts.append(Part(tube(path, 0.035, 10, flat=1.7), "strap"))
+        out = rng.uniform(0.56, 0.66)  # past the body's outline, so that the straps are seen from the front
+        path = path_through(
+            (side * w * 0.24, d * 0.36, h * 0.95),
+            (side * w * out, d * 0.62, h * 0.74),
+            (side * w * out, d * 0.66, h * 0.42),
+            (side * w * 0.40, d * 0.45, h * 0.07),
+        )
+        parts.append(Part(tube(path, 0.040, 10, flat=1.8), "strap"))
+        buckle = rounded_box(0.10, 0.05, 0.06, 0.012).moved(x=side * w * (out - 0.02), y=d * 0.62, z=h * 0.36)
+        parts.append(Part(buckle, "steel"))
         if model != 1 and rng.random() < 0.7:
             parts.append(Part(rounded_box(0.09, d * 0.66, h * 0.26, 0.04).moved(x=side * w * 0.5, z=h * 0.05), "strap"))
     return parts
@@ -73,33 +81,77 @@ def handbag(rng, record):
     return parts
 
 
+def seam(path: np.ndarray, dash: float = 0.030, gap: float = 0.018, radius: float = 0.0065) -> Mesh:
+    """Stitches along an (N, 3) path: one short thread after the other."""
+    along = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
+    point = lambda at: np.stack([np.interp(at, along, path[:, k]) for k in range(3)], -1)
+    starts = np.arange(0, along[-1] - dash, dash + gap)
+    return merge([tube(point(np.linspace(at, at + dash, 4)), radius, 6) for at in starts])
+
+
+def _leaf(w: float, h: float, t: float) -> tuple[Mesh, Mesh]:
+    """One half of a folded wallet, flat on z = 0 with its fold along the edge x = 0, and the stitches on it."""
+    half = rounded_box(w, h, t, 0.030, pillow=0.010).moved(x=w / 2)
+    return half, seam(rounded_frame(w * 0.90, h * 0.90, 0.05) + [w / 2, 0, t + 0.006])
+
+
+def _folded(rng, w: float, h: float, t: float, opened: float) -> list[tuple[Mesh, str]]:
+    """A bifold about its fold (the y axis), the halves ``opened`` degrees apart, with pockets and cards inside."""
+    half, stitches = _leaf(w, h, t)
+    fold = tube(np.stack([np.zeros(24), np.linspace(-h / 2 + 0.02, h / 2 - 0.02, 24), np.zeros(24)], 1), t * 0.9, 14)
+    out = [(fold, "body")]
+    for side in (-1, 1):
+        turn = lambda mesh, side=side: mesh.turned("y", -90 + side * opened / 2)
+        outward = lambda mesh, side=side: mesh if side < 0 else mesh.bent(lambda p: p * [1, 1, -1])
+        out += [(turn(outward(half)), "body"), (turn(outward(stitches)), "stitch")]
+    for k in range(int(rng.integers(1, 4))):
+        card = rounded_box(w * 0.86, h * 0.9, 0.007, 0.002).moved(x=w * 0.52, z=-0.02 - 0.012 * k).turned("y", -90 - opened / 2 + 6 + 3 * k)
+        out.append((card, str(rng.choice(["trim", "dark", "gold", "cream"], p=[0.4, 0.25, 0.15, 0.2]))))
+    return out
+
+
 def wallet(rng, record):
     model = record["model"]
-    w, h = (rng.uniform(0.92, 1.05), rng.uniform(0.70, 0.80)) if model != 1 else (rng.uniform(1.05, 1.15), rng.uniform(0.52, 0.60))
+    metal = "gold" if rng.random() < 0.5 else "steel"
+    if model == 0:
+        w, h, t = rng.uniform(0.78, 0.90), rng.uniform(0.66, 0.76), rng.uniform(0.045, 0.06)
+        if record["view"] == "front":  # stands on its edge like an open book, fold towards the viewer or away
+            made = _folded(rng, w, h, t, rng.uniform(55, 100))
+            turn = 90 if rng.random() < 0.7 else -90
+            return [Part(mesh.turned("x", 90).turned("z", turn).moved(z=h / 2), look) for mesh, look in made]
+        made = _folded(rng, w, h, t, rng.uniform(8, 26))
+        parts = [Part(mesh.turned("y", 90).turned("z", 180), look) for mesh, look in made]
+        low = min(part.mesh.points[:, 2].min() for part in parts)
+        parts = [Part(part.mesh.moved(z=-low), part.look) for part in parts]
+        if rng.random() < 0.4:  # strap and press stud
+            top = max(part.mesh.points[:, 2].max() for part in parts)
+            strap = rounded_box(w * 0.26, h * 0.20, 0.026, 0.012).moved(x=-w * 0.94, z=top * 0.72)
+            parts += [Part(strap, "body"), Part(cylinder(0.032, 0.02, 0.008).moved(x=-w * 0.86, z=top * 0.72 + 0.024), metal)]
+        return [Part(part.mesh.moved(x=w / 2), part.look) for part in parts]
+    w, h = (rng.uniform(0.92, 1.02), rng.uniform(0.66, 0.74)) if model == 2 else (rng.uniform(1.05, 1.15), rng.uniform(0.52, 0.60))
     t = rng.uniform(0.05, 0.075)
     lower = rounded_box(w, h, t, 0.035, pillow=0.012)
     upper = rounded_box(w * 0.995, h * 0.99, t, 0.035, pillow=0.022).moved(z=t * 0.97)
     parts = [Part(merge([lower, upper]), "body")]
-    top = 2 * t + 0.005
-    seam = rounded_frame(w * 0.93, h * 0.91, 0.04) + [0, 0, top]
-    parts.append(Part(tube(seam, 0.0055, 6, closed=True), "stitch"))
-    metal = "gold" if rng.random() < 0.5 else "steel"
-    if model == 0:  # strap and press stud
-        strap = rounded_box(w * 0.30, h * rng.uniform(0.22, 0.30), 0.028, 0.02).moved(x=w * 0.40, z=top + 0.004)
-        parts += [Part(strap, "body"), Part(cylinder(0.035, 0.02, 0.008).moved(x=w * 0.32, z=top + 0.026), metal)]
-    elif model == 1:  # zip round
+    top = 2 * t + 0.008
+    parts.append(Part(seam(rounded_frame(w * 0.92, h * 0.89, 0.04) + [0, 0, top]), "stitch"))
+    if model == 1:  # zip round
         zip_line = tube(rounded_frame(w * 1.005, h * 1.01, 0.05) + [0, 0, t], 0.016, 8, closed=True)
-        pull = rounded_box(0.10, 0.04, 0.015, 0.006).turned("z", rng.uniform(-30, 30)).moved(x=w * 0.52, y=h * 0.30, z=t)
+        pull = rounded_box(0.12, 0.045, 0.016, 0.006).turned("z", rng.uniform(-30, 30)).moved(x=w * 0.53, y=h * 0.30, z=t)
         parts.append(Part(merge([zip_line, pull]), metal))
-    else:  # card holder, cards peeping out
-        for k in range(int(rng.integers(2, 4))):
-            card = rounded_box(w * 0.84, h * 0.5, 0.008, 0.003).moved(y=h * (0.30 - 0.045 * k), z=top + 0.005 + 0.012 * (2 - k))
-            parts.append(Part(card, ("cream", "trim", "steel")[k]))
-        pocket = rounded_box(w * 0.97, h * 0.62, 0.05, 0.024, pillow=0.012).moved(y=-h * 0.17, z=top - 0.005)
-        parts.append(Part(pocket, "body"))
-        parts.append(
-            Part(tube(path_through((-w * 0.46, h * 0.125, top + 0.045), (0, h * 0.125, top + 0.055), (w * 0.46, h * 0.125, top + 0.045)), 0.006, 6), "stitch")
-        )
-    if model != 2 and rng.random() < 0.6:
+        if rng.random() < 0.5:
+            parts.append(
+                Part(seam(path_through((-w * 0.46, -h * 0.06, top + 0.012), (0, -h * 0.06, top + 0.022), (w * 0.46, -h * 0.06, top + 0.012))), "stitch")
+            )
+    else:  # card holder: slots one below the other, a card's edge showing in some
+        for k in range(3):
+            edge = h * (0.30 - 0.17 * k)
+            if rng.random() < 0.55:
+                card = rounded_box(w * 0.80, h * 0.16, 0.006, 0.002).moved(y=edge + h * 0.005, z=top + 0.012 * (k + 1))
+                parts.append(Part(card, str(rng.choice(["trim", "dark", "gold", "cream"], p=[0.4, 0.25, 0.15, 0.2]))))
+            slot = rounded_box(w * 0.94, edge + h * 0.46, 0.016, 0.007).moved(y=(edge - h * 0.46) / 2, z=top - 0.004 + 0.014 * (k + 1))
+            line = np.float64([(-w * 0.44, edge - 0.02, 0), (w * 0.44, edge - 0.02, 0)]) + [0, 0, top + 0.014 + 0.014 * (k + 1)]
+            parts += [Part(slot, "body"), Part(seam(np.linspace(line[0], line[1], 30)), "stitch")]
+    if model == 1 and rng.random() < 0.6:
         parts.append(Part(rounded_box(0.16, 0.07, 0.004, 0.001).moved(x=-w * 0.28, y=-h * 0.28, z=top + 0.01), metal))
     return stand_or_lie(parts, rng, record, h)

@@ -22,6 +22,25 @@ from tp2lib.models.vocabulary import (
 
 KEEP = 0.72  # chance that a caption names an attribute it could name
 
+# The colours that real ones come in, by kind or material. Others are always named, so that a prompt without a colour means
+# one of these; what is not listed here comes in any colour.
+TYPICAL: dict[str, tuple[str, ...]] = {
+    "apple": ("red", "green", "yellow"),
+    "leather": ("brown", "black"),
+    "wood": ("brown",),
+    "metal": ("grey", "black", "white"),
+    "wax": ("white", "red", "yellow"),
+    "ceramic": ("white", "blue", "grey", "turquoise", "green"),
+    "pen": ("black", "blue", "grey"),
+    "headphones": ("black", "white", "grey"),
+}
+
+
+def is_typical(record: dict) -> bool:
+    """Whether a record's colour may stay unnamed."""
+    colours = TYPICAL.get(record["kind"]) or TYPICAL.get(record["material"])
+    return colours is None or record["colour"] in colours
+
 
 def caption(record: dict, rng: np.random.Generator) -> str:
     """Describe a record, with synonyms, a shuffled order and dropped attributes.
@@ -36,12 +55,12 @@ def caption(record: dict, rng: np.random.Generator) -> str:
             return ""
         return str(words[0] if rng.random() < 0.5 else rng.choice(words))
 
-    bad = record["defect"] != "none"
-    bare = rng.random() < 1 / 12
+    bad, typical = record["defect"] != "none", is_typical(record)
+    bare = rng.random() < 1 / 12 and typical
     kind = say(KIND_WORDS[record["kind"]], 1.0)
     if bare and not bad:
         return kind
-    adjectives = [say(STYLE_WORDS[record["style"]]), say(COLOUR_WORDS[record["colour"]], 0.85), say(MATERIAL_WORDS[record["material"]], 0.6)]
+    adjectives = [say(STYLE_WORDS[record["style"]]), say(COLOUR_WORDS[record["colour"]], 0.7 if typical else 1.0), say(MATERIAL_WORDS[record["material"]], 0.6)]
     noun = " ".join(a for a in (*adjectives, kind) if a)
     place = say(SET_WORDS[record["set"]], 0.82)
     where = f"on a {place}" if rng.random() < 0.8 else f"in front of a {place}" if "background" in place or "backdrop" in place else f"on the {place}"

@@ -85,7 +85,7 @@ def lamp(rng, record):
 
 
 def pen(rng, record):
-    model, length, r = record["model"], rng.uniform(1.0, 1.15), rng.uniform(0.034, 0.048)
+    model, length, r = record["model"], rng.uniform(1.0, 1.15), rng.uniform(0.046, 0.058)
     metal = "gold" if record["style"] == "vintage" or rng.random() < 0.3 else "steel"
     if model == 0:  # click ballpoint: barrel, cone, clicker, clip
         barrel = lathe(smooth_profile([(r * 0.55, 0.12), (r * 0.85, 0.20), (r, 0.34), (r, 0.6), (r, length - 0.10)]))
