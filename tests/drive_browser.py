@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
@@ -45,22 +43,30 @@ def look_at(page: Page, mode: str) -> None:
     expect(page.locator(".tp2-studio b:visible", has_text=mode)).to_be_visible(timeout=SLOW)
 
 
-def run_all(page: Page) -> None:
-    """Run the notebook that JupyterLab has open; before its kernel is there a click can be lost, or JupyterLab ask for a kernel."""
-    page.add_locator_handler(page.get_by_role("dialog").get_by_role("button", name="Select Kernel"), lambda button: button.click())
-    page.wait_for_selector(".jp-Notebook", timeout=SLOW)
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=SLOW)
-    for _ in range(4):
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_text("Run All Cells", exact=True).click()
-        with suppress(AssertionError):
-            return expect(page.locator(".jp-CodeCell .jp-InputPrompt", has_text=re.compile(r"\[[\d*]")).first).to_be_visible(timeout=SLOW / 4)
+# The notebook that JupyterLab has open, by the application's own interface (--LabApp.expose_app_in_browser)
+PANEL = "const app = window.jupyterapp, panel = app?.shell?.currentWidget, context = panel?.sessionContext;"
+CODE = "const code = panel.content.widgets.filter(cell => cell.model.type === 'code');"
+KERNEL = (
+    f"() => {{ {PANEL} if (document.querySelector('dialog.jp-Dialog, .jp-Dialog')) return 'asks';"
+    " return context?.isReady && context.session?.kernel?.status === 'idle' ? 'idle' : null; }"
+)
+
+
+def run_all(page: Page) -> list[int | None]:
+    """Run the notebook that JupyterLab has open, once its session has an idle kernel; return the execution counts of its cells."""
+    while (state := page.wait_for_function(KERNEL, timeout=SLOW).json_value()) == "asks":  # which kernel: starting one failed, under load
+        box = page.locator(".jp-Dialog")
+        box.locator(".jp-mod-accept").click()
+        box.wait_for(state="detached", timeout=SLOW)
+    assert state == "idle"
+    page.evaluate(f"() => {{ {PANEL} return app.commands.execute('notebook:run-all-cells'); }}")  # until every cell has had its reply
+    return page.evaluate(f"() => {{ {PANEL} {CODE} return code.map(cell => cell.model.executionCount); }}")
 
 
 def use(page: Page, folder: Path, photo: Path) -> dict:
     """Move, generate, stop, upload, recall, compare; return what was seen."""
     seen: dict = {}
-    expect(page.locator("button:has-text('Generate')").first).to_be_visible(timeout=SLOW)  # unlike a bare wait, answers JupyterLab's box
+    expect(page.locator("button:has-text('Generate')").first).to_be_visible(timeout=SLOW)
     seen["unknown_words"] = page.locator(".tp2-studio mark:visible").count()
     for label, key, times in (("steps", "ArrowLeft", 26), ("width", "ArrowLeft", 24), ("height", "ArrowLeft", 24)):
         handle(page, label).focus()
@@ -131,15 +137,14 @@ def main(chromium: str, address: str, folder: str, front: str) -> None:
         page.on("pageerror", lambda error: errors.append(str(error)))
         try:
             page.goto(address, timeout=SLOW)
-            if front == "lab":
-                run_all(page)
+            counts = run_all(page) if front == "lab" else None
             seen = use(page, Path(folder), Path(folder) / "photo.png")
         except Exception:
             page.screenshot(path=Path(folder) / "0_failed.png", full_page=True)
             raise
         finally:
             browser.close()
-    print(json.dumps({**seen, "errors": errors}))
+    print(json.dumps({**seen, "counts": counts, "errors": errors}))
 
 
 if __name__ == "__main__":

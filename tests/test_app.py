@@ -7,17 +7,14 @@ import http.cookiejar
 import json
 import os
 import re
-import socket
-import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 import uuid
-from pathlib import Path
 
 import nbformat
 import pytest
+from served import serving
 
 from tp2lib.errors import OutputError, RecipeError
 from tp2lib.paths import ROOT
@@ -74,34 +71,12 @@ def test_without_voila_it_says_what_to_install(monkeypatch) -> None:
 # -- from outside -------------------------------------------------------------------------------------
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+class Visitor:
+    """What comes to the app from outside, over HTTP."""
 
-
-class Server:
-    """The app in a process of its own, on a page that needs no model."""
-
-    def __init__(self, folder: Path, visitors: int = 2) -> None:
-        self.port, self.folder, self.cookies = free_port(), folder, http.cookiejar.CookieJar()
+    def __init__(self, port: int) -> None:
+        self.port, self.cookies = port, http.cookiejar.CookieJar()
         self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies))
-        nbformat.write(book(PAGE, "raise SystemError('the lesson is not the app')"), folder / "page.ipynb")
-        (folder / "secret.txt").write_text("the secret of the host")
-        (folder / "secret.png").write_bytes((ROOT / "inputs" / "mug.jpg").read_bytes())
-        code = (
-            "from pathlib import Path; from tp2lib.widgets.app import serve; "
-            f"serve(Path({str(folder / 'page.ipynb')!r}), port={self.port}, visitors={visitors}, browser=False)"
-        )
-        settings = {**os.environ, "JUPYTER_CONFIG_DIR": str(folder / "config"), "JUPYTER_DATA_DIR": str(folder / "data")}
-        self.process = subprocess.Popen([sys.executable, "-c", code], env=settings, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and self.process.poll() is None:
-            with socket.socket() as one:
-                if one.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.2)
-        raise AssertionError(self.stop())
 
     def get(self, path: str, host: str | None = None, method: str = "GET", data: bytes | None = None) -> tuple[int, str]:
         asked = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method, data=data)
@@ -120,20 +95,22 @@ class Server:
         status, said = self.get(f"/voila/api/shutdown/{kernel_of(page)}", method="POST", data=b"")
         assert status == 204, said
 
-    def stop(self) -> str:
-        self.process.terminate()
-        try:
-            return self.process.communicate(timeout=30)[0].decode(errors="replace")
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            return self.process.communicate()[0].decode(errors="replace")
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    made = Server(tmp_path_factory.mktemp("app"))
-    yield made
-    made.stop()
+    """The app in a process of its own, on a page that needs no model."""
+    folder = tmp_path_factory.mktemp("app")
+    nbformat.write(book(PAGE, "raise SystemError('the lesson is not the app')"), folder / "page.ipynb")
+    (folder / "secret.txt").write_text("the secret of the host")
+    (folder / "secret.png").write_bytes((ROOT / "inputs" / "mug.jpg").read_bytes())
+    code = "from pathlib import Path; from tp2lib.widgets.app import serve; serve(Path({page!r}), port={port}, visitors=2, browser=False)"
+    settings = {**os.environ, "JUPYTER_CONFIG_DIR": str(folder / "config"), "JUPYTER_DATA_DIR": str(folder / "data")}
+
+    def command(port: int) -> list[str]:
+        return [sys.executable, "-c", code.format(page=str(folder / "page.ipynb"), port=port)]
+
+    with serving(command, folder / "server.log", env=settings, cwd=folder) as port:
+        yield Visitor(port)
 
 
 def kernel_of(page: str) -> str:
@@ -210,17 +187,16 @@ def test_a_visitor_executes_no_code(server, tmp_path) -> None:
         line = await websocket_connect(request)
         for attempt in attempts:
             await line.write_message(attempt)
-        await line.write_message(message("kernel_info_request", {}))  # what is allowed is answered: the line works
-        kinds = []
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            try:
-                answer = await asyncio.wait_for(line.read_message(), 5)
-            except TimeoutError:
+        last = message("kernel_info_request", {})  # allowed, and answered after all that came before it
+        await line.write_message(last)
+        kinds, ours = [], json.loads(last)["header"]["msg_id"]
+        while True:
+            answer = await asyncio.wait_for(line.read_message(), 120)
+            assert answer is not None, "the line was closed"
+            said = json.loads(answer) if isinstance(answer, str) else {"msg_type": "binary"}
+            kinds.append(said["msg_type"])
+            if said["msg_type"] == "kernel_info_reply" and said["parent_header"]["msg_id"] == ours:
                 break
-            if answer is None:
-                break
-            kinds.append(json.loads(answer)["msg_type"] if isinstance(answer, str) else "binary")
         line.close()
         return kinds
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import nbformat
 import pytest
 from plotted import picture
+from served import CHROMIUM, serving
 
 from tp2lib.widgets.app import read_page
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 TESTS = Path(__file__).parent
 pytestmark = [
     pytest.mark.browser,
@@ -26,30 +23,18 @@ pytestmark = [
 ]
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
-def wait_for(port: int, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 240
-    while time.monotonic() < deadline and process.poll() is None:
-        with socket.socket() as one:
-            if one.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.3)
-    raise AssertionError("the server did not come up")
+def prepare(folder: Path) -> None:
+    """Put down the notebook that JupyterLab opens, and its settings."""
+    nbformat.write(read_page(), folder / "page.ipynb")
+    asks = folder / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    asks.parent.mkdir(parents=True)
+    asks.write_text('{"fetchNews": "false"}')  # or a box asks about it, in front of what is clicked
 
 
 def command(front: str, port: int, folder: Path) -> list[str]:
     if front == "app":
         code = f"from pathlib import Path; from tp2lib.widgets.app import serve; serve(port={port}, browser=False)"
         return [sys.executable, "-c", code]
-    nbformat.write(read_page(), folder / "page.ipynb")
-    asks = folder / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
-    asks.parent.mkdir(parents=True)
-    asks.write_text('{"fetchNews": "false"}')  # or a box asks about it, in front of what is clicked
     options = {"port": port, "port_retries": 0, "open_browser": False, "root_dir": folder, "ip": "127.0.0.1"}
     plain = [f"--ServerApp.{name}={value}" for name, value in options.items()]
     return [
@@ -59,6 +44,7 @@ def command(front: str, port: int, folder: Path) -> list[str]:
         *plain,
         "--IdentityProvider.token=",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--LabApp.expose_app_in_browser=True",  # the driver asks the application itself for its state
         "--allow-root",
     ]
 
@@ -69,26 +55,23 @@ def test_a_person_can_use_it(front, tiny_folder, tmp_path) -> None:
     shots = Path(os.environ.get("TP2_SCREENSHOTS") or tmp_path) / front
     shots.mkdir(parents=True, exist_ok=True)
     picture(2, side=120).save(shots / "photo.png")
-    port = free_port()
     settings = {
         **os.environ, "TP2_VITRINE": str(tiny_folder), "TP2_OUTPUTS": str(tmp_path / "outputs"), "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
         "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(tmp_path / "workspaces"),
     }  # fmt: skip
     settings.pop("TP2_MODEL", None)
-    with open(shots / "server.log", "wb") as log:
-        server = subprocess.Popen(command(front, port, tmp_path), env=settings, cwd=tmp_path, stdout=log, stderr=log)
-    try:
-        wait_for(port, server)
+    prepare(tmp_path)
+    with serving(lambda port: command(front, port, tmp_path), shots / "server.log", env=settings, cwd=tmp_path) as port:
         address = f"http://127.0.0.1:{port}/" + ("lab/tree/page.ipynb" if front == "lab" else "")
         drive = [sys.executable, str(TESTS / "drive_browser.py"), CHROMIUM, address, str(shots), front]
         done = subprocess.run(drive, capture_output=True, text=True, timeout=1500)
-    finally:
-        server.terminate()
-        server.wait(60)
     assert done.returncode == 0, done.stderr[-3000:]
     seen = json.loads(done.stdout.splitlines()[-1])
     assert seen["steps"] == "4" and seen["configuration"]["steps"] == 4 and seen["width"] == "64"
     assert "4 steps" in seen["alt"] and seen["recalled_steps"] == "4"
+    if front == "lab":
+        cells = [cell for cell in read_page().cells if cell.cell_type == "code"]
+        assert seen["counts"] == [*range(1, len(cells) + 1)]  # no cell was lost
     assert "differ" in seen["differ"] and seen["markup"] == 0 and seen["title"] != "1"
     assert seen["stopped_s"] < 30 and seen["errors"] == []
     assert len(list((tmp_path / "outputs" / "runs").glob("*.png"))) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.metadata
 import os
 import re
 import subprocess
@@ -31,23 +32,25 @@ steps = [2, 3]
 
 
 def status(*arguments):
-    """Run a command; argparse leaves by SystemExit."""
-    try:
-        return main([str(argument) for argument in arguments])
-    except SystemExit as end:
-        return end.code
+    return main([str(argument) for argument in arguments])
+
+
+@pytest.fixture(autouse=True)
+def _wide_terminal(monkeypatch):
+    """Messages on one line each, whatever the terminal of the tests."""
+    monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", 400)
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
 def test_help_is_there_and_is_no_failure(command, capsys):
     assert status(*command, "--help") == 0
     said = capsys.readouterr().out
-    assert said.startswith(f"usage: {' '.join(('tp2', *command))}")
+    assert f"Usage: {' '.join(('tp2', *command))} " in said
     assert all(name in said for name in COMMANDS) or command
 
 
 def test_help_does_not_wait_for_torch():
-    code = "import sys; from tp2lib.cli.main import main\ntry: main(['generate', '--help'])\nexcept SystemExit: pass\n"
+    code = "import sys; from tp2lib.cli.main import main\nmain(['generate', '--help'])\n"
     done = subprocess.run([sys.executable, "-c", f"{code}sys.exit('torch' in sys.modules)"], capture_output=True)
     assert done.returncode == 0
 
@@ -55,13 +58,13 @@ def test_help_does_not_wait_for_torch():
 def test_every_command_that_writes_takes_outputs(capsys):
     for name in COMMANDS:
         status(name, "--help")
-        assert ("--outputs DIR" in capsys.readouterr().out) == (name != "replay")
+        assert bool(re.search("--outputs +DIR", capsys.readouterr().out)) == (name != "replay")
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
-        [], ["walk"], ["generate"], ["generate", "apple", "--steps", "many"], ["generate", "apple", "--steps", "999"],
+        ["walk"], ["generate"], ["generate", "apple", "--steps", "many"], ["generate", "apple", "--steps", "999"],
         ["generate", "apple", "--scheduler", "Eulr"], ["generate", "apple", "--strength", "0.5"], ["sweep"], ["replay"],
         ["replay", "x.png", "--at-least", "nice"], ["run", "basline"], ["doctor", "--what"],
     ],
@@ -69,12 +72,47 @@ def test_every_command_that_writes_takes_outputs(capsys):
 def test_a_command_that_is_not_understood_ends_with_2(arguments, capsys):
     assert status(*arguments) == 2
     said = capsys.readouterr()
-    assert said.out == "" and "usage: tp2" in said.err
+    assert said.out == "" and "Usage: tp2" in said.err
+
+
+def test_no_command_shows_them_all_and_ends_with_2(capsys):
+    assert status() == 2
+    said = capsys.readouterr().out
+    assert all(name in said for name in COMMANDS)
 
 
 def test_what_is_allowed_stands_in_the_message(capsys):
     status("generate", "apple", "--scheduler", "Eulr")
     assert "Did you mean 'Euler" in capsys.readouterr().err
+    status("generate", "apple", "--steps", "many")
+    assert "steps is 'many'; it must be a whole number from 1 to 150" in capsys.readouterr().err
+    status("run", "basline")
+    assert "Did you mean 'baseline'" in capsys.readouterr().err
+
+
+def test_the_version_is_the_installed_one(capsys):
+    assert status("--version") == 0
+    assert capsys.readouterr().out == f"tp2lib {importlib.metadata.version('tp2lib')}\n"
+
+
+@pytest.mark.parametrize(("words", "wanted"), [("tp2 generate apple --scheduler DPM++", "DPM++ 2M Karras"), ("tp2 run i2i", "i2i_run07_strength035")])
+def test_the_shell_completes_values(words, wanted, monkeypatch, capsys):
+    for name, value in {"_TP2_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}.items():
+        monkeypatch.setenv(name, value)
+    assert status() == 0
+    assert wanted in capsys.readouterr().out.splitlines()
+
+
+def test_steps_are_a_bar_on_a_terminal_and_nothing_in_a_pipe(vitrine, tmp_path):
+    pty = pytest.importorskip("pty")
+    command = [sys.executable, "-m", "tp2lib", "generate", "apple", *SMALL, "--outputs", str(tmp_path)]
+    ours, theirs = pty.openpty()
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, text=True, env={**os.environ, "TERM": "xterm"})
+    os.close(theirs)
+    said = os.read(ours, 100_000).decode()
+    assert done.returncode == 0 and done.stdout.endswith(".png\n") and "generate" in said and "2/2" in said
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert "2/2" not in done.stderr and "kept from before" in done.stderr
 
 
 def test_a_failure_is_one_plain_message(tmp_path, monkeypatch, capsys):
@@ -198,17 +236,17 @@ def test_ctrl_c_ends_with_130(vitrine, monkeypatch, tmp_path, capsys):
     def interrupted(*args, **how):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tp2lib.cli.main.run_experiment", interrupted)
+    monkeypatch.setattr("tp2lib.cli.pictures.run_experiment", interrupted)
     assert status("run", "smoke", "--outputs", tmp_path) == 130
     assert "Stopped" in capsys.readouterr().err
 
 
 def test_doctors_status_is_that_of_its_checks(vitrine, tmp_path, capsys):
     assert status("doctor", "--outputs", tmp_path) == 0
-    assert "All 8 checks are well." in capsys.readouterr().out
+    assert "All 9 checks are well." in capsys.readouterr().out
     (tmp_path / "file").write_text("")
     assert status("doctor", "--outputs", tmp_path / "file") == 1
-    assert "1 of 8 checks failed." in capsys.readouterr().out
+    assert "1 of 9 checks failed." in capsys.readouterr().out
 
 
 def test_lab_opens_the_first_notebook_with_this_python(monkeypatch, tmp_path):

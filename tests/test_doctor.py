@@ -1,4 +1,4 @@
-"""The doctor: a line for each thing that can be wrong, and what mends it; never an exception."""
+"""The doctor: a line for each thing that can be wrong, how to fix it; never an exception."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_all_is_well_here(vitrine, tmp_path):
     checks = doctor(tmp_path, say=said.append)
     assert [check.name for check in checks if not check.ok] == []
     assert [check.name for check in checks] == [
-        "python", "packages", "device", "weights", "outputs", "kernel", "sliders", "picture",
+        "python", "packages", "device", "threads", "weights", "outputs", "kernel", "sliders", "picture",
     ]  # fmt: skip
     assert said == checks
     assert "20 steps at 256x256 with vitrine on cpu (loading: " in checks[-1].found
@@ -35,8 +35,8 @@ def test_all_is_well_here(vitrine, tmp_path):
 
 
 def test_a_check_is_a_line_and_a_failed_one_says_what_to_do():
-    assert str(Check(name="device", ok=True, found="cpu", mend="unused")) == "[OK]   device    cpu"
-    first, second = str(Check(name="device", ok=False, found="none", mend="Buy one.")).splitlines()
+    assert str(Check(name="device", ok=True, found="cpu", fix="unused")) == "[OK]   device    cpu"
+    first, second = str(Check(name="device", ok=False, found="none", fix="Buy one.")).splitlines()
     assert (first, second.strip()) == ("[FAIL] device    none", "-> Buy one.")
 
 
@@ -47,7 +47,7 @@ def test_packages_out_of_bounds_are_named_one_by_one(monkeypatch):
     assert [ok for ok, _ in found] == [False, False]
     assert found[0][1].startswith("pillow ") and found[0][1].endswith("; <2 is asked for")
     assert found[1][1] == "no-such-package is not installed; >=1 is asked for"
-    assert all("pip install" in check.mend for check in only(module._packages))
+    assert all("pip install" in check.fix for check in only(module._packages))
 
 
 def test_the_bounds_are_those_of_the_clone():
@@ -64,7 +64,7 @@ def test_an_installation_without_a_clone_has_bounds_too(monkeypatch, tmp_path):
 def test_another_python_is_refused(monkeypatch):
     monkeypatch.setattr(module, "_declared", lambda: (">=3.99", []))
     (check,) = only(module._python)
-    assert not check.ok and ">=3.99 is asked for" in check.found and "uv run" in check.mend
+    assert not check.ok and ">=3.99 is asked for" in check.found and "uv run" in check.fix
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_weights_that_are_not_what_they_were_fail(weights, harm, found):
     harm(weights)
     (check,) = only(module._weights)
     assert found in check.found and check.ok == (found == "every file")
-    assert check.ok or "TP2_VITRINE" in check.mend
+    assert check.ok or "TP2_VITRINE" in check.fix
 
 
 def test_a_stand_in_needs_no_checksums_and_the_embedded_model_does(vitrine, monkeypatch):
@@ -112,7 +112,7 @@ def test_a_stand_in_needs_no_checksums_and_the_embedded_model_does(vitrine, monk
     monkeypatch.delenv("TP2_VITRINE")
     monkeypatch.setitem(sys.modules, "tp2lib.models.catalogue", _Catalogue(str(vitrine)))
     (check,) = only(module._weights)
-    assert not check.ok and "nothing vouches" in check.found and "git checkout" in check.mend
+    assert not check.ok and "nothing vouches" in check.found and "git checkout" in check.fix
 
 
 class _Catalogue:
@@ -125,13 +125,13 @@ class _Catalogue:
 def test_outputs_that_cannot_be_written_fail(tmp_path):
     (tmp_path / "file").write_text("")
     (check,) = only(lambda: module._outputs(tmp_path / "file"))
-    assert not check.ok and "cannot be written" in check.found and "--outputs" in check.mend
+    assert not check.ok and "cannot be written" in check.found and "--outputs" in check.fix
 
 
 def test_a_full_disk_fails(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 3_000_000}))
     (check,) = only(lambda: module._outputs(tmp_path))
-    assert not check.ok and "0.0 GB free" in check.found and check.mend.startswith("Free 200 MB.")
+    assert not check.ok and "0.0 GB free" in check.found and check.fix.startswith("Free 200 MB.")
 
 
 def test_a_kernel_of_another_python_fails(tmp_path, monkeypatch):
@@ -141,13 +141,13 @@ def test_a_kernel_of_another_python_fails(tmp_path, monkeypatch):
     (kernel / "kernel.json").write_text(json.dumps(spec))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
     (check,) = only(module._kernel)
-    assert not check.ok and "/usr/bin/python2" in check.found and f"Remove {kernel}" in check.mend
+    assert not check.ok and "/usr/bin/python2" in check.found and f"Remove {kernel}" in check.fix
 
 
 def test_sliders_need_their_part_of_jupyterlab(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     (check,) = only(module._sliders)
-    assert not check.ok and "lacks the widgets' part" in check.found and "jupyterlab-widgets" in check.mend
+    assert not check.ok and "lacks the widgets' part" in check.found and "jupyterlab-widgets" in check.fix
 
 
 @pytest.mark.parametrize("error", [ModelError("no GPU today."), ImportError("DLL load failed"), OSError("gone")])
@@ -157,7 +157,7 @@ def test_whatever_goes_wrong_is_a_failed_check(error):
         yield
 
     (check,) = only(examine, "device")
-    assert (check.name, check.ok) == ("device", False) and str(error) in check.found and check.mend
+    assert (check.name, check.ok) == ("device", False) and str(error) in check.found and check.fix
 
 
 def test_a_picture_that_comes_out_black_fails(vitrine, monkeypatch):

@@ -35,7 +35,7 @@ ROOMS = {name: re.findall(r"`(\w+)`", modules) for name, modules in re.findall(r
 
 HEAVY = ("torch", "diffusers", "transformers", "matplotlib", "skimage", "IPython", "ipywidgets", "numpy", "PIL")
 SHOWING = ("matplotlib", "IPython", "ipywidgets")
-NO_TORCH = ("evaluation.experiments", "engine.planfile", "cli.main")  # and the rooms without models
+NO_TORCH = ("evaluation.experiments", "engine.planfile", "cli.main", "cli.pictures")  # and the rooms without models
 
 
 def python(code, **environment):

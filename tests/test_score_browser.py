@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from test_browser import CHROMIUM, free_port, wait_for
+from served import CHROMIUM, serving
 
 from tp2lib.evaluation.ratings import read_ratings
 
@@ -42,17 +42,13 @@ def test_a_session_by_keyboard_alone(tmp_path):
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(PAGE.replace("TESTS", repr(str(TESTS))))])
     book.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
     nbformat.write(book, tmp_path / "page.ipynb")
-    port = free_port()
-    command = [sys.executable, "-m", "voila", "page.ipynb", f"--port={port}", "--no-browser", "--show_tracebacks=True"]
-    with open(tmp_path / "server.log", "wb") as log:
-        server = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log, env={**os.environ, "JUPYTER_CONFIG_DIR": str(tmp_path)})
-    try:
-        wait_for(port, server)
+
+    def command(port: int) -> list[str]:
+        return [sys.executable, "-m", "voila", "page.ipynb", f"--port={port}", "--no-browser", "--show_tracebacks=True"]
+
+    with serving(command, tmp_path / "server.log", cwd=tmp_path, env={**os.environ, "JUPYTER_CONFIG_DIR": str(tmp_path)}) as port:
         drive = [sys.executable, str(TESTS / "drive_scoring.py"), CHROMIUM, f"http://127.0.0.1:{port}/", str(shots)]
         done = subprocess.run(drive, capture_output=True, text=True, timeout=900)
-    finally:
-        server.terminate()
-        server.wait(60)
     assert done.returncode == 0, done.stderr[-3000:]
     seen = json.loads(done.stdout.splitlines()[-1])
     assert seen["disabled"] and seen["errors"] == [] and seen["script"] == 0 and "settings are not shown" in seen["alt"]

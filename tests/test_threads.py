@@ -42,5 +42,5 @@ def test_a_child_knows_that_the_policy_is_ours():
 def test_the_doctor_says_how_threads_wait():
     from tp2lib.cli.doctor import _threads
 
-    (check,) = _threads()
-    assert check.ok and "sleep" in check.found or "as you chose" in check.found
+    ((ok, found, _),) = _threads()
+    assert ok and ("sleep" in found or "as you chose" in found)

@@ -1,4 +1,4 @@
-"""The doctor: is everything here that a picture needs, and if not, what mends it."""
+"""Check the installation: is everything here that a picture needs, and if not, how to fix it."""
 
 from __future__ import annotations
 
@@ -28,24 +28,26 @@ SUMS = "SHA256SUMS"
 
 _INSTALL = "Install again: `uv sync`, or `pip install -e .` in the clone."
 _LEAST_FREE_MB = 200  # a picture of 512 x 512 has 0.5 MB; the ledger and a few hundred of them fit
+_Found = Iterator[tuple[bool, str, str]]
+"""What an examination yields: is it well, what was found, how to fix it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing that was looked at: what was found, and what to do about it if it is not well."""
+    """One thing that was checked: what was found, and how to fix it if it is not well."""
 
     name: str
     ok: bool
     found: str
-    mend: str = ""
+    fix: str = ""
 
     def __str__(self) -> str:
         line = f"[{'OK' if self.ok else 'FAIL'}]".ljust(7) + f"{self.name:<9} {self.found}"
-        return line if self.ok or not self.mend else f"{line}\n       {'':<9} -> {self.mend}"
+        return line if self.ok or not self.fix else f"{line}\n       {'':<9} -> {self.fix}"
 
 
 def doctor(outputs: str | os.PathLike[str] = OUTPUTS, *, model: str = "auto", say: Callable[[Check], object] | None = None) -> list[Check]:
-    """Look at everything that a picture needs, and make one.
+    """Check everything that a picture needs, and make one.
 
     Parameters
     ----------
@@ -61,19 +63,19 @@ def doctor(outputs: str | os.PathLike[str] = OUTPUTS, *, model: str = "auto", sa
     list of Check
         Nothing is raised: what goes wrong is a check that failed. Each prints as a line.
     """
-    examinations: list[tuple[str, Callable[[], Iterator[Check]]]] = [
-        ("python", _python),
-        ("packages", _packages),
-        ("device", _device),
-        ("threads", _threads),
-        ("weights", _weights),
-        ("outputs", lambda: _outputs(Path(outputs))),
-        ("kernel", _kernel),
-        ("sliders", _sliders),
-        ("picture", lambda: _picture(model)),
-    ]
+    examinations: dict[str, Callable[[], _Found]] = {
+        "python": _python,
+        "packages": _packages,
+        "device": _device,
+        "threads": _threads,
+        "weights": _weights,
+        "outputs": lambda: _outputs(Path(outputs)),
+        "kernel": _kernel,
+        "sliders": _sliders,
+        "picture": lambda: _picture(model),
+    }
     checks = []
-    for name, examine in examinations:
+    for name, examine in examinations.items():
         for check in _guarded(name, examine):
             checks.append(check)
             if say:
@@ -81,14 +83,15 @@ def doctor(outputs: str | os.PathLike[str] = OUTPUTS, *, model: str = "auto", sa
     return checks
 
 
-def _guarded(name: str, examine: Callable[[], Iterator[Check]]) -> Iterator[Check]:
-    """Turn whatever an examination raises into a failed check: a doctor does not faint."""
+def _guarded(name: str, examine: Callable[[], _Found]) -> Iterator[Check]:
+    """Name what an examination finds; whatever it raises is a failed check."""
     try:
-        yield from examine()
+        for ok, found, fix in examine():
+            yield Check(name=name, ok=ok, found=found, fix=fix)
     except TP2Error as error:
-        yield Check(name=name, ok=False, found=str(error), mend="Mend what stands above first.")
+        yield Check(name=name, ok=False, found=str(error), fix="Fix what failed above first.")
     except Exception as error:  # a broken install raises anything, from ImportError to OSError
-        yield Check(name=name, ok=False, found=f"{type(error).__name__}: {error}", mend=_INSTALL)
+        yield Check(name=name, ok=False, found=f"{type(error).__name__}: {error}", fix=_INSTALL)
 
 
 def _declared() -> tuple[str, list[str]]:
@@ -99,14 +102,14 @@ def _declared() -> tuple[str, list[str]]:
     return importlib.metadata.metadata("tp2lib")["Requires-Python"], importlib.metadata.requires("tp2lib") or []
 
 
-def _python() -> Iterator[Check]:
+def _python() -> _Found:
     wanted, have = _declared()[0], platform.python_version()
     fits = SpecifierSet(wanted).contains(have, prereleases=True)
     found = f"{have} in {sys.prefix}" + ("" if fits else f"; {wanted} is asked for")
-    yield Check(name="python", ok=fits, found=found, mend="Start with `uv run tp2 …`: uv picks a Python that fits.")
+    yield fits, found, "Start with `uv run tp2 …`: uv picks a Python that fits."
 
 
-def _packages() -> Iterator[Check]:
+def _packages() -> _Found:
     good, bad = [], []
     for requirement in map(Requirement, _declared()[1]):
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
@@ -120,124 +123,108 @@ def _packages() -> Iterator[Check]:
         else:
             bad.append(f"{requirement.name} {have or 'is not installed'}; {requirement.specifier} is asked for")
     for found in bad:
-        yield Check(name="packages", ok=False, found=found, mend=_INSTALL)
+        yield False, found, _INSTALL
     if not bad:
-        yield Check(name="packages", ok=True, found=f"all {len(good)} within bounds: {', '.join(good[:3])}, …")
+        yield True, f"all {len(good)} within bounds: {', '.join(good[:3])}, …", ""
 
 
-def _device() -> Iterator[Check]:
+def _device() -> _Found:
     from tp2lib.models.devices import choose_device
 
     placement = choose_device()
-    yield Check(name="device", ok=True, found=f"{placement.device}, {placement.dtype_name}: {placement.why}")
+    yield True, f"{placement.device}, {placement.dtype_name}: {placement.why}", ""
 
 
-def _threads() -> Iterator[Check]:
+def _threads() -> _Found:
     import torch
 
     from tp2lib.threads import spinning
 
     ok, found = spinning()
-    mend = "Import tp2lib first, or set GOMP_SPINCOUNT=6000: beside another busy program pictures are many times slower without."
-    yield Check(name="threads", ok=ok, found=f"{torch.get_num_threads()}; {found}", mend=mend)
+    fix = "Import tp2lib first, or set GOMP_SPINCOUNT=6000: beside another busy program pictures are many times slower without."
+    yield ok, f"{torch.get_num_threads()}; {found}", fix
 
 
-def _weights() -> Iterator[Check]:
+def _weights() -> _Found:
     from tp2lib.models.catalogue import CATALOGUE
     from tp2lib.models.weights import check_folder, hash_folder
 
     other = os.environ.get("TP2_VITRINE")
     folder = Path(other or CATALOGUE["vitrine"].where)
-    mend = "Get the clone's files again: `git checkout -- tp2lib/vitrine`."
-    if other:
-        mend = f"TP2_VITRINE names {other}; name a whole model, or unset it."
+    fix = f"TP2_VITRINE names {other}; name a whole model, or unset it." if other else f"Get the clone's files again: `git checkout -- {folder}`."
     if not (folder / "model_index.json").is_file():
-        found = f"the weights of vitrine, the embedded model, are missing: nothing is in {folder}"
-        yield Check(name="weights", ok=False, found=found, mend=mend)
+        yield False, f"the weights of vitrine, the embedded model, are missing: nothing is in {folder}", fix
         return
     try:
-        variant = check_folder(folder)
-        digest = hash_folder(folder, variant)
+        digest = hash_folder(folder, check_folder(folder))
     except TP2Error as error:
-        yield Check(name="weights", ok=False, found=f"the embedded model is not whole: {error}", mend=mend)
+        yield False, f"the embedded model is not whole: {error}", fix
         return
     size = sum(path.stat().st_size for path in folder.rglob("*.safetensors")) / 1e6
     found = f"vitrine, {size:.1f} MB, sha256 {digest[:12]}…"
-    wrong = _compare(folder)
-    if wrong is None and other:
-        yield Check(name="weights", ok=True, found=f"{found}, from TP2_VITRINE and without a {SUMS} to compare with")
-    elif wrong is None:
-        found = f"{found}; {SUMS} is missing, so nothing vouches for them"
-        yield Check(name="weights", ok=False, found=found, mend=mend)
-    elif wrong:
-        yield Check(name="weights", ok=False, found=f"{found}; not as in {SUMS}: {', '.join(wrong)}", mend=mend)
+    if (folder / SUMS).is_file():
+        wrong = _changed(folder)
+        yield not wrong, f"{found}; not as in {SUMS}: {', '.join(wrong)}" if wrong else f"{found}, every file as in {SUMS}", fix
+    elif other:
+        yield True, f"{found}, from TP2_VITRINE and without a {SUMS} to compare with", ""
     else:
-        yield Check(name="weights", ok=True, found=f"{found}, every file as in {SUMS}")
+        yield False, f"{found}; {SUMS} is missing, so nothing vouches for them", fix
 
 
-def _compare(folder: Path) -> list[str] | None:
-    """List the files that are not as the folder's checksums say; None where it has no checksums."""
-    if not (folder / SUMS).is_file():
-        return None
+def _changed(folder: Path) -> list[str]:
+    """List the files that are not as the folder's checksums say."""
     wrong, listed = [], set()
     for line in (folder / SUMS).read_text(encoding="utf-8").splitlines():
         digest, _, name = line.partition(" ")
         name = name.strip().removeprefix("*").removeprefix("./")
         listed.add(name)
-        path = folder / name
-        if not path.is_file():
+        if not (folder / name).is_file():
             wrong.append(f"{name} is missing")
-        else:
-            with path.open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != digest:
-                    wrong.append(f"{name} was changed")
+        elif hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
+            wrong.append(f"{name} was changed")
     unlisted = {path.relative_to(folder).as_posix() for path in folder.rglob("*.safetensors")} - listed
     return wrong + [f"{name} is not listed" for name in sorted(unlisted)]
 
 
-def _outputs(folder: Path) -> Iterator[Check]:
+def _outputs(folder: Path) -> _Found:
     probe = folder / ".doctor"
-    mend = "Name another folder with --outputs, or in the environment variable TP2_OUTPUTS."
+    fix = "Name another folder with --outputs, or in the environment variable TP2_OUTPUTS."
     try:
         write_atomically(probe, lambda file: file.write(b"tp2"))
         probe.unlink()
         free_mb = shutil.disk_usage(folder).free / 1e6
     except (TP2Error, OSError) as error:
-        yield Check(name="outputs", ok=False, found=str(error), mend=mend)
+        yield False, str(error), fix
         return
-    roomy = free_mb >= _LEAST_FREE_MB
-    found = f"{folder} is writable, {free_mb / 1000:.1f} GB free"
-    yield Check(name="outputs", ok=roomy, found=found, mend=f"Free {_LEAST_FREE_MB} MB. {mend}")
+    yield free_mb >= _LEAST_FREE_MB, f"{folder} is writable, {free_mb / 1000:.1f} GB free", f"Free {_LEAST_FREE_MB} MB. {fix}"
 
 
-def _kernel() -> Iterator[Check]:
+def _kernel() -> _Found:
     from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 
-    mend = "Install the kernel of this environment: `python -m ipykernel install --sys-prefix`."
+    fix = "Install the kernel of this environment: `python -m ipykernel install --sys-prefix`."
     try:
         spec = KernelSpecManager().get_kernel_spec("python3")
     except NoSuchKernel:
-        yield Check(name="kernel", ok=False, found="there is no kernel python3, which the notebooks name", mend=mend)
+        yield False, "there is no kernel python3, which the notebooks name", fix
         return
     program = spec.argv[0]
     ours = program in ("python", "python3", f"python3.{sys.version_info.minor}") or (Path(program).exists() and os.path.samefile(program, sys.executable))
-    found = "python3 is this environment's" if ours else f"python3 starts {program}, another Python than this one"
-    if not ours:
-        mend = f"Remove {spec.resource_dir}, which hides it. {mend}"
-    yield Check(name="kernel", ok=ours, found=found, mend=mend)
+    if ours:
+        yield True, "python3 is this environment's", ""
+    else:
+        yield False, f"python3 starts {program}, another Python than this one", f"Remove {spec.resource_dir}, which hides it. {fix}"
 
 
-def _sliders() -> Iterator[Check]:
+def _sliders() -> _Found:
     for name in ("jupyterlab", "ipywidgets", "jupyterlab_widgets"):
         importlib.metadata.version(name)
     part = Path(sys.prefix) / "share/jupyter/labextensions/@jupyter-widgets/jupyterlab-manager/package.json"
     found = "JupyterLab has the widgets' part" if part.is_file() else f"JupyterLab lacks the widgets' part ({part})"
-    again = ("uv sync --reinstall-package jupyterlab-widgets", "pip install --force-reinstall jupyterlab-widgets")
-    mend = "Put it back: `{}`, or `{}`.".format(*again)
-    yield Check(name="sliders", ok=part.is_file(), found=found, mend=mend)
+    yield part.is_file(), found, "Put it back: `uv sync --reinstall-package jupyterlab-widgets`, or `pip install --force-reinstall jupyterlab-widgets`."
 
 
-def _picture(name: str) -> Iterator[Check]:
+def _picture(name: str) -> _Found:
     from tp2lib.evaluation.experiments import EXPERIMENTS
     from tp2lib.models.loading import load
 
@@ -250,9 +237,6 @@ def _picture(name: str) -> Iterator[Check]:
     size = f"{run.effective['width']}x{run.effective['height']}"
     if run.outcome == "ok":
         took = f"{run.timings['total']:.1f} s for {run.effective['steps']} steps at {size}"
-        found = f"{took} with {model.name} on {model.placement.device} (loading: {loaded:.1f} s)"
-        yield Check(name="picture", ok=True, found=found)
+        yield True, f"{took} with {model.name} on {model.placement.device} (loading: {loaded:.1f} s)", ""
     else:
-        mend = "Try `tp2 doctor --model vitrine`; if that fails too, install again."
-        found = f"none with {model.name} at {size}: it came out {run.outcome}"
-        yield Check(name="picture", ok=False, found=found, mend=mend)
+        yield False, f"none with {model.name} at {size}: it came out {run.outcome}", "Try `tp2 doctor --model vitrine`; if that fails too, install again."

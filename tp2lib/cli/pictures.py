@@ -1,0 +1,193 @@
+"""The commands that make pictures: ``tp2 run``, ``generate``, ``sweep`` and ``replay``."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from tp2lib.engine import planfile
+from tp2lib.errors import OutputError, RecipeError, TP2Error
+from tp2lib.evaluation.experiments import EXPERIMENTS, PARTS, choose_experiments, run_experiment
+from tp2lib.paths import INPUTS, OUTPUTS
+from tp2lib.recipe import Recipe, setting
+
+if TYPE_CHECKING:
+    from tp2lib.engine.runs import Run
+    from tp2lib.models.loading import Model
+
+__all__ = ["ModelName", "Outputs", "pictures", "say"]
+
+Outputs = Annotated[Path, typer.Option(metavar="DIR", show_default="outputs/ of the clone", help="where pictures go")]
+ModelName = Annotated[str, typer.Option("--model", metavar="NAME", help="auto, vitrine, sd15, a folder or a hub id")]
+
+_EXAMPLE = inspect.cleandoc((planfile.__doc__ or "").partition("::")[2])
+_NAMES = sorted({*PARTS, *EXPERIMENTS})
+
+pictures = typer.Typer()
+
+
+def say(line: str) -> None:
+    """Print a line to standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
+@pictures.command()
+def run(
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help=f"only these: {', '.join(_NAMES)}", autocompletion=lambda: _NAMES)] = None,
+    inputs: Annotated[Path, typer.Option(metavar="DIR", show_default="inputs/ of the clone", help="the folder of product.jpg")] = INPUTS,
+    model_name: ModelName = "auto",
+    outputs: Outputs = OUTPUTS,
+) -> None:
+    """Run the report's experiments, and name their pictures as it does."""
+    from tp2lib.storage.ledger import Ledger
+
+    try:
+        chosen = choose_experiments(names or [])
+    except RecipeError as error:
+        raise typer.BadParameter(str(error)) from None
+    model, ledger, failed = _load(model_name), Ledger(outputs), 0
+    began = time.perf_counter()
+    for number, one in enumerate(chosen, start=1):
+        head = f"[{number:>2}/{len(chosen)}] {one.file:<28}"
+        try:
+            with _progress(head) as on_step:
+                made = run_experiment(one, model, ledger, inputs=inputs, on_step=on_step)
+        except OutputError:
+            raise
+        except TP2Error as error:  # the others may still work
+            failed += 1
+            say(f"{head} failed: {error}")
+            continue
+        failed += made.outcome != "ok"
+        print(f"{head} {_cost(made)}  {one.about}", flush=True)
+    took = time.perf_counter() - began
+    print(f"{len(chosen) - failed} of {len(chosen)} pictures are in {outputs}, {took:.0f} s")
+    raise typer.Exit(failed > 0)
+
+
+def _number(text: str) -> int | float | str:
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
+
+
+def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command one option for each setting of the recipe, with the sliders' words and ranges."""
+    options = []
+    for field in dataclasses.fields(Recipe):
+        known = setting(field.name)
+        words = f"{known.help}: {', '.join(known.choices)}" if known.choices else known.help
+        if known.required:
+            option, default = Annotated[str, typer.Argument(help=words)], inspect.Parameter.empty
+        else:  # the recipe checks the values: its messages say what is allowed
+            how = {"metavar": f"<{known.min} to {known.max}>", "parser": _number} if known.kind in ("whole", "real") else {"metavar": "<text>"}
+            option, default = Annotated[str, typer.Option(help=words, autocompletion=[*(known.choices or ())].copy, **how)], known.default
+        options.append(inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, annotation=option, default=default))
+    own = [one for one in inspect.signature(command, eval_str=True).parameters.values() if one.kind == one.KEYWORD_ONLY]
+    command.__signature__ = inspect.Signature([*options, *own])
+    return command
+
+
+@pictures.command()
+@_with_settings
+def generate(
+    *,
+    file: Annotated[str | None, typer.Option(metavar="NAME.png", help="keep a copy of the picture under this name")] = None,
+    outputs: Outputs = OUTPUTS,
+    **settings: Any,
+) -> None:
+    """Make one picture; its path is printed."""
+    from tp2lib.storage.ledger import Ledger
+
+    try:
+        recipe = Recipe(**settings)
+    except RecipeError as error:
+        raise typer.BadParameter(str(error)) from None
+    from tp2lib.engine.generate import generate
+    from tp2lib.plots.labels import out_of_vocabulary
+
+    model, ledger = _load(recipe.model), Ledger(outputs)
+    if unknown := out_of_vocabulary(model, recipe.prompt):
+        say(unknown)
+    with _progress("generate") as on_step:
+        made = generate(recipe, model, ledger=ledger, on_step=on_step)
+    say(_cost(made))
+    if made.outcome != "ok":
+        raise typer.Exit(1)
+    print(ledger.publish(made, file) if file else made.path)
+
+
+@pictures.command(epilog=f"A plan looks like this:\n\n```toml\n{_EXAMPLE}\n```")
+def sweep(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN.toml", help="what to vary")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what it would cost")] = False,
+    outputs: Outputs = OUTPUTS,
+) -> None:
+    """Vary one or two settings, and prove that nothing else varied."""
+    from tp2lib.storage.ledger import Ledger
+
+    read = planfile.read_plan(plan)
+    from tp2lib.engine.sweep import sweep
+
+    model, ledger = _load(read.recipe.model), Ledger(outputs)
+    how = {"say": say, "dry_run": dry_run, "progress": not dry_run and sys.stderr.isatty()}
+    result = sweep(read.recipe, model, seeds=read.seeds, ledger=ledger, **how, **read.axes)
+    for cell in result.cells:
+        place = ", ".join(f"{name} {value}" for name, value in cell.place.items())
+        print(f"{place}: {cell.error or (cell.run.path if cell.run else 'planned')}")
+    raise typer.Exit(any(cell.error for cell in result.cells))
+
+
+@pictures.command()
+def replay(
+    files: Annotated[list[Path], typer.Argument(help="PNG files that tp2 made")],
+    model_name: Annotated[str | None, typer.Option("--model", help="the model to use, for pictures of one that is not in the catalogue")] = None,
+    at_least: Annotated[Literal["identical", "within-1-level", "close"], typer.Option(help="exit with 1 for a worse grade")] = "close",
+) -> None:
+    """Render pictures again in a fresh process, and grade how well they match."""
+    from tp2lib.engine.replay import GRADES, replay_all
+
+    verdicts = replay_all(files, model=model_name)
+    for picture, verdict in zip(files, verdicts, strict=True):
+        print(f"{picture}: {verdict}")
+    worst = max(GRADES.index(verdict.grade) for verdict in verdicts)
+    raise typer.Exit(worst > GRADES.index(at_least.replace("-", " ")))
+
+
+def _load(name: str) -> Model:
+    from tp2lib.models.loading import load
+
+    model = load(name)
+    for note in model.notes:
+        say(note)
+    return model
+
+
+@contextmanager
+def _progress(head: str) -> Iterator[Callable[[Any], None] | None]:
+    """Show the steps of a picture as a bar on a terminal; nothing where there is none."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bars:
+        task = bars.add_task(head, total=None)
+        yield lambda step: bars.update(task, completed=step.index + 1, total=step.total)
+
+
+def _cost(made: Run) -> str:
+    if made.outcome != "ok":
+        return f"no picture: it came out {made.outcome}"
+    return "kept from before" if made.reused else f"{made.timings['total']:5.1f} s"
