@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import html
 import io
 import json
@@ -23,9 +24,8 @@ from tp2lib.evaluation.languages import words
 from tp2lib.evaluation.reflection import ASKED, answer
 from tp2lib.evaluation.rubric import JUDGED
 from tp2lib.metadata.provenance import digital_source_type
-from tp2lib.report.document import Cell, Document, Section, Table, Text, Trace, audit, cells
+from tp2lib.report.pages import Cell, Trace, escape
 from tp2lib.report.report import audit_report, make_report, write_report
-from tp2lib.report.reportmarkdown import escape
 from tp2lib.storage.pictures import read_recipe
 
 NINE = [name for name in EXPERIMENTS if "run" in name]
@@ -75,7 +75,7 @@ def document(full):
 
 
 def test_the_full_set_has_every_section_and_only_the_gap_that_is_left(document):
-    titles = [section.title for section in document.sections]
+    titles = [title for title, _ in document.sections]
     for title in ("smoke", "baseline", "text2img", "img2img", "mini-product", "evaluation", "cases", "reflection", "runs"):
         assert title in titles
     assert [gap.what for gap in document.gaps] == ["text in pictures"]  # nothing was read in these
@@ -84,30 +84,23 @@ def test_the_full_set_has_every_section_and_only_the_gap_that_is_left(document):
 
 def test_every_figure_leads_to_its_run_or_its_file(document, full):
     assert audit_report(document, full) == []
-    traced = [cell for cell in cells(document) if cell.trace]
+    traced = [cell for cell in document.cells if cell.trace]
     assert len(traced) > 250
-    for cell in cells(document):
-        assert cell.trace or cell.kind == "label", cell
+    for cell in document.cells:
+        assert cell.trace or cell.kind in ("label", "code"), cell
     keys = {run for cell in traced for run in cell.trace.runs}
     assert len(keys) == 11 and all((full / "runs" / f"{key}.png").is_file() for key in keys)
 
 
 def swap(document, old, new):
     """Plant an error: put another cell in the place of one."""
-
-    def mended(block):
-        if isinstance(block, Text):
-            return replace(block, filled={name: new if cell is old else cell for name, cell in block.filled.items()})
-        if isinstance(block, Table):
-            return replace(block, rows=[[new if cell is old else cell for cell in row] for row in block.rows])
-        return block
-
-    sections = [replace(section, blocks=[mended(block) for block in section.blocks]) for section in document.sections]
-    return replace(document, sections=sections)
+    changed = copy.copy(document)
+    changed.cells = [new if cell is old else cell for cell in document.cells]
+    return changed
 
 
 def first(document, what):
-    return next(cell for cell in cells(document) if cell.trace and cell.trace.what == what)
+    return next(cell for cell in document.cells if cell.trace and cell.trace.what == what)
 
 
 @pytest.mark.parametrize("what", ["seconds", "sharpness", "guidance", "total t2i_run05_guid12", "kappa realism value", "points", "cost 0 step"])
@@ -126,7 +119,7 @@ def test_a_number_without_a_trace_is_found(document, full):
 
 def test_a_number_of_another_run_is_found(document, full):
     cell = first(document, "seconds")
-    other = next(c for c in cells(document) if c.trace and c.trace.what == "seconds" and c.text != cell.text)
+    other = next(c for c in document.cells if c.trace and c.trace.what == "seconds" and c.text != cell.text)
     assert audit_report(swap(document, cell, replace(cell, trace=other.trace)), full)
     lost = Trace(what="seconds", runs=("f" * 32,))
     assert len(audit_report(swap(document, cell, replace(cell, trace=lost)), full)) == 2  # the value, and the run
@@ -149,10 +142,9 @@ def test_a_report_that_outlived_its_pictures_fails_the_audit(tmp_path):
     assert f"run {runs['smoke'].key} is not in the ledger, or its picture is gone" in found
 
 
-def test_the_audit_itself_sees_a_sentence_that_is_none():
-    blocks = [Text(key="no such sentence 42"), Table(heads=("n",), rows=[[Cell(text="7")]])]
-    document = Document(language="en", words=words("en")["report"], sections=[Section(title="smoke", blocks=blocks)])
-    assert len(audit(document, lambda trace: None, lambda key: True)) == 2
+def test_a_sentence_that_is_not_in_the_file_of_words_is_no_page(document):
+    with pytest.raises(KeyError, match="no such sentence"):
+        document.sentence("no such sentence", {})
 
 
 def test_reports_do_not_change_unless_the_records_do(full):

@@ -13,22 +13,19 @@ from statistics import fmean, median
 
 from tp2lib.errors import OutputError, TP2Error, shown
 from tp2lib.evaluation.experiments import EXPERIMENTS
-from tp2lib.evaluation.languages import Number, words
-from tp2lib.evaluation.rater_agreement import Agreement, agreement
+from tp2lib.evaluation.rater_agreement import agreement
 from tp2lib.evaluation.ratings import Ratings
 from tp2lib.evaluation.reflection import ASKED
 from tp2lib.evaluation.rubric import CRITERIA
-from tp2lib.report.document import Cell, Document, Section, Table, Text
-from tp2lib.report.filed import NOTHING, counted
+from tp2lib.report.filed import counted
 from tp2lib.report.gather import Material
-from tp2lib.report.reporthtml import to_html
-from tp2lib.report.reportmarkdown import to_markdown
-from tp2lib.storage.atomic import write_atomically
+from tp2lib.report.pages import Page
 
 __all__ = ["FILE", "Learner", "learners", "make_class", "outliers", "replay_sample", "write_class"]
 
 FILE = "class"
 _MOST = 200  # folders
+_COUNTS = {"CRITERIA": CRITERIA, "pictures": len(EXPERIMENTS), "questions": len(ASKED)}
 _FAR = 3.5  # of the modified z-score: Iglewicz and Hoaglin (1993), "How to detect and handle outliers"
 
 
@@ -76,6 +73,11 @@ class Learner:
     ratings: tuple[Ratings, ...] = field(default=(), repr=False)
     judged: float | None = None
     remarks: tuple[str, ...] = ()
+
+    @property
+    def locked(self) -> list[str]:
+        """Raters whose log is locked."""
+        return [one.rater for one in self.ratings if one.locked]
 
 
 def learners(folder: str | os.PathLike[str]) -> list[Learner]:
@@ -135,14 +137,28 @@ def outliers(values: Sequence[float | None]) -> list[bool]:
     return [value is not None and 0.6745 * abs(value - middle) / spread > _FAR for value in values]
 
 
-def make_class(folder: str | os.PathLike[str], language: str = "en", replayed: dict[str, str] | None = None) -> Document:
-    """Make the instructor's view of a folder of learners, as a tree of blocks."""
-    found, own = learners(folder), words(language)["class"]
-    sections = [_table(found, language), *_agreed(found, language), _outlying(found), _remarks(found)]
-    if replayed is not None:
-        rows = [[_label(name), _label(verdict)] for name, verdict in replayed.items()]
-        sections.append(Section(title="replayed here", blocks=[Table(heads=("picture", "grade"), rows=rows)]))
-    return Document(language=language, words=own, sections=sections)
+def make_class(folder: str | os.PathLike[str], language: str = "en", replayed: dict[str, str] | None = None) -> Page:
+    """Make the instructor's view of a folder of learners."""
+    found = learners(folder)
+    sound = {rating.rater: rating for one in found for rating in one.ratings if rating.locked and not rating.altered}
+    by, kappas = "pixels_sha256", agreement(list(sound.values())) if len(sound) > 1 else []
+    if not any(one.n for one in kappas):  # other machines, other pixels
+        by, kappas = "recipe", agreement(list(sound.values()), by="recipe") if kappas else []
+    far = [
+        (key, one)
+        for key, values in (("slow", [one.image_s for one in found]), ("scores", [one.judged for one in found]))
+        for one, is_far in zip(found, outliers(values), strict=True)
+        if is_far
+    ]
+    remarks = [
+        (key, one, what)
+        for one in found
+        for key, names in (("swapped", one.swapped), ("untraced", one.untraced), ("not replayed", one.not_replayed), ("remark", one.remarks))
+        for what in names
+    ]
+    page = Page("class.j2", language, "class", found=found, by=by, kappas=kappas, far=far, remarks=remarks, replayed=replayed, **_COUNTS)
+    page.render("markdown", Path(folder))
+    return page
 
 
 def write_class(
@@ -150,11 +166,7 @@ def write_class(
     replayed: dict[str, str] | None = None,
 ) -> tuple[Path, Path]:  # fmt: skip
     """Write the instructor's view as Markdown and HTML; by default into the folder of the learners."""
-    document, place = make_class(folder, language, replayed), Path(to or folder)
-    paths = (place / f"{FILE}.md", place / f"{FILE}.html")
-    for path, text in zip(paths, (to_markdown(document, place), to_html(document)), strict=True):
-        write_atomically(path, lambda file, text=text: file.write(text.encode()))
-    return paths
+    return make_class(folder, language, replayed).write(Path(to or folder), FILE)
 
 
 def _outputs(place: Path) -> Path:
@@ -191,62 +203,3 @@ def _read(name: str, material: Material) -> Learner:
         judged=fmean(sums) if sums else None,
         remarks=tuple(dict.fromkeys(f"{file}: {why}" for file, why in material.troubles)),
     )
-
-
-# -- the sections ------------------------------------------------------------------------------------
-
-
-def _label(text: object) -> Cell:
-    return Cell(text=str(text), kind="label")
-
-
-def _number(value: float | None, form: str, language: str) -> Cell:
-    return Cell(text=NOTHING if value is None else form.format(Number(value, language)), kind="number")
-
-
-def _table(found: Sequence[Learner], language: str) -> Section:
-    rows = []
-    for one in found:
-        counts = [
-            f"{one.pictures}/{len(EXPERIMENTS)}", f"{one.proofs - len(one.not_replayed)}/{one.proofs}", one.predictions, one.exercises,
-            f"{one.answers}/{len(ASKED)}", ", ".join(rating.rater for rating in one.ratings if rating.locked) or NOTHING,
-        ]  # fmt: skip
-        figures = [_number(one.image_s, "{:.1f} s", language), _number(one.judged, "{:.1f}", language)]
-        rows.append([_label(one.name), *map(_label, counts), *figures])
-    heads = ("learner", "pictures", "replayed", "predictions", "exercises", "answers", "locked logs", "per picture", "judged")
-    return Section(title="class", blocks=[Text(key="class is"), Table(heads=heads, rows=rows)], level=1)
-
-
-def _agreed(found: Sequence[Learner], language: str) -> list[Section]:
-    """Agreement over all learners: on the same pixels, or else on the same recipes."""
-    sound = {rating.rater: rating for one in found for rating in one.ratings if rating.locked and not rating.altered}
-    if len(sound) < 2:
-        return [Section(title="agreement", blocks=[Text(key="few raters")])]
-    by, kappas = "pixels_sha256", agreement(list(sound.values()))
-    if not any(one.n for one in kappas):
-        by, kappas = "recipe", agreement(list(sound.values()), by="recipe")
-    rows = [_kappa(one, language) for one in kappas]
-    table = Table(heads=("criterion", "kappa", "interval", "n", "raters"), rows=rows)
-    return [Section(title="agreement", blocks=[Text(key=f"same {by}"), table])]
-
-
-def _kappa(one: Agreement, language: str) -> list[Cell]:
-    ends = [_number(end, "{:.2f}", language).text for end in (one.low, one.high)]
-    interval = NOTHING if one.low is None else " … ".join(ends)
-    cells = [_label(CRITERIA[one.criterion].label[language]), _number(one.value, "{:.2f}", language), _label(interval)]
-    return [*cells, _label(one.n), _label(one.raters)]
-
-
-def _outlying(found: Sequence[Learner]) -> Section:
-    told = []
-    for what, values in (("slow", [one.image_s for one in found]), ("scores", [one.judged for one in found])):
-        told += [Text(key=f"outlier {what}", filled={"name": _label(one.name)}) for one, far in zip(found, outliers(values), strict=True) if far]
-    return Section(title="outliers", blocks=told or [Text(key="no outlier")])
-
-
-def _remarks(found: Sequence[Learner]) -> Section:
-    told = []
-    for one in found:
-        for key, names in (("swapped", one.swapped), ("untraced", one.untraced), ("not replayed", one.not_replayed), ("remark", one.remarks)):
-            told += [Text(key=key, filled={"name": _label(one.name), "what": _label(what)}, style="warning") for what in names]
-    return Section(title="remarks", blocks=told or [Text(key="no remark")])

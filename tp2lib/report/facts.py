@@ -12,8 +12,8 @@ from tp2lib.evaluation.languages import Number, words
 from tp2lib.evaluation.product import fidelity_to
 from tp2lib.metrics.distances import perceptual_distance
 from tp2lib.metrics.measures import take
-from tp2lib.report.document import Cell, Trace
 from tp2lib.report.gather import Material
+from tp2lib.report.pages import Cell, Trace
 
 __all__ = ["FACTS", "fact", "value_of", "write"]
 

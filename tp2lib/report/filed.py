@@ -16,8 +16,8 @@ from tp2lib.evaluation.reflection import FILE as REFLECTION
 from tp2lib.evaluation.rubric import CRITERIA, JUDGED, total
 from tp2lib.evaluation.running_costs import costs
 from tp2lib.metrics.measures import take
-from tp2lib.report.document import Cell, Trace
 from tp2lib.report.gather import Material
+from tp2lib.report.pages import Cell, Trace
 
 __all__ = ["CORRELATED", "NOTHING", "REPORT", "Filed", "filed"]
 

@@ -1,7 +1,7 @@
 """The report that writes itself: the seed report's sections, filled from records alone.
 
 What is there is told with its run's number; what is missing is a gap that names the notebook which makes it.
-:func:`write_report` writes it as Markdown and as one HTML file.
+``templates/report.j2`` says what stands where; :func:`write_report` writes it as Markdown and as one HTML file.
 """
 
 from __future__ import annotations
@@ -12,27 +12,136 @@ from pathlib import Path
 
 from tp2lib.engine.runs import Run
 from tp2lib.errors import OutputError, RecordError, shown
+from tp2lib.evaluation.cases import CASES
 from tp2lib.evaluation.experiments import EXPERIMENTS, choose_experiments
-from tp2lib.evaluation.languages import language as known_language
 from tp2lib.evaluation.languages import words
-from tp2lib.plots.labels import varying
-from tp2lib.report.document import Block, Cell, Document, Gap, Section, Table, Text, Trace, audit
-from tp2lib.report.facts import value_of
-from tp2lib.report.filed import Filed, filed
+from tp2lib.evaluation.ratings import FOLDER
+from tp2lib.evaluation.reflection import ASKED
+from tp2lib.evaluation.rubric import CRITERIA, JUDGED
+from tp2lib.plots.labels import label, varying
+from tp2lib.report.facts import fact, value_of
+from tp2lib.report.filed import CORRELATED, NOTHING, filed
 from tp2lib.report.gather import NOTEBOOK_OF, Material
-from tp2lib.report.judgement import judgement
-from tp2lib.report.reporthtml import to_html
-from tp2lib.report.reportmarkdown import to_markdown
-from tp2lib.report.writer import Writer
-from tp2lib.storage.atomic import write_atomically
+from tp2lib.report.pages import Cell, Page, Picture, Trace, audit
 
-__all__ = ["audit_report", "make_report", "write_report"]
-
-_CONFIGURATION = ("model", "scheduler", "seed", "steps", "guidance", "size", "prompt", "negative_prompt", "weights")
+__all__ = ["Report", "audit_report", "make_report", "write_report"]
 
 
-def make_report(outputs: str | os.PathLike[str], language: str = "en") -> Document:
-    """Make the report of an outputs folder, as a tree of blocks.
+class Report(Page):
+    """The report of an outputs folder, in one language."""
+
+    def __init__(self, material: Material, language: str) -> None:
+        known = {"CASES": CASES, "CRITERIA": CRITERIA, "JUDGED": JUDGED, "ASKED": ASKED, "CORRELATED": CORRELATED, "FOLDER": FOLDER}
+        super().__init__("report.j2", language, **known)
+        self.material = material
+        self.filed = filed(material, language, self.words)  # once: it takes seconds
+
+    def made(self, part: str) -> dict[str, Run]:
+        """Return the runs of a part of the report whose pictures are there, by name."""
+        return {one.name: self.material.named[one.name] for one in choose_experiments([part]) if one.name in self.material.named}
+
+    def missing(self, part: str) -> list[tuple[str, str]]:
+        """List the pictures of a part that are missing: file and notebook."""
+        return [(one.file, NOTEBOOK_OF[part]) for one in choose_experiments([part]) if one.name not in self.material.named]
+
+    def fact(self, what: str, *runs: Run) -> Cell:
+        """Return a fact of a run, with its trace."""
+        return fact(self.material, what, *runs, language=self.language)
+
+    def facts(self, run: Run, *names: str, **renamed: str) -> dict[str, Cell]:
+        """Return facts of a run for the places of a sentence: under their names, or as place=name."""
+        return {place: self.fact(what, run) for place, what in (dict(zip(names, names, strict=True)) | renamed).items()}
+
+    def of(self, file: str, what: str) -> Cell:
+        """Return a fact that lies in a file, with its trace; a dash where it is not there."""
+        return self.filed.get((file, what)) or self.label(NOTHING)
+
+    def has(self, file: str, what: str) -> bool:
+        """Whether a file holds a fact."""
+        return (file, what) in self.filed
+
+    def parts(self, file: str, prefix: str, names: Sequence[str]) -> list[Cell]:
+        """Return facts of a file that begin with the same words."""
+        return [self.of(file, f"{prefix} {name}") for name in names]
+
+    def rows(self, file: str, prefix: str, names: Sequence[str]) -> list[list[Cell]]:
+        """Return a row of facts for each of ``prefix 0``, ``prefix 1``, … that a file holds."""
+        rows: list[list[Cell]] = []
+        while self.has(file, f"{prefix} {len(rows)} {names[0]}"):
+            rows.append(self.parts(file, f"{prefix} {len(rows)}", names))
+        return rows
+
+    def filled(self, file: str, prefix: str, *names: str, **renamed: str) -> dict[str, Cell]:
+        """Return facts of a file for the places of a sentence: under their names, or as place=name."""
+        places = dict(zip(names, names, strict=True)) | renamed
+        return {place: self.of(file, f"{prefix} {what}".strip()) for place, what in places.items()}
+
+    def settings(self, run: Run, names: Sequence[str]) -> list[list[Cell]]:
+        """Return a run's settings, one a row."""
+        return [[self.label(name), self.fact(name, run)] for name in names]
+
+    def picture(self, run: Run, name: str) -> Picture:
+        """Place a run's picture; its alternative text is what was asked for, not what a machine would see in it."""
+        asked = ", ".join(label(run, axis)[0] for axis in ("prompt", "scheduler", "steps", "guidance", "seed"))
+        named = self.material.outputs / f"{self.material.names.get(run.key, '')}.png"  # the name for people, if there is one
+        path = named if named.is_file() else self.material.ledger.picture(run.key)
+        return Picture(run=run.key, path=path, caption=self.fact("name", run), alt=f"{name}: {asked}")
+
+    def photo(self, run: Run) -> list[Picture]:
+        """Place the photo that a run started from, if it is kept."""
+        kept = self.material.ledger.find_source(run.effective.get("source_sha256"))
+        if kept is None:
+            return []
+        return [Picture(run=run.key, path=kept, caption=self.fact("photo", run), alt="The source photo, as it was prepared.", photo=True)]
+
+    def favourites(self, mode: str) -> list[Run]:
+        """Return the favourites of a mode, the latest first."""
+        return [run for run in self.material.favourites if run.effective.get("mode") == mode]
+
+    def counting(self) -> list[str]:
+        """Return the raters whose points count."""
+        return [one.rater for one in self.material.ratings if one.locked and not one.altered]
+
+    def proved(self) -> list[Run]:
+        """Return the runs that were made again."""
+        return [run for run in self.material.named.values() if self.material.proof(run) is not None]
+
+    def unread(self) -> bool:
+        """Whether no picture was searched for text."""
+        return all("text" in self.material.inspection(run).unchecked for run in self.material.named.values())
+
+    def short_of_memory(self) -> list[Run]:
+        """Return the runs that had to save memory."""
+        return [run for run in self.material.named.values() if run.effective.get("rungs")]
+
+    def listed(self) -> list[list[Cell]]:
+        """Return a row for each run that was named so far."""
+        runs = [run for key in self.runs if (run := self.material.runs.get(key)) is not None]
+        return [[self.label(run.key[:8]), *self.facts(run, "name", "key", "recipe", "model").values()] for run in runs]
+
+    def uncontrolled(self, name: str, first: str) -> list[str]:
+        """List what a run differs in from the first one, besides the settings of its experiment."""
+        run, one = self.material.named[name], self.material.named[first]
+        wanted, base = (EXPERIMENTS[which].recipe.to_dict() for which in (name, first))
+        also = [setting for setting in varying([one, run]) if wanted.get(setting) == base.get(setting)]
+        return also + (["noise"] if one.effective.get("noise_sha256") != run.effective.get("noise_sha256") else [])
+
+    def audit(self, material: Material | None = None) -> list[str]:
+        """List the figures of the last rendering that lead nowhere, or to another value; `material` is read anew."""
+        material = material or self.material
+        facts = self.filed if material is self.material else filed(material, self.language, self.words)
+
+        def value(trace: Trace) -> str | None:
+            if trace.file:
+                kept = facts.get((trace.file, trace.what))
+                return None if kept is None else kept.text
+            return value_of(material, trace, self.language)
+
+        return audit(self, value, material.known)
+
+
+def make_report(outputs: str | os.PathLike[str], language: str = "en") -> Report:
+    """Make the report of an outputs folder.
 
     Raises
     ------
@@ -41,7 +150,9 @@ def make_report(outputs: str | os.PathLike[str], language: str = "en") -> Docume
     RecordError
         No such language.
     """
-    return _build(_material(outputs), known_language(language))
+    report = Report(_material(outputs), language)
+    report.render("markdown", Path(outputs))
+    return report
 
 
 def write_report(outputs: str | os.PathLike[str], language: str = "en", *, to: str | os.PathLike[str] | None = None) -> tuple[Path, Path]:
@@ -62,189 +173,18 @@ def write_report(outputs: str | os.PathLike[str], language: str = "en", *, to: s
     RecordError
         No such language, or a figure that cannot be traced: it would be a fault of the pack.
     """
-    code = known_language(language)
-    material = _material(outputs)
-    document = _build(material, code)
-    if wrong := _audit(document, material):
+    report = make_report(outputs, language)
+    if wrong := report.audit():
         raise RecordError(f"{len(wrong)} figures of the report cannot be traced: {'; '.join(wrong[:3])}. Report this.")
-    folder = Path(to or outputs)
-    markdown, page = to_markdown(document, folder), to_html(document)
-    paths = (folder / f"{words(code)['file']}.md", folder / f"{words(code)['file']}.html")
-    for path, text in zip(paths, (markdown, page), strict=True):
-        write_atomically(path, lambda file, text=text: file.write(text.encode()))
-    return paths
+    return report.write(Path(to or outputs), words(language)["file"])
 
 
-def audit_report(document: Document, outputs: str | os.PathLike[str]) -> list[str]:
+def audit_report(report: Report, outputs: str | os.PathLike[str]) -> list[str]:
     """Read everything anew, and list the figures of a report that lead nowhere, or to another value."""
-    return _audit(document, _material(outputs))
-
-
-def _audit(document: Document, material: Material) -> list[str]:
-    facts = _filed(material, document.language)
-
-    def value(trace: Trace) -> str | None:
-        if trace.file:
-            kept = facts.get((trace.file, trace.what))
-            return None if kept is None else kept.text
-        return value_of(material, trace, document.language)
-
-    return audit(document, value, material.known)
-
-
-def _filed(material: Material, code: str) -> Filed:
-    """The facts of the files, found out once: their intervals take seconds."""
-    place = ("filed", code)
-    if place not in material.found:
-        material.found[place] = filed(material, code, words(code)["report"])
-    return material.found[place]
+    return report.audit(_material(outputs))
 
 
 def _material(outputs: str | os.PathLike[str]) -> Material:
     if not Path(outputs).is_dir():
         raise OutputError(f"there is no folder {shown(str(outputs), 200)}. Give the outputs folder, or make the pictures first.")
     return Material(outputs)
-
-
-def _build(material: Material, code: str) -> Document:
-    facts = _filed(material, code)
-    say = Writer(material, code, facts)
-    sections = [
-        _smoke(say), _baseline(say), *_text2img(say), _img2img(say), _product(say), *judgement(say), _problems(say),
-    ]  # fmt: skip
-    body = Document(language=code, words=words(code)["report"], sections=sections)
-    runs = _runs(say, body.runs)
-    head = _head(say, len(body.gaps))
-    return Document(language=code, words=words(code)["report"], sections=[head, *sections, runs])
-
-
-def _head(say: Writer, gaps: int) -> Section:
-    blocks: list[Block] = [Text(key="made", filled={"folder": Cell(text=say.material.outputs.name, kind="label")})]
-    count = Cell(text=str(gaps), kind="label")
-    blocks += [Text(key="gaps", filled={"count": count}, style="warning") if gaps else Text(key="all there")]
-    for name, why in say.material.troubles:
-        cells = {"name": Cell(text=name, kind="label"), "why": Cell(text=why, kind="label")}
-        blocks.append(Text(key="trouble", filled=cells, style="warning"))
-    for name in say.material.named:
-        for what in say.material.swapped(name):
-            filled = {"name": say.name(name), "what": Cell(text=what, kind="label")}
-            blocks.append(Text(key="swapped", filled=filled, style="warning"))
-    return Section(title="title", blocks=blocks, level=1)
-
-
-def _smoke(say: Writer) -> Section:
-    run = say.run("smoke")
-    if run is None:
-        return Section(title="smoke", blocks=[_missing(say, "smoke")])
-    told = say.text("smoke ran", run, device="device", dtype="dtype", model="model", size="size", seconds="seconds", step="seconds a step")
-    names = ("system", "cpu", "gpu", "python", "torch", "diffusers", "threads")
-    return Section(title="smoke", blocks=[told, say.picture(run, "smoke"), say.settings(run, names)])
-
-
-def _baseline(say: Writer) -> Section:
-    run = say.run("baseline")
-    if run is None:
-        return Section(title="baseline", blocks=[_missing(say, "baseline")])
-    told = say.text("baseline made", run, seconds="seconds", calls="calls")
-    return Section(title="baseline", blocks=[told, say.picture(run, "baseline"), say.settings(run, _CONFIGURATION)])
-
-
-def _text2img(say: Writer) -> list[Section]:
-    names = [one.name for one in choose_experiments(["text2img"])]
-    runs = {name: run for name in names if (run := say.run(name)) is not None}
-    blocks: list[Block] = [_missing(say, name) for name in names if name not in runs]
-    if not runs:
-        return [Section(title="text2img", blocks=blocks)]
-    first = next(iter(runs.values()))
-    blocks.append(say.text("same prompt", first, prompt="prompt", seed="seed"))
-    blocks += [say.picture(run, name) for name, run in runs.items()]
-    heads = ("name", "scheduler", "steps", "guidance", "seconds", "calls", "sharpness", "contrast", "saturation", "clipped highlights")
-    judge = ["seen"] if any(say.material.seen(run) is not None for run in runs.values()) else []
-    rows = [[*(say.fact(head, run) for head in heads), say.fact("distance", run, first), *(say.fact(name, run) for name in judge)] for run in runs.values()]
-    blocks += [Table(heads=(*heads, "distance", *judge), rows=rows), *_control(say, runs)]
-    sections = [Section(title="text2img", blocks=blocks)]
-    for title, about in (
-        ("what steps change", ("t2i_run02_steps15", "t2i_run03_steps50")),
-        ("what guidance changes", ("t2i_run04_guid4", "t2i_run05_guid12")),
-        ("what scheduler changes", ("t2i_run06_ddim",)),
-    ):
-        there = [runs[name] for name in about if name in runs and names[0] in runs]
-        if there:
-            told: list[Block] = [_against(say, run, runs[names[0]]) for run in there]
-            sections.append(Section(title=title, blocks=[*told, Text(key="one seed", style="note")], level=3))
-    return sections
-
-
-def _against(say: Writer, run: Run, first: Run) -> Text:
-    changes = {name: say.fact(f"{name} change", run, first) for name in ("sharpness", "contrast", "saturation", "seconds")}
-    return Text(key="against", filled={"name": say.fact("name", run), **changes, "distance": say.fact("distance", run, first)})
-
-
-def _control(say: Writer, runs: dict[str, Run]) -> list[Block]:
-    """Check that each run differs from the first in its own setting, and in nothing else."""
-    first_name, *others = runs
-    first, told = runs[first_name], []
-    for name in others:
-        declared = {
-            setting for setting, value in EXPERIMENTS[name].recipe.to_dict().items()
-            if value != EXPERIMENTS[first_name].recipe.to_dict()[setting]
-        }  # fmt: skip
-        also = [setting for setting in varying([first, runs[name]]) if setting not in declared]
-        also += ["noise"] if first.effective.get("noise_sha256") != runs[name].effective.get("noise_sha256") else []
-        if also:
-            filled = {"name": say.fact("name", runs[name]), "what": Cell(text=", ".join(also), kind="label")}
-            told.append(Text(key="not controlled", filled=filled, style="warning"))
-    return told or ([Text(key="controlled")] if others else [])
-
-
-def _img2img(say: Writer) -> Section:
-    names = [one.name for one in choose_experiments(["img2img"])]
-    runs = {name: run for name in names if (run := say.run(name)) is not None}
-    blocks: list[Block] = [_missing(say, name) for name in names if name not in runs]
-    if runs:
-        first = next(iter(runs.values()))
-        blocks.append(say.text("from photo", first, photo="photo"))
-        blocks += say.photo(first)
-        blocks += [say.picture(run, name) for name, run in runs.items()]
-        heads = ("name", "strength", "steps run", "seconds", "ssim to photo", "distance to photo", "product colour", "product outline", "verdict")
-        blocks.append(Table(heads=heads, rows=[[say.fact(head, run) for head in heads] for run in runs.values()]))
-        told = {
-            "strength": "strength", "ran": "steps run", "asked": "steps asked", "distance": "distance to photo", "ssim": "ssim to photo",
-            "colour": "product colour", "outline": "product outline", "verdict": "verdict",
-        }  # fmt: skip
-        blocks += [say.text("at strength", run, **told) for run in runs.values()]
-    return Section(title="img2img", blocks=blocks)
-
-
-def _product(say: Writer) -> Section:
-    blocks: list[Block] = []
-    for mode in ("text2img", "img2img"):
-        found = [run for run in say.material.favourites if run.effective.get("mode") == mode]
-        if not found:
-            blocks.append(Gap(what=f"a favourite, {mode}", notebook="05_mini_product"))
-            continue
-        names = (*_CONFIGURATION[:5], *(("strength",) if mode == "img2img" else ()), *_CONFIGURATION[5:])
-        blocks += [say.text("marked", found[0], mode="mode"), say.picture(found[0], mode), say.settings(found[0], names)]
-    return Section(title="mini-product", blocks=blocks)
-
-
-def _problems(say: Writer) -> Section:
-    rows = say.rows("ledger.jsonl", "failure", ("key", "at", "reason"))
-    blocks: list[Block] = [Table(heads=("key", "at", "reason"), rows=rows)] if rows else []
-    for run in say.material.named.values():
-        if run.effective.get("rungs"):
-            blocks.append(say.text("saved memory", run, name="name", rungs="rungs"))
-    return Section(title="problems", blocks=blocks or [Text(key="no problem")])
-
-
-def _runs(say: Writer, keys: Sequence[str]) -> Section:
-    heads = ("run", "name", "key", "recipe", "model")
-    rows = []
-    for key in keys:
-        if (run := say.material.runs.get(key)) is not None:
-            rows.append([Cell(text=key[:8], kind="label"), *(say.fact(what, run) for what in ("name", "key", "recipe", "model"))])
-    return Section(title="runs", blocks=[Text(key="replay how"), Table(heads=heads, rows=rows)])
-
-
-def _missing(say: Writer, name: str) -> Gap:
-    return Gap(what=EXPERIMENTS[name].file, notebook=NOTEBOOK_OF[EXPERIMENTS[name].part])

@@ -1,0 +1,265 @@
+"""Pages in Markdown and HTML from one template each, in which every figure says where it is from.
+
+A template says the order of things; ``templates/markdown.j2`` and ``templates/html.j2`` say how each is written. What is filled
+in is a `Cell`, and a cell has a `Trace`: the runs, or the file, that its value is read from. A page remembers its
+cells, so it can be audited. Everything that is filled in is escaped, in both formats.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import html
+import os
+import re
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from tp2lib.errors import OutputError, RecordError, shown
+from tp2lib.evaluation.languages import Number, words
+from tp2lib.storage.atomic import write_atomically
+from tp2lib.storage.pictures import export_picture
+
+__all__ = ["Cell", "Gap", "Page", "Picture", "Trace", "audit"]
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]#|~!$])")
+_LIST = re.compile(r"^(\d*)([-+.)])(?=\s|$)")  # at the start of a line these would begin a list
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """Where a value is from.
+
+    Attributes
+    ----------
+    what : str
+        The name of the fact, such as ``"sharpness"``; see `tp2lib.report.facts.FACTS`.
+    runs : tuple of str
+        Keys of the runs that it is read from or measured on.
+    file : str
+        The file of the outputs folder that it is read from, where it is no run.
+    """
+
+    what: str
+    runs: tuple[str, ...] = ()
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """A value in words.
+
+    `kind` is "number", "text" (anybody's words), "label" (a name), "code" or "sentence" (our own words).
+    """
+
+    text: str
+    trace: Trace | None = None
+    kind: str = "number"
+
+    @property
+    def source(self) -> str:
+        """Where the value is from, in a few words."""
+        if self.trace is None:
+            return ""
+        return f"{self.trace.what} · {', '.join(key[:8] for key in self.trace.runs) or self.trace.file}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A picture of a run, or the photo that a run started from."""
+
+    run: str
+    path: Path
+    caption: Cell
+    alt: str
+    photo: bool = False
+
+    def data(self) -> str:
+        """The file as a data URI, without folders of this machine in its record."""
+        try:
+            if self.photo:
+                data = self.path.read_bytes()
+            else:
+                with tempfile.TemporaryDirectory(prefix="tp2-report-") as folder:
+                    data = export_picture(self.path, Path(folder) / "picture.png").read_bytes()
+        except (OSError, RecordError) as error:
+            raise OutputError(f"the picture {shown(self.path.name)} cannot be read ({error}). Run its notebook again.") from error
+        return f"data:image/png;base64,{base64.b64encode(data).decode()}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """What is missing, and the notebook that makes it."""
+
+    what: str
+    notebook: str
+
+
+class Page:
+    """What a template is filled from; a template calls its methods as ``page.…``.
+
+    Parameters
+    ----------
+    template : str
+        Of the folder ``templates``.
+    language : {"en", "fr"}
+    part : str
+        Of the language's words, besides those of the report.
+    **known
+        What else the template uses.
+
+    Attributes
+    ----------
+    cells, gaps, pictures, sections : list
+        What the last rendering showed, in order; sections are (title, level).
+    """
+
+    def __init__(self, template: str, language: str, part: str = "report", **known: Any) -> None:
+        self.template, self.language, self.known = template, language, known
+        self.words: Mapping[str, str] = words(language)["report"] | words(language)[part]
+        self.folder = Path()
+        self._forget()
+
+    def render(self, form: str, folder: Path | None = None) -> str:
+        """Write the page as "markdown" that lies in a folder, or as one "html" file that holds its pictures.
+
+        Raises
+        ------
+        OutputError
+            A picture cannot be read any more.
+        """
+        self._forget()
+        self.folder = folder or Path()
+        template = _environment(form).get_template(self.template)
+        text = template.render(page=self, form=form, words=words(self.language), language=self.language, **self.known)
+        if form == "markdown":
+            return re.sub(r"\n{3,}", "\n\n", re.sub(r" +\n", "\n", text)).strip() + "\n"
+        frame = _environment(form).get_template("frame.html.j2")
+        return frame.render(language=self.language, title=self.word("title"), body=Markup(text))
+
+    def write(self, folder: Path, name: str) -> tuple[Path, Path]:
+        """Write both files into a folder, and return their paths."""
+        texts = {folder / f"{name}.md": self.render("markdown", folder), folder / f"{name}.html": self.render("html")}
+        for path, text in texts.items():
+            write_atomically(path, lambda file, text=text: file.write(text.encode()))
+        return tuple(texts)
+
+    @property
+    def runs(self) -> list[str]:
+        """Keys of all runs that a figure or picture names, in order, each once."""
+        named = [picture.run for picture in self.pictures]
+        return list(dict.fromkeys([*named, *(key for cell in self.cells if cell.trace for key in cell.trace.runs)]))
+
+    # -- called by the templates ---------------------------------------------------------------------
+
+    def word(self, key: str) -> str:
+        """Return a word of the table; a key that is none stands for itself."""
+        return self.words.get(key, key)
+
+    def label(self, text: object) -> Cell:
+        """Return a name, or a word of the table, as a cell."""
+        return Cell(text=str(text), kind="label")
+
+    def labels(self, *texts: object) -> list[Cell]:
+        """Return names or words of the table as cells."""
+        return [self.label(text) for text in texts]
+
+    def number(self, value: float | None, form: str) -> Cell:
+        """Return a number in the page's language; a dash for none."""
+        return Cell(text="–" if value is None else form.format(Number(value, self.language)), kind="number")
+
+    def section(self, title: str, level: int) -> int:
+        """Note a section, and return its number; the page's title is 0."""
+        self.sections.append((title, level))
+        return len(self.sections) if level > 1 else 0
+
+    def sentence(self, key: str, filled: Mapping[str, Cell]) -> tuple[list[Cell], list[str]]:
+        """Cut a sentence at its places and put the cells there; also return the runs that they name."""
+        self.cells += filled.values()
+        pieces = enumerate(re.split(r"\{(\w+)\}", self.words[key]))
+        parts = [filled[piece] if number % 2 else Cell(text=piece, kind="sentence") for number, piece in pieces if piece]
+        return parts, list(dict.fromkeys(key for cell in filled.values() if cell.trace for key in cell.trace.runs))
+
+    def table(self, heads: Sequence[str], rows: Sequence[Sequence[Cell]]) -> dict[str, Any]:
+        """Return what a table shows: heads and cells in words, which columns are numbers, and each row's run."""
+        self.cells += [cell for row in rows for cell in row]
+        runs = [next((cell.trace.runs[0] for cell in row if cell.trace and cell.trace.runs), "") for row in rows]
+        listed = "key" in heads  # the list of runs names them itself
+        return {
+            "heads": [self.word(head) for head in heads],
+            "rows": [([(self.word(cell.text) if cell.kind == "label" else cell.text, cell.source) for cell in row], run)
+                     for row, run in zip(rows, runs, strict=True)],
+            "numbers": [bool(rows) and all(row[at].kind == "number" for row in rows) for at in range(len(heads))],
+            "traced": any(runs) and not listed, "listed": listed,
+        }  # fmt: skip
+
+    def gap(self, what: str, notebook: str) -> list[Cell]:
+        """Note a gap, and return its sentence."""
+        self.gaps.append(Gap(what=what, notebook=notebook))
+        file = Cell(text=f"notebooks/{notebook}.ipynb", kind="code")
+        return self.sentence("gap", {"what": self.label(self.word(what)), "notebook": file})[0]
+
+    def show(self, picture: Picture) -> Picture:
+        """Note a picture."""
+        self.pictures.append(picture)
+        self.cells.append(picture.caption)
+        return picture
+
+    def link(self, picture: Picture) -> str:
+        """Return a picture's path, relative to the folder of the Markdown."""
+        return Path(os.path.relpath(picture.path, self.folder)).as_posix()
+
+    def _forget(self) -> None:
+        self.cells: list[Cell] = []
+        self.gaps: list[Gap] = []
+        self.pictures: list[Picture] = []
+        self.sections: list[tuple[str, int]] = []
+
+
+def escape(text: str) -> str:
+    """Return anybody's words so that they stand for themselves in Markdown, on one line."""
+    plain = html.escape(" ".join(text.split()), quote=False)
+    return _LIST.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", plain))
+
+
+def audit(page: Page, value: Callable[[Trace], str | None], known: Callable[[str], bool]) -> list[str]:
+    """Check that every figure of a page leads to its source, and comes out the same there.
+
+    Parameters
+    ----------
+    page : Page
+    value : callable
+        Reads a trace's value anew, in the report's own words; None where it leads nowhere.
+    known : callable
+        Whether a run of this key is in the ledger, with its picture.
+
+    Returns
+    -------
+    list of str
+        One sentence for each figure that fails; none for a sound report.
+    """
+    found = []
+    for cell in page.cells:
+        if cell.trace is None:
+            if cell.kind in ("number", "text") and re.search(r"\d", cell.text):
+                found.append(f"“{cell.text}” is traced to no run and no file")
+        elif (again := value(cell.trace)) != cell.text:
+            found.append(f"“{cell.text}” should be “{again}”, by {cell.trace.what} of {', '.join(cell.trace.runs) or cell.trace.file}")
+    return found + [f"run {key} is not in the ledger, or its picture is gone" for key in page.runs if not known(key)]
+
+
+@functools.cache
+def _environment(form: str) -> Environment:
+    def in_markdown(value: Any) -> Any:
+        return value if hasattr(value, "__html__") else Markup(escape(str(value)))
+
+    finalize = in_markdown if form == "markdown" else None
+    loader = FileSystemLoader(Path(__file__).with_name("templates"))
+    how = {"autoescape": True, "undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True, "extensions": ["jinja2.ext.do"]}
+    return Environment(loader=loader, finalize=finalize, **how)
