@@ -13,5 +13,6 @@ if TYPE_CHECKING:
     from tp2lib.plots.figures import Film, Frame, make_crops, make_difference, make_filmstrip
     from tp2lib.plots.grid import describe_grid, make_grid, show_grid
     from tp2lib.plots.labels import changes, fixed, label
+    from tp2lib.plots.words import make_words, show_words
 
 __getattr__, __dir__, __all__ = attach(__name__, __file__)
