@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.text import Text
 from PIL import Image
 
 from tp2lib.engine.runs import Run
@@ -49,9 +51,21 @@ def fake_run(number: int = 0, *, outcome: str = "ok", image: Image.Image | None 
 
 
 def words(figure: Figure) -> str:
-    """Everything that is written on a figure, line breaks and hard blanks as blanks."""
-    texts = [text for axes in figure.axes for text in axes.texts]
-    for axes in figure.axes:
-        if axes.axison:
-            texts += [*axes.get_xticklabels(), *axes.get_yticklabels(), axes.xaxis.label, axes.yaxis.label]
-    return " | ".join(" ".join(text.get_text().split()) for text in texts if text.get_text())
+    """Everything that is written on a figure, headings first, line breaks and hard blanks as blanks."""
+    texts = [text.get_text() for text in figure.findobj(Text)]
+    heads = [axes.get_title(where) for axes in figure.axes for where in ("center", "left")]
+    for head in heads:
+        texts.remove(head)
+    return " | ".join(" ".join(text.split()) for text in heads + texts if text)
+
+
+def drawn(figure: Figure) -> list[AxesImage]:
+    """The pictures and maps of a figure, row by row."""
+    return [image for axes in figure.axes for image in axes.images]
+
+
+def inches(image: AxesImage) -> tuple[float, float, float]:
+    """Left edge, width and height of a drawn picture."""
+    image.get_figure().draw_without_rendering()
+    box = image.get_window_extent()
+    return tuple(value / image.get_figure().dpi for value in (box.x0, box.width, box.height))

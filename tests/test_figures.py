@@ -1,4 +1,4 @@
-"""tp2lib.plots.figures, curves and compare: what they compute, what they say, what they refuse."""
+"""tp2lib.plots.figures, curves and display: what they compute, what they say, what they refuse."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
-from plotted import fake_run, picture, words
+from plotted import drawn, fake_run, inches, picture, words
 from strategies import noise_image
 
 from tp2lib.errors import ControlError, RecipeError, SourceError
 from tp2lib.metrics.distances import perceptual_distance, ssim
-from tp2lib.plots.compare import before_after
 from tp2lib.plots.curves import convergence, fidelity, make_convergence, make_fidelity
-from tp2lib.plots.display import to_png
+from tp2lib.plots.display import before_after, to_png
 from tp2lib.plots.figures import Film, make_crops, make_difference, make_filmstrip
 
 PHOTO = {"source": "inputs/product.jpg"}
@@ -67,7 +66,7 @@ def test_a_film_shows_the_run_so_far_and_what_is_expected() -> None:
         frame = shoot(Film(2), 5, spread).frames[0]
         assert 85 < frame.noisy.getpixel((0, 0))[0] < 110 and frame.predicted.getpixel((0, 0))[0] > 180
     figure = make_filmstrip(shoot(Film(4), 20).frames, title="Denoising")
-    assert len(figure.axes[0].images) == 8
+    assert len(drawn(figure)) == 8
     for wanted in ("Denoising", "step 1 of 20", "step 20 of 20", "so far", "expected", "noise level 999"):
         assert wanted in words(figure)
 
@@ -89,7 +88,7 @@ def test_a_difference_shows_where_and_says_how_much() -> None:
     other = picture().copy()
     other.paste((0, 90, 200), (0, 0, 32, 16))  # an eighth of the picture
     figure = make_difference(picture(), fake_run(image=other), heads=("the source", "strength 0.6"), title="What changed")
-    *_, difference = figure.axes[0].images
+    difference = drawn(figure)[2]
     shown_map = difference.get_array()
     assert shown_map[:16, :32].min() > 20 and shown_map[16:].max() == 0
     for wanted in ("the source", "strength 0.6", "What changed", "12% of the pixels", "PSNR", "SSIM", "distance"):
@@ -109,12 +108,11 @@ def test_differences_of_unlike_things_are_refused() -> None:
 def test_crops_show_the_very_pixels(centre: tuple[float, float], box: tuple[int, int, int, int]) -> None:
     runs = [fake_run(n, steps=10 * n + 10) for n in range(3)]
     figure = make_crops(runs, centre=centre)
-    drawn = figure.axes[0].images
-    assert len(drawn) == 6 and "20 steps" in words(figure)
-    assert (np.asarray(drawn[4].get_array()) == np.asarray(runs[1].image.crop(box))).all()
-    assert drawn[4].get_interpolation() == "nearest"
-    (left, right, *_), (whole_left, whole_right, *_) = drawn[4].get_extent(), drawn[1].get_extent()
-    assert (right - left) / 32 == pytest.approx(2 * (whole_right - whole_left) / 64)  # twice as large, pixel for pixel
+    images = drawn(figure)
+    assert len(images) == 6 and "20 steps" in words(figure)
+    assert (np.asarray(images[4].get_array()) == np.asarray(runs[1].image.crop(box))).all()
+    assert images[4].get_interpolation() == "nearest"
+    assert inches(images[4])[1] / 32 == pytest.approx(2 * inches(images[1])[1] / 64, rel=0.01)  # twice as large, pixel for pixel
 
 
 def test_crops_of_plain_pictures_have_names_if_they_are_given() -> None:
@@ -168,7 +166,7 @@ def test_curves_say_how_many_seeds_and_what_is_fixed() -> None:
 def test_curves_of_several_settings_differ_in_more_than_colour() -> None:
     runs = [run for name in ("EulerA", "DDIM", "Heun") for run in over_steps(scheduler=name)]
     figure = make_convergence(runs, by="scheduler")
-    axes = figure.axes[1]
+    (axes,) = figure.axes
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["EulerA", "DDIM", "Heun"]
     thick = [line for line in axes.lines if line.get_linewidth() == 2]
     assert len({(line.get_marker(), line.get_linestyle()) for line in thick}) == len({line.get_color() for line in thick}) == 3

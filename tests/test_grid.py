@@ -1,4 +1,4 @@
-"""tp2lib.plots.grid, labels, tiles, sheet and show: what is written on a grid, and for whom."""
+"""tp2lib.plots.grid, labels, layout and display: what is written on a grid, and for whom."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
-from plotted import APPLE, fake_run, picture, words
+from plotted import APPLE, drawn, fake_run, inches, picture, words
 
 from tp2lib.errors import ControlError, RecipeError, SourceError
 from tp2lib.plots.display import image_html, show, to_png
 from tp2lib.plots.grid import describe_grid, make_grid, show_grid
 from tp2lib.plots.labels import OUTCOMES
-from tp2lib.plots.sheet import Sheet, legible, wrap
+from tp2lib.plots.layout import legible, wrap
 
 STEPS, SCHEDULERS = (10, 15, 30, 50), ("EulerA", "Heun", "DDIM")
 
@@ -44,18 +45,18 @@ def displayed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict, dict]]:
 def test_a_grid_names_its_sides_its_costs_and_what_is_fixed() -> None:
     figure = make_grid(sweep(), rows="scheduler", cols="steps", title="Steps and schedulers")
     said = words(figure)
-    assert isinstance(figure, Figure) and len(figure.axes[0].images) == 12
+    assert isinstance(figure, Figure) and len(drawn(figure)) == 12
     for wanted in ("10 steps", "50 steps", "EulerA", "Heun", "DDIM", "Steps and schedulers", "1.5 s · 15 model calls"):
         assert wanted in said
     assert "19 model calls" in said and said.count("sharpness") == 12 == said.count("contrast")
-    fixed = said.split("Fixed: ")[1]
+    (fixed,) = (part.partition("Fixed: ")[2] for part in said.split(" | ") if "Fixed: " in part)
     assert fixed == "model vitrine; “a red apple on a white table”; guidance 7.5; seed 42; 64×64 pixels; cpu float32."
 
 
 def test_places_follow_the_settings_and_not_the_order_of_the_runs() -> None:
     one, other = (make_grid(runs, rows="scheduler", cols="steps") for runs in (sweep(), sorted(sweep(), key=lambda r: r.recipe.steps)))
     assert to_png(one, alt="x") == to_png(other, alt="x")
-    across = [image.get_extent()[0] for image in make_grid(sweep()[:4][::-1], cols="steps").axes[0].images]
+    across = [inches(image)[0] for image in drawn(make_grid(sweep()[:4][::-1], cols="steps"))]
     assert across == sorted(across) and words(make_grid(sweep()[:4][::-1], cols="steps")).startswith("10 steps")
 
 
@@ -104,13 +105,13 @@ def test_a_run_without_a_picture_is_named(outcome: str) -> None:
     black = Image.new("RGB", (64, 64)) if outcome == "black" else None
     runs = [fake_run(0), fake_run(1, steps=50, outcome=outcome, image=black)]
     figure = make_grid(runs, cols="steps")
-    assert len(figure.axes[0].images) == 1 and f"✗ {OUTCOMES.get(outcome, outcome)}" in words(figure)
+    assert len(drawn(figure)) == 1 and f"✗ {OUTCOMES.get(outcome, outcome)}" in words(figure)
     assert f"50 steps: {OUTCOMES.get(outcome, outcome)}" in describe_grid(runs, cols="steps")
 
 
 def test_a_place_without_a_run_says_so() -> None:
     figure = make_grid(sweep()[:-1], rows="scheduler", cols="steps")
-    assert words(figure).count("not run") == 1 and len(figure.axes[0].images) == 11
+    assert words(figure).count("not run") == 1 and len(drawn(figure)) == 11
 
 
 def test_a_sweep_is_taken_whole_with_the_cells_that_failed() -> None:
@@ -131,9 +132,33 @@ def test_measures_can_be_chosen_and_compared_with_a_reference() -> None:
 
 def test_wide_and_tall_pictures_keep_their_proportions() -> None:
     wide = make_grid([fake_run(n, steps=n + 1, image=Image.new("RGB", (96, 32), "red")) for n in range(2)], cols="steps")
-    for image in wide.axes[0].images:
-        left, right, bottom, top = image.get_extent()
-        assert (right - left) / (bottom - top) == pytest.approx(3)
+    for image in drawn(wide):
+        _, width, height = inches(image)
+        assert width / height == pytest.approx(3, rel=0.01)
+
+
+def test_tiles_are_as_wide_as_they_may_be_and_the_page_as_large_as_they_need() -> None:
+    for runs, wanted in ((sweep()[:4], 2.1), ([fake_run(n, steps=n + 1) for n in range(8)], 1.2)):
+        figure = make_grid(runs, cols="steps")
+        for _, *size in map(inches, drawn(figure)):
+            assert size == pytest.approx([wanted, wanted], abs=0.02)
+        box = figure.get_tightbbox()
+        assert figure.get_size_inches() - [box.width, box.height] == pytest.approx([0, 0], abs=0.35)
+
+
+def test_no_words_overlap_and_none_leave_the_page() -> None:
+    long = "ultra-realistic PRODUCT PHOTO of a vintage leather wallet " * 2 + "W" * 60
+    for runs, sides in (
+        ([fake_run(n, prompt=p, seed=s) for n, (p, s) in enumerate((p, s) for p in (long, "a cup", "W" * 90) for s in (1, 2))], ("prompt", "seed")),
+        ([fake_run(n, prompt=f"{long[:n]}{long}") for n in range(3)], (None, "prompt")),
+        ([fake_run(n, steps=n + 1) for n in range(10)], (None, "steps")),
+    ):
+        figure = make_grid(runs, *sides, title=long)
+        figure.draw_without_rendering()
+        boxes = [text.get_window_extent() for text in figure.findobj(Text) if text.get_text()]
+        page = figure.bbox.padded(2)
+        assert all(page.contains(box.x0, box.y0) and page.contains(box.x1, box.y1) for box in boxes)
+        assert not any(one.padded(-1).overlaps(other.padded(-1)) for n, one in enumerate(boxes) for other in boxes[n + 1 :])
 
 
 # -- refusals -----------------------------------------------------------------------------------------
@@ -179,12 +204,12 @@ def test_formulas_and_foreign_scripts_are_plain_text() -> None:
 
 @given(st.text(st.sampled_from("abcW i"), max_size=120), st.floats(0.3, 5))
 def test_wrapping_loses_nothing_and_fits(text: str, width: float) -> None:
-    lines = wrap(text, width, 8)
+    lines = wrap(text, width).split("\n")
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
-    sheet = Sheet(6, 1)
+    figure = Figure(dpi=144)
     for line in lines:
-        drawn = sheet.page.text(0, 0, line, fontsize=8, family="DejaVu Sans").get_window_extent(sheet.figure.canvas.get_renderer())
-        assert drawn.width / sheet.figure.dpi <= width + 0.02
+        written = figure.text(0, 0, line, fontsize=8, family="DejaVu Sans").get_window_extent()
+        assert written.width / figure.dpi <= width + 0.02
 
 
 # -- showing ------------------------------------------------------------------------------------------
@@ -233,7 +258,7 @@ def test_the_users_own_style_changes_nothing() -> None:
 
 
 def test_plots_and_widgets_need_neither_torch_nor_pyplot() -> None:
-    ours = "labels, sheet, tiles, display, grid, figures, curves, compare; from tp2lib.widgets import jobs, controls, panel"
+    ours = "labels, layout, display, grid, figures, curves; from tp2lib.widgets import jobs, controls, panel"
     heavy = "{'torch', 'diffusers', 'transformers', 'matplotlib.pyplot'}"
     code = f"import sys; from tp2lib.metrics import measures, prompt_adherence; from tp2lib.plots import {ours}; print(*({heavy} & {{*sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from tp2lib.metrics.prompt_adherence import adherence
     from tp2lib.models.loading import load, unknown_words
     from tp2lib.paths import INPUTS, OUTPUTS
-    from tp2lib.plots.compare import before_after
-    from tp2lib.plots.display import show
+    from tp2lib.plots.display import before_after, show
     from tp2lib.plots.grid import show_grid
     from tp2lib.recipe import Recipe, setting
     from tp2lib.storage.ledger import Ledger

@@ -113,7 +113,7 @@ def generate(
     except RecipeError as error:
         raise typer.BadParameter(str(error)) from None
     from tp2lib.engine.generate import generate
-    from tp2lib.plots.labels import out_of_vocabulary
+    from tp2lib.models.loading import out_of_vocabulary
 
     model, ledger = _load(recipe.model), Ledger(outputs)
     if unknown := out_of_vocabulary(model, recipe.prompt):

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tp2lib.course.predictions import Judged, judged
-from tp2lib.plots.sheet import COLOURS, SOFT, Sheet, line_height, text_style, wrap
+from tp2lib.plots.layout import COLOURS, SOFT, new_plot, text_style
 
 __all__ = ["Eye", "make_eye", "read_eye"]
 
@@ -77,12 +77,7 @@ def read_eye(outputs: str | os.PathLike[str] | None = None) -> Eye:
 
 def make_eye(eye: Eye) -> Figure:
     """Draw every prediction's score in order, the mean of each notebook, and what blind picks would score."""
-    width, left, height = 6.2, 0.75, 2.6
-    key = "1 is a bull's-eye, 0 a miss; a number scores the smaller divided by the larger."
-    lines = [line for words in (eye.said(), key) for line in wrap(words, width - 0.3, 7.5)]
-    sheet = Sheet(width, 0.2 + height + 0.75 + len(lines) * line_height(7.5))
-    sheet.text(0.15, 0.2 + height + 0.6, "\n".join(lines), 7.5)
-    axes = sheet.plot(left, 0.2, width - left - 0.2, height)
+    figure, axes = new_plot(caption=[eye.said(), "1 is a bull's-eye, 0 a miss; a number scores the smaller divided by the larger."])
     at, ticks = 0, []
     for notebook, (count, mean, chance) in eye.by_notebook.items():
         places = np.arange(at, at + count)
@@ -98,4 +93,4 @@ def make_eye(eye: Eye) -> Figure:
     axes.set_ylim(-0.02, 1.05)
     axes.set_xlabel("notebook, and its predictions (bar: their mean; dotted: a blind pick)", **text_style(8))
     axes.set_ylabel("how near", **text_style(8))
-    return sheet.figure
+    return figure

@@ -17,7 +17,7 @@ from tp2lib.errors import RecordError, did_you_mean, shown
 from tp2lib.evaluation.rubric import CRITERIA, LEVELS
 from tp2lib.metadata.source import prepare_source
 from tp2lib.paths import INPUTS
-from tp2lib.plots.tiles import Tile, draw_tiles
+from tp2lib.plots.layout import Tile, draw_tiles
 
 __all__ = ["PROMPT", "exemplar", "make_exemplars"]
 

@@ -22,7 +22,7 @@ from tp2lib.models.catalogue import CATALOGUE, GONE, HUB_ID, ModelCard, choose_m
 from tp2lib.models.devices import Placement, choose_device, try_xformers
 from tp2lib.models.weights import check_folder, hash_folder, read_json
 
-__all__ = ["CATALOGUE", "Model", "ModelCard", "load", "unknown_words"]
+__all__ = ["CATALOGUE", "Model", "ModelCard", "load", "out_of_vocabulary", "unknown_words"]
 
 log = logging.getLogger("tp2lib")
 
@@ -133,6 +133,12 @@ def unknown_words(model: Model, text: str) -> list[str]:
         return []
     words = re.findall(r"[^\W\d_]+", text.lower())
     return [word for word in dict.fromkeys(words) if word not in model.words]
+
+
+def out_of_vocabulary(model: Model, *texts: str) -> str:
+    """Name the words of some texts that a model never saw in training, in a sentence; nothing where none are, or it is not known."""
+    words = unknown_words(model, " ".join(texts)) if getattr(model, "words", None) else []
+    return f"{model.name} never saw these words in training: {', '.join(words)}" if words else ""
 
 
 def _folder(card: ModelCard, placement: Placement, download: bool | None) -> Path:

@@ -16,7 +16,7 @@ from PIL import Image
 from tp2lib.errors import ControlError, shown
 from tp2lib.metrics.measures import axis_title, take
 from tp2lib.plots.labels import fixed, label, problem, value, values, varying
-from tp2lib.plots.sheet import COLOURS, SOFT, Sheet, line_height, text_style, wrap
+from tp2lib.plots.layout import COLOURS, SOFT, new_plot, text_style
 
 __all__ = ["Point", "convergence", "fidelity", "make_convergence", "make_fidelity"]
 
@@ -156,13 +156,7 @@ def _said(points: list[Point], runs: Sequence[Any], axis: str, by: str | None) -
 
 def _draw(points: list[Point], title: str, said: list[str]) -> tuple[Figure, Axes]:
     """Draw each group's curve over a caption."""
-    width, left, height = 6.2, 0.75, 3.0
-    lines = [line for words in said for line in wrap(words, width - 0.3, 7.5)]
-    top = 0.2 + (0.3 if title else 0)
-    sheet = Sheet(width, top + height + 0.75 + len(lines) * line_height(7.5))
-    sheet.text(0.15, 0.12, title, 11, weight="bold")
-    sheet.text(0.15, top + height + 0.6, "\n".join(lines), 7.5)
-    axes = sheet.plot(left, top, width - left - 0.2, height)
+    figure, axes = new_plot(title, said)
     groups = list(dict.fromkeys(point.group for point in points))
     for number, group in enumerate(groups):
         _curve(axes, [point for point in points if point.group == group], number)
@@ -171,7 +165,7 @@ def _draw(points: list[Point], title: str, said: list[str]) -> tuple[Figure, Axe
     if len(groups) > 1:
         style = text_style(7.5)
         axes.legend(frameon=False, prop={"family": style["family"], "size": 7.5}, labelcolor=style["color"])
-    return sheet.figure, axes
+    return figure, axes
 
 
 def _curve(axes: Axes, points: list[Point], number: int) -> None:

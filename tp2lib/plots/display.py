@@ -1,11 +1,12 @@
-"""How a notebook shows a picture: as PNG, with the words for those who do not see it."""
+"""How a notebook shows a picture: as PNG, with the words for those who do not see it; and two, one over the other."""
 
 from __future__ import annotations
 
 import base64
 import html
 import io
-from typing import Any
+import secrets
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 from PIL import Image
@@ -13,7 +14,10 @@ from PIL.PngImagePlugin import PngInfo
 
 from tp2lib.errors import SourceError, shown
 
-__all__ = ["alt_text", "image_html", "show", "to_png"]
+if TYPE_CHECKING:
+    import ipywidgets as widgets
+
+__all__ = ["alt_text", "before_after", "image_html", "show", "to_png"]
 
 
 def to_png(picture: Figure | Image.Image, *, alt: str, dpi: float | None = None) -> bytes:
@@ -99,3 +103,50 @@ def alt_text(alt: Any) -> str:
             'Write a sentence, such as alt="Six wallets; with more steps the stitches appear."'
         )
     return " ".join(alt.split())
+
+
+def before_after(before: Any, after: Any, *, alt_before: str, alt_after: str) -> widgets.VBox:
+    """Return a before/after slider: left of the line the one picture, right of it the other.
+
+    The pictures are sent to the browser once; the slider, which the keyboard moves too, sends a
+    line of style only.
+
+    Parameters
+    ----------
+    before, after : Run or PIL.Image.Image
+        Of one size.
+    alt_before, alt_after : str
+        What there is to see on each, for those who do not see it.
+
+    Raises
+    ------
+    SourceError
+        The sizes differ, a run has no picture, or an alternative text is blank.
+    """
+    import ipywidgets as widgets
+
+    pair = [getattr(picture, "image", picture) for picture in (before, after)]
+    for image in pair:
+        if not isinstance(image, Image.Image):
+            raise SourceError(f"the picture is {shown(image)}; give a PIL image, or a run that has one.")
+    if pair[0].size != pair[1].size:
+        sizes = " and ".join(f"{image.width}x{image.height}" for image in pair)
+        raise SourceError(f"the pictures are {sizes}; to be laid on each other they must have one size. Resize one.")
+    name = f"tp2-{secrets.token_hex(6)}"
+    place = "position:absolute;left:0;top:0;width:100%;max-width:100%"
+    images = [image_html(to_png(one, alt=alt), alt=alt, style=place) for one, alt in zip(pair, (alt_before, alt_after), strict=True)]
+    width, height = pair[0].size
+    frame = f"position:relative;width:{width}px;max-width:100%;aspect-ratio:{width}/{height}"
+    pictures = widgets.HTML(f'<div id="{name}" style="{frame}">{"".join(images)}</div>')
+    slider = widgets.IntSlider(
+        value=50, min=0, max=100, description="uncover", tooltip="percent of the width that shows the first picture",
+        layout={"width": f"{max(width, 320)}px"},
+    )  # fmt: skip
+    style = widgets.HTML()
+
+    def uncover(change: Any = None) -> None:
+        style.value = f"<style>#{name} img:last-child {{ clip-path: inset(0 0 0 {slider.value}%) }}</style>"
+
+    slider.observe(uncover, "value")
+    uncover()
+    return widgets.VBox([pictures, slider, style])

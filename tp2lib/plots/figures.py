@@ -15,8 +15,7 @@ from tp2lib.errors import RecipeError, SourceError, shown
 from tp2lib.metrics.distances import colour_difference, perceptual_distance, psnr, ssim
 from tp2lib.metrics.measures import in_words
 from tp2lib.plots.labels import changes
-from tp2lib.plots.sheet import FAINT, SOFT, Sheet, text_style
-from tp2lib.plots.tiles import Tile, draw_tiles
+from tp2lib.plots.layout import Tile, draw_tiles
 
 __all__ = ["Film", "Frame", "make_crops", "make_difference", "make_filmstrip"]
 
@@ -139,7 +138,7 @@ def make_crops(
     frames = [_part(image, centre, zoom) for image in images]
     whole = [Tile(image=image, frame=frame) for image, frame in zip(images, frames, strict=True)]
     parts = [
-        Tile(image=image.crop(frame), raw=True, notes=(f"{zoom}×, pixels {frame[0]}–{frame[2]} × {frame[1]}–{frame[3]}",))
+        Tile(image=image.crop(frame), look={"interpolation": "nearest"}, notes=(f"{zoom}×, pixels {frame[0]}–{frame[2]} × {frame[1]}–{frame[3]}",))
         for image, frame in zip(images, frames, strict=True)
     ]
     return draw_tiles([whole, parts], heads=heads, title=title)
@@ -165,27 +164,12 @@ def make_difference(before: Any, after: Any, *, heads: Sequence[str] = ("before"
     """
     pair = _image(before), _image(after)
     difference = colour_difference(*pair)
-    width, left, gap = 3.0, 0.15, 0.12
-    height = width * pair[0].height / pair[0].width
-    head = 0.4 + (0.35 if title else 0)
-    sheet = Sheet(3 * width + 2 * gap + left + 0.95, head + height + 0.5)
-    sheet.text(left, 0.12, title, 11, weight="bold")
-    places = [left + at * (width + gap) for at in range(3)]
-    for x, name in zip(places, (*heads, "colour difference"), strict=True):
-        sheet.text(x, head - 0.06, name, 9, width=width, va="bottom", weight="bold")
-    how = {"cmap": "cividis", "norm": Normalize(0, top), "interpolation": "nearest"}
-    drawn = [sheet.picture(image, x, head, width, height) for image, x in zip(pair, places)]
-    drawn.append(sheet.picture(difference, places[2], head, width, height, **how))
-    for x in places:
-        sheet.box(x, head, width, height, ec=FAINT, lw=0.5)
-    bar = sheet.plot(places[2] + width + 0.1, head, 0.14, height)
-    sheet.figure.colorbar(drawn[-1], cax=bar, extend="max").set_label("ΔE00 (CIEDE2000)", **text_style(7.5))
-    bar.grid(False)
+    look = {"cmap": "cividis", "norm": Normalize(0, top), "interpolation": "nearest"}
+    tiles = [*(Tile(image=image) for image in pair), Tile(image=difference, look=look, bar="ΔE00 (CIEDE2000)")]
     values = {"psnr": psnr(*pair), "ssim": ssim(*pair), "perceptual_distance": perceptual_distance(*pair)}
     words = [f"{(difference > _SEEN).mean():.0%} of the pixels differ by more than {_SEEN:g} ΔE00"]
     words += [in_words(name, value) for name, value in values.items()]
-    sheet.text(left, head + height + 0.1, " · ".join(words), 8, color=SOFT)
-    return sheet.figure
+    return draw_tiles([tiles], heads=[*heads, "colour difference"], title=title, caption=[" · ".join(words)], widest=3.0)
 
 
 def _image(picture: Any) -> Image.Image:

@@ -18,7 +18,7 @@ from tp2lib.errors import ControlError, RecipeError, counted, shown
 from tp2lib.metrics.measures import in_words, take
 from tp2lib.plots.display import alt_text, show
 from tp2lib.plots.labels import changes, fixed, label, problem, unplanned, value, values, varying
-from tp2lib.plots.tiles import Tile, draw_tiles
+from tp2lib.plots.layout import Tile, draw_tiles
 
 __all__ = ["describe_grid", "make_grid", "show_grid"]
 

@@ -19,7 +19,6 @@ __all__ = [
     "changes",
     "fixed",
     "label",
-    "out_of_vocabulary",
     "problem",
     "unplanned",
     "value",
@@ -158,16 +157,6 @@ def problem(run: Any) -> str:
     if run.outcome == "ok" and run.image is not None:
         return ""
     return OUTCOMES.get(run.outcome, str(run.outcome))
-
-
-def out_of_vocabulary(model: Any, *texts: str) -> str:
-    """Name the words of some texts that a model never saw in training, in a sentence; nothing where none are, or it is not known."""
-    if getattr(model, "words", None) is None:
-        return ""
-    from tp2lib.models.loading import unknown_words
-
-    words = unknown_words(model, " ".join(texts))
-    return f"{model.name} never saw these words in training: {', '.join(words)}" if words else ""
 
 
 def _quoted(text: str, limit: int = 160) -> str:

@@ -10,8 +10,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from tp2lib.errors import SourceError, TP2Error, counted
-from tp2lib.plots.compare import before_after
-from tp2lib.plots.display import image_html, to_png
+from tp2lib.plots.display import before_after, image_html, to_png
 from tp2lib.plots.figures import make_difference
 from tp2lib.plots.labels import AXES, label, problem, unplanned, value
 from tp2lib.widgets.panel import alt_of

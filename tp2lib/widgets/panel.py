@@ -13,7 +13,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from tp2lib.plots.display import image_html, to_png
-from tp2lib.plots.labels import AXES, label, out_of_vocabulary, problem
+from tp2lib.plots.labels import AXES, label, problem
 from tp2lib.recipe import Recipe
 from tp2lib.widgets.controls import control, settled
 from tp2lib.widgets.jobs import Job
@@ -143,8 +143,11 @@ class Panel:
         if problem(run):
             return Ending(words=f"No picture: {problem(run)}.", failed=True)
         alt = alt_of(run)
-        unknown = out_of_vocabulary(self._given["model"], run.recipe.prompt, run.recipe.negative_prompt)
-        words = f"{effects(run)} {unknown}".strip()
+        words = effects(run)
+        if (model := self._given["model"]) is not None:
+            from tp2lib.models.loading import out_of_vocabulary
+
+            words = f"{words} {out_of_vocabulary(model, run.recipe.prompt, run.recipe.negative_prompt)}".strip()
         return Ending(words=words, picture=image_html(to_png(run.image, alt=alt), alt=alt))
 
 
