@@ -14,16 +14,17 @@ from PIL.PngImagePlugin import PngInfo
 from plotted import fake_run, picture
 from studio_parts import Engine, studio
 
+from tp2lib.engine.runs import read_run
 from tp2lib.errors import OutputError, RecipeError, RecordError
 from tp2lib.metadata.pixels import open_image
 from tp2lib.metadata.provenance import COMPOSITE, GENERATED, digital_source_type
 from tp2lib.recipe import Recipe
+from tp2lib.storage.favourites import Favourites, earlier_keys
 from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import read_recipe
 from tp2lib.storage.recall import recall_picture
-from tp2lib.widgets.compare_runs import VIEWS, Versus, differing
+from tp2lib.widgets.compare_runs import VIEWS, CompareRuns, differing
 from tp2lib.widgets.exports import KINDS, export_run
-from tp2lib.widgets.favourites import Favourites, earlier_keys, read_run
 from tp2lib.widgets.gallery import PAGE
 
 A1111 = (
@@ -185,7 +186,7 @@ def test_favourites_are_shown_alone(tmp_path) -> None:
     tool, _ = studio(tmp_path)
     gallery = tool.gallery
     gallery.select(gallery.read(runs[1].key))
-    row = gallery.detail.children[0].children[1].children
+    row = gallery.detail.children[0].children[1].children[1].children
     next(button for button in row if "favourite" in button.description).click()
     gallery.which.value = "favourites"
     assert gallery.keys() == [runs[1].key] and "1 run, page 1 of 1" in gallery.where.value
@@ -295,7 +296,7 @@ def test_what_differs_is_what_was_varied_and_what_it_came_down_to() -> None:
 
 def test_three_ways_to_look_and_sizes_that_do_not_fit() -> None:
     runs = {"1": fake_run(1), "2": fake_run(2, seed=9), "3": fake_run(3, image=picture(3, side=32))}
-    table = Versus(runs.get)
+    table = CompareRuns(runs.get)
     assert "Choose two runs" in table.table.value
     table.offer([(f"run {key}", key) for key in runs])
     table.first.value, table.second.value = "1", "2"

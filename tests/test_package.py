@@ -143,6 +143,21 @@ def test_arrows_go_up():
             assert order.index(room(other)) <= order.index(room(name)), f"{name} imports {other}"
 
 
+def test_the_picture_of_the_rooms_is_what_they_import():
+    """Each drawn arrow is an import, and every import between rooms is an arrow or a way along several."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("```mermaid")[2].partition("```")[0]
+    drawn = {start: set(ends.split(" & ")) for start, ends in re.findall(r"^ +(\w+) --> (.+)$", text, re.MULTILINE)}
+    real: dict[str, set[str]] = {name: set() for name in ROOMS}
+    for name in MODULES.keys() - {"__init__"}:
+        real[room(name)] |= {room(other) for other in imports(name, late=True)} - {"top", room(name)}
+
+    def reached(start):
+        return set().union(*({end} | reached(end) for end in drawn.get(start, ())))
+
+    for start, ends in real.items():
+        assert drawn.get(start, set()) <= ends and ends - {"top"} <= reached(start), start
+
+
 def test_the_rooms_without_models_need_no_torch():
     light = [name for name in MODULES if room(name) in ("top", "metadata", "storage") or name in NO_TORCH]
     assert len(light) > 15

@@ -9,8 +9,9 @@ import pytest
 from studio_parts import MARKUP, WORDS, Model
 
 from tp2lib.models.vocabulary import COLOURS, KINDS
-from tp2lib.widgets.browser import MAX_UPLOAD, CopyText, DropZone
-from tp2lib.widgets.prompt_words import CHIPS, Vocabulary, add_words, chips, unknown_html
+from tp2lib.widgets.drop_zone import MAX_UPLOAD, DropZone
+from tp2lib.widgets.prompt_words import CHIPS, PromptWords, add_words, chips, unknown_html
+from tp2lib.widgets.run_card import CopyText
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def test_vitrines_products_and_colours_are_all_there() -> None:
 
 
 def test_a_chip_adds_its_words_where_they_belong(boxes) -> None:
-    words = Vocabulary(*boxes, Model())
+    words = PromptWords(*boxes, Model())
     rows = {row.description: row for row in words.folds.children[0].children}
     rows["materials"].value = "leather"
     assert boxes[0].value == "a red mug, leather" and rows["materials"].value is None
@@ -48,7 +49,7 @@ def test_words_are_added_with_sense() -> None:
 
 
 def test_unknown_words_are_pointed_out_as_they_are_typed(boxes) -> None:
-    words = Vocabulary(*boxes, Model())
+    words = PromptWords(*boxes, Model())
     assert "Every word is known" in words.unknown.value
     boxes[0].value = "a red unicorn and an aple"
     assert "<mark>unicorn</mark>" in words.unknown.value and "did you mean <em>apple</em>" in words.unknown.value
@@ -59,7 +60,7 @@ def test_unknown_words_are_pointed_out_as_they_are_typed(boxes) -> None:
 
 
 def test_a_model_whose_words_are_not_known_says_so(boxes) -> None:
-    words = Vocabulary(*boxes, Model())
+    words = PromptWords(*boxes, Model())
     other = type("Other", (), {"name": "sd15", "words": None})()
     words.use(other)
     assert "not recorded" in words.unknown.value and not words.folds.children and words.suggest.layout.display == "none"

@@ -58,7 +58,7 @@ def test_the_same_settings_are_found_and_not_made_again(tmp_path) -> None:
 
 def test_several_pictures_have_seeds_that_count_up_and_one_bar(tmp_path) -> None:
     tool, _ = studio(tmp_path)
-    tool.text.controls["seed"].value, tool.text.controls["steps"].value, tool.text.desk.count.value = 2**32 - 1, 4, 3
+    tool.text.controls["seed"].value, tool.text.controls["steps"].value, tool.text.settings.count.value = 2**32 - 1, 4, 3
     tool.text.run(timeout=10)
     assert [run.recipe.seed for run in tool.text.runs] == [2**32 - 1, 0, 1]
     assert (tool.text.runner.bar.value, tool.text.runner.bar.max) == (12, 12) and len(cards(tool.text)) == 3
@@ -66,7 +66,7 @@ def test_several_pictures_have_seeds_that_count_up_and_one_bar(tmp_path) -> None
 
 def test_dice_and_lock(tmp_path) -> None:
     tool, _ = studio(tmp_path)
-    desk = tool.text.desk
+    desk = tool.text.settings
     seed = desk.controls["seed"].value
     assert "stays" in desk.lock.description and tool.text.run(timeout=10).recipe.seed == seed
     desk.dice.click()
@@ -101,7 +101,7 @@ def test_stop_keeps_the_pictures_that_were_finished(tmp_path) -> None:
     tool, engine = studio(tmp_path)
     engine.gate = threading.Event()
     engine.gate.set()
-    tool.text.desk.count.value, tool.text.controls["steps"].value = 4, 3
+    tool.text.settings.count.value, tool.text.controls["steps"].value = 4, 3
     done, make = [], engine.__call__
 
     def slow(*args, **how):
@@ -160,14 +160,14 @@ def test_the_configuration_under_a_picture_is_exact_in_both_forms(tmp_path) -> N
     assert said["requested"] == run.recipe.to_dict() and said["requested"]["steps"] == 10
     assert (said["effective"]["steps"], said["effective"]["guidance_active"], said["effective"]["negative_used"]) == (6, False, False)
     assert str(tmp_path) not in json.dumps(said)
-    text = cards(tool.image)[0].children[-1].children[1].text
+    text = cards(tool.image)[0].children[1].children[-1].children[1].text
     recipe, extra = from_infotext(text)
     assert (recipe.steps, recipe.seed, recipe.prompt, recipe.width) == (10, 42, run.recipe.prompt, 64)
     assert extra["Denoising strength"] == "0.6"
 
 
 def configuration_text(card) -> str:
-    return card.children[-1].children[0].text
+    return card.children[1].children[-1].children[0].text
 
 
 # -- recall, compare, start from ----------------------------------------------------------------------
@@ -201,13 +201,13 @@ def test_the_buttons_under_a_picture_lead_to_gallery_and_comparison(tmp_path) ->
     runs = [tool.text.run(timeout=10)]
     tool.text.controls["guidance"].value = 3
     runs.append(tool.text.run(timeout=10))
-    row = {button.description: button for button in cards(tool.text)[0].children[1].children}
+    row = {button.description: button for button in cards(tool.text)[0].children[1].children[1].children}
     row["Details and export"].click()
     assert tool.tabs.selected_index == 2 and tool.gallery.selected.key == runs[1].key
     tool.compare("A", runs[0])
     row["Compare as B"].click()
-    assert tool.tabs.selected_index == 3 and "1 setting differs" in tool.versus.table.value
-    assert "guidance 7.5" in tool.versus.table.value and "guidance 3" in tool.versus.table.value
+    assert tool.tabs.selected_index == 3 and "1 setting differs" in tool.comparison.table.value
+    assert "guidance 7.5" in tool.comparison.table.value and "guidance 3" in tool.comparison.table.value
 
 
 def test_a_model_is_never_fetched_and_a_missing_one_is_said(tmp_path, monkeypatch) -> None:
@@ -219,11 +219,11 @@ def test_a_model_is_never_fetched_and_a_missing_one_is_said(tmp_path, monkeypatc
 
     monkeypatch.setattr("tp2lib.models.loading.load", refuse)
     tool, engine = studio(tmp_path)
-    tool.text.desk.model.value = "sd15"
+    tool.text.settings.model.value = "sd15"
     tool.text.runner.generate_button.click()
     tool.text.runner.job.wait(10)
     assert asked == [("sd15", False)] and "not on this machine" in tool.text.runner.status.value and not engine.calls
-    tool.text.desk.model.value = "auto"
+    tool.text.settings.model.value = "auto"
     assert tool.text.run(timeout=10).outcome == "ok"
 
 
@@ -252,8 +252,8 @@ def test_nothing_typed_becomes_markup_anywhere(tmp_path) -> None:
     tool.open(tool.image.result)
     tool.compare("A", tool.text.result)
     tool.compare("B", tool.image.result)
-    for view in tool.versus.view.options:
-        tool.versus.view.value = view
+    for view in tool.comparison.view.options:
+        tool.comparison.view.value = view
     tool.image.photo.upload(_png(), MARKUP)
     tool.explorer.columns.value = MARKUP
     tool.tabs.selected_index = 4

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -15,7 +15,10 @@ from tp2lib.metadata.pixels import open_image
 from tp2lib.recipe import Recipe
 from tp2lib.storage.pictures import read_record, save_picture
 
-__all__ = ["Run"]
+if TYPE_CHECKING:
+    from tp2lib.storage.ledger import Ledger
+
+__all__ = ["Run", "read_run"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -118,3 +121,12 @@ class Run:
             image=image,
             reused=True,
         )
+
+
+def read_run(ledger: Ledger, key: str) -> Run | None:
+    """Return a kept run, or None where its picture is gone, damaged, or says nothing of how it was made."""
+    try:
+        event = ledger.lookup(key)
+        return None if event is None else Run.from_picture(event["path"])
+    except (RecordError, ValueError, TypeError):
+        return None

@@ -13,7 +13,7 @@ import ipywidgets as widgets
 from tp2lib.errors import TP2Error
 from tp2lib.evaluation.rubric import CRITERIA, JUDGED, LEVELS
 from tp2lib.evaluation.scoring import BlindScoring
-from tp2lib.plots.display import image_html, to_png
+from tp2lib.plots.display import image_html
 
 __all__ = ["ScorePanel"]
 
@@ -180,10 +180,10 @@ class ScorePanel:
         self._showing = code
         alt = f"Picture {code}, to be scored. Its settings are not shown."
         image, photo = self.session.image(code), self.session.photo(code)
-        shown = image_html(to_png(image, alt=alt), alt=alt, style="width:320px;max-width:100%")
+        shown = image_html(image, alt=alt, style="width:320px;max-width:100%")
         if photo is not None:
             about = "The photo of the product, to compare with."
-            shown += f"<figure style='margin:.6em 0'>{image_html(to_png(photo, alt=about), alt=about, style='width:160px')}"
+            shown += f"<figure style='margin:.6em 0'>{image_html(photo, alt=about, style='width:160px')}"
             shown += "<figcaption>the product, as photographed</figcaption></figure>"
         self.picture.value = shown
         levels = "".join(

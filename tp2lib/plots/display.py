@@ -80,13 +80,43 @@ def show(picture: Figure | Image.Image, *, alt: str, caption: str = "") -> None:
     display(bundle, raw=True, metadata={"image/png": {"alt": alt_text(alt)}})
 
 
-def image_html(data: bytes, *, alt: str, caption: str = "", kind: str = "png", style: str = "max-width:100%") -> str:
-    """Return an ``<img>`` that holds its own picture; `alt` and `caption` may be anybody's words."""
-    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-    image = f'<img src="{source}" alt="{html.escape(alt_text(alt))}" style="{style}">'
-    if not caption:
-        return image
-    return f"<figure>{image}<figcaption>{html.escape(caption)}</figcaption></figure>"
+def image_html(
+    picture: Figure | Image.Image | bytes,
+    *,
+    alt: str,
+    caption: str = "",
+    quality: int | None = None,
+    side: int | None = None,
+    style: str = "max-width:100%",
+) -> str:
+    """Return an ``<img>`` that holds its own picture; `alt` and `caption` may be anybody's words.
+
+    Parameters
+    ----------
+    picture : matplotlib.figure.Figure, PIL.Image.Image or bytes
+        Bytes are a PNG already.
+    alt, caption : str
+        As for :func:`show`.
+    quality : int, optional
+        Send a JPEG of this quality instead of a PNG: smaller, for what is only looked at.
+    side : int, optional
+        Make the picture smaller, to at most so many pixels a side.
+    style : str
+        CSS of the ``<img>``.
+    """
+    words = html.escape(alt_text(alt))
+    if side is not None:
+        picture = picture.copy()
+        picture.thumbnail((side, side))
+    if quality is not None:
+        buffer = io.BytesIO()
+        picture.convert("RGB").save(buffer, "JPEG", quality=quality, subsampling=0)
+        data = buffer.getvalue()
+    else:
+        data = picture if isinstance(picture, bytes) else to_png(picture, alt=alt)
+    source = f"data:image/{'png' if quality is None else 'jpeg'};base64,{base64.b64encode(data).decode()}"
+    image = f'<img src="{source}" alt="{words}" style="{style}">'
+    return f"<figure>{image}<figcaption>{html.escape(caption)}</figcaption></figure>" if caption else image
 
 
 def alt_text(alt: Any) -> str:
@@ -134,7 +164,7 @@ def before_after(before: Any, after: Any, *, alt_before: str, alt_after: str) ->
         raise SourceError(f"the pictures are {sizes}; to be laid on each other they must have one size. Resize one.")
     name = f"tp2-{secrets.token_hex(6)}"
     place = "position:absolute;left:0;top:0;width:100%;max-width:100%"
-    images = [image_html(to_png(one, alt=alt), alt=alt, style=place) for one, alt in zip(pair, (alt_before, alt_after), strict=True)]
+    images = [image_html(one, alt=alt, style=place) for one, alt in zip(pair, (alt_before, alt_after), strict=True)]
     width, height = pair[0].size
     frame = f"position:relative;width:{width}px;max-width:100%;aspect-ratio:{width}/{height}"
     pictures = widgets.HTML(f'<div id="{name}" style="{frame}">{"".join(images)}</div>')

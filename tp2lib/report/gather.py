@@ -13,7 +13,7 @@ from PIL import Image
 
 from tp2lib.course.predictions import Judged, judged
 from tp2lib.course.progress import NotebookProgress, open_answers, summary
-from tp2lib.engine.runs import Run
+from tp2lib.engine.runs import Run, read_run
 from tp2lib.errors import TP2Error, shown
 from tp2lib.evaluation.evidence import Evidence
 from tp2lib.evaluation.experiments import EXPERIMENTS
@@ -24,8 +24,8 @@ from tp2lib.evaluation.risks import Inspection, inspect
 from tp2lib.metadata.pixels import open_image, pixels_sha256
 from tp2lib.metadata.record import load_record
 from tp2lib.metrics.prompt_adherence import adherence
+from tp2lib.storage.favourites import Favourites, earlier_keys
 from tp2lib.storage.ledger import Ledger
-from tp2lib.widgets.favourites import Favourites, earlier_keys, read_run
 
 __all__ = ["NOTEBOOK_OF", "Material", "kept_runs"]
 

@@ -10,12 +10,12 @@ from typing import Any
 import ipywidgets as widgets
 
 from tp2lib.errors import SourceError, TP2Error, counted
-from tp2lib.plots.display import before_after, image_html, to_png
+from tp2lib.plots.display import before_after, image_html
 from tp2lib.plots.figures import make_difference
 from tp2lib.plots.labels import AXES, label, problem, unplanned, value
 from tp2lib.widgets.panel import alt_of
 
-__all__ = ["VIEWS", "Difference", "Versus", "differing", "differing_html"]
+__all__ = ["VIEWS", "CompareRuns", "Difference", "differing", "differing_html"]
 
 VIEWS = ("side by side", "before / after", "difference")
 
@@ -66,7 +66,7 @@ def differing_html(first: Any, second: Any) -> str:
     return f"<table><caption>{count}.{note}</caption><tr><th></th><th>A</th><th>B</th></tr>{cells}</table>"
 
 
-class Versus:
+class CompareRuns:
     """Two runs, chosen, and three ways of looking at them.
 
     Parameters
@@ -82,7 +82,7 @@ class Versus:
         self.second = widgets.Dropdown(options=[("none yet", "")], description="B", tooltip="the second run", **look)
         self.view = widgets.ToggleButtons(options=VIEWS, description="look", style={"description_width": "3em"})
         self.table, self.place = widgets.HTML(), widgets.VBox()
-        self.widget = widgets.VBox([self.first, self.second, self.view, self.table, self.place])
+        self.widget = widgets.VBox([self.first, self.second, self.view, self.table, self.place]).add_class("tp2-compare")
         for one in (self.first, self.second, self.view):
             one.observe(lambda change: self.show(), "value")
         self.show()
@@ -129,6 +129,6 @@ class Versus:
             return self.table.value, [before_after(*runs, alt_before=alts[0], alt_after=alts[1])]
         if self.view.value == VIEWS[2]:
             alt = f"{alts[0]} {alts[1]} And a map of where their colours differ."
-            return self.table.value, [widgets.HTML(image_html(to_png(make_difference(*runs, heads=("A", "B")), alt=alt), alt=alt))]
-        pair = [widgets.HTML(image_html(to_png(run.image, alt=alt), alt=alt, caption=alt[0])) for run, alt in zip(runs, alts, strict=True)]
-        return self.table.value, [widgets.HBox(pair, layout={"flex_flow": "row wrap"})]
+            return self.table.value, [widgets.HTML(image_html(make_difference(*runs, heads=("A", "B")), alt=alt))]
+        pair = [widgets.HTML(image_html(run.image, alt=alt, caption=alt[0])) for run, alt in zip(runs, alts, strict=True)]
+        return self.table.value, [widgets.HBox(pair, layout={"flex_flow": "row wrap"}).add_class("tp2-pair")]

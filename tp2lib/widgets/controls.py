@@ -1,16 +1,17 @@
-"""One widget for one setting, with the range, the words and the help that the recipe itself has for it."""
+"""Controls: a widget for one setting, with the range, words and help of the recipe; and a set of them that stands for recipes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as widgets
 
 from tp2lib.errors import RecipeError, did_you_mean, shown
-from tp2lib.recipe import setting
+from tp2lib.recipe import Recipe, setting
 
-__all__ = ["SETTINGS", "control", "settled"]
+__all__ = ["MAX_PICTURES", "SETTINGS", "RecipeControls", "control", "settled"]
 
 # What may have a control. Not model and source: what is typed into a text box must not name a file.
 SETTINGS = (
@@ -18,6 +19,9 @@ SETTINGS = (
     "width", "height",
 )  # fmt: skip
 
+MAX_PICTURES = 8
+_SEEDS = 2**32
+_NUMBERS = ("steps", "guidance", "scheduler", "strength", "width", "height")
 _LONG = 10_000  # values, from which on a whole number is typed and not slid
 
 
@@ -56,3 +60,115 @@ def settled(controls: Mapping[str, widgets.Widget]) -> dict[str, Any]:
     """
     values = {name: one.value for name, one in controls.items()}
     return {name: round(value, 6) if isinstance(value, float) else value for name, value in values.items()}
+
+
+class RecipeControls:
+    """Controls for every setting of a recipe, a seed with a dice and a lock, and how many pictures.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Where the controls start. With a strength, they are those of image to image.
+    size : int
+        The model's own side, in pixels: what an open width or height is shown as.
+    models : sequence of (str, str)
+        What to call each model, and the name by which a recipe asks for it.
+
+    Attributes
+    ----------
+    controls : dict of str to Widget
+    lock : ToggleButton
+        While it is pressed the seed stays; else every click on Generate rolls another one.
+    """
+
+    def __init__(self, recipe: Recipe, *, size: int, models: Sequence[tuple[str, str]] = (("auto", "auto"),)) -> None:
+        self.base, self.size = recipe, size
+        shown_as = {"width": recipe.width or size, "height": recipe.height or size}
+        names = ("prompt", "negative_prompt", *(n for n in _NUMBERS if n != "strength" or recipe.strength), "seed")
+        self.controls = {name: control(name, shown_as.get(name, getattr(recipe, name))) for name in names}
+        known = setting("model")
+        look = {"style": {"description_width": "9em"}, "layout": {"width": "36em"}}
+        self.model = widgets.Dropdown(options=list(models), description=known.label, tooltip="which model draws", **look)
+        self.count = widgets.IntSlider(value=1, min=1, max=MAX_PICTURES, description="pictures", tooltip="how many; each has the next seed", **look)
+        self.dice = widgets.Button(description="roll", icon="random", tooltip="another seed, by chance", layout={"width": "6em"})
+        self.lock = widgets.ToggleButton(value=True, layout={"width": "11em"})
+        self.dice.on_click(lambda button: self.roll())
+        self.lock.observe(lambda change: self._name_lock(), "value")
+        self._name_lock()
+        for one in (*self.controls.values(), self.model, self.count):
+            one.layout.max_width = "100%"
+        seed = widgets.HBox([self.controls["seed"], self.dice, self.lock], layout={"flex_flow": "row wrap"})
+        self.controls["seed"].layout.width = "20em"
+        sliders = [self.controls[name] for name in _NUMBERS if name in self.controls]
+        self.words = (self.controls["prompt"], self.controls["negative_prompt"])
+        self.widgets = (self.model, *sliders, seed, self.count)
+
+    def recipe(self) -> Recipe:
+        """Return the recipe that the controls stand for.
+
+        Raises
+        ------
+        RecipeError
+            The settings are at odds.
+        """
+        values = settled(self.controls)
+        for side in ("width", "height"):
+            if getattr(self.base, side) is None and values[side] == self.size:
+                values[side] = None
+        return self.base.vary(**values, model=self.model.value)
+
+    def recipes(self) -> list[Recipe]:
+        """Return a recipe for each picture asked for; they differ in the seed, which counts up."""
+        first = self.recipe()
+        return [first.vary(seed=(first.seed + n) % _SEEDS) for n in range(self.count.value)]
+
+    def roll(self) -> int:
+        """Draw another seed, and return it."""
+        self.controls["seed"].value = secrets.randbelow(_SEEDS)
+        return self.controls["seed"].value
+
+    def before_start(self) -> None:
+        """Roll the seed, unless it is locked."""
+        if not self.lock.value:
+            self.roll()
+
+    def load(self, recipe: Recipe) -> list[str]:
+        """Set the controls to a recipe's settings.
+
+        Returns
+        -------
+        list of str
+            What could not be set, one sentence each.
+        """
+        notes = []
+        for name, one in self.controls.items():
+            value = getattr(recipe, name)
+            value = self.size if value is None and name in ("width", "height") else value
+            if value is not None:
+                one.value = value
+                if one.value != value:  # a slider clips in silence
+                    notes.append(f"{name} {value} lies outside of its slider; {one.value} is set instead.")
+        self.base = recipe.vary(model="auto", width=None, height=None)
+        asked = {words: name for words, name in self.model.options}
+        if recipe.model in asked.values():
+            self.model.value = recipe.model
+        elif recipe.model in asked:
+            self.model.value = asked[recipe.model]
+        else:
+            notes.append(f"model {shown(recipe.model)} is not offered here; {self.model.label} stays.")
+        self.lock.value = True
+        try:
+            self.recipe()
+        except RecipeError as error:
+            notes.append(str(error))
+        return notes
+
+    def observe(self, act: Callable[[Any], Any]) -> None:
+        """Call `act` whenever a setting changes."""
+        for one in (*self.controls.values(), self.model):
+            one.observe(act, "value")
+
+    def _name_lock(self) -> None:
+        self.lock.description = "seed stays" if self.lock.value else "new seed each"
+        self.lock.icon = "lock" if self.lock.value else "unlock"
+        self.lock.tooltip = "pressed: every picture from this seed; not pressed: each click rolls another one"

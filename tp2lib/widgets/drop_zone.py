@@ -1,25 +1,78 @@
-"""The photo that image to image starts from: dropped, chosen, or a picture made earlier; shown as it was prepared."""
+"""A place to drop a picture on, and the photo that image to image starts from: dropped, chosen, or a picture made earlier."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import anywidget
 import ipywidgets as widgets
+import traitlets
 
 from tp2lib.errors import RecordError, SourceError, did_you_mean, shown
 from tp2lib.metadata.source import Source, prepare_source
 from tp2lib.paths import INPUTS
-from tp2lib.plots.display import image_html, to_png
+from tp2lib.plots.display import image_html
 from tp2lib.storage.ledger import Ledger
-from tp2lib.widgets.browser import DropZone
 
-__all__ = ["PhotoPicker"]
+__all__ = ["MAX_UPLOAD", "DropZone", "PhotoPicker"]
+
+MAX_UPLOAD = 8_000_000  # bytes: what Jupyter's websocket lets through in one message is 10 MiB
+STATIC = Path(__file__).parent / "static"
+"""JavaScript and CSS: they fetch nothing, and put words into the page as text only, never as markup."""
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 _WAYS = {"crop": "cut to fill", "pad": "whole, with white around"}
+
+
+class DropZone(anywidget.AnyWidget):
+    """A place to drop a picture on, or to choose one from the visitor's own disk.
+
+    Parameters
+    ----------
+    label : str
+        What is asked for, above the button.
+    on_file : callable
+        Called with the bytes and the file's name, which is anybody's text; returns what to say about it.
+    """
+
+    _esm = STATIC / "drop_zone.js"
+    _css = STATIC / "widgets.css"
+    label = traitlets.Unicode().tag(sync=True)
+    said = traitlets.Unicode().tag(sync=True)
+    limit = traitlets.Int(MAX_UPLOAD).tag(sync=True)
+
+    def __init__(self, label: str, on_file: Callable[[bytes, str], str | None]) -> None:
+        super().__init__(label=label)
+        self._on_file = on_file
+        self.on_msg(self._received)
+
+    def take(self, data: bytes, name: str = "", size: int | None = None) -> None:
+        """Take a file, as a drop does.
+
+        Parameters
+        ----------
+        data : bytes
+            The file; empty where the browser found it too large to send.
+        name : str
+            Its name there; shown, and used for nothing else.
+        size : int, optional
+            Its bytes as the browser counts them.
+        """
+        size = len(data) if size is None else size
+        name = " ".join(name.split())[:80] or "the file"
+        if size > self.limit:
+            self.said = f"✗ {name} has {size / 1e6:.1f} MB; at most {self.limit / 1e6:.0f} can be sent. Save it smaller."
+            return
+        self.said = self._on_file(data, name) or f"{name}, {size / 1e3:.0f} kB"
+
+    def _received(self, widget: Any, content: Any, buffers: Sequence[Any]) -> None:
+        if isinstance(content, dict) and content.get("kind") == "file" and len(buffers) == 1:
+            size, name = content.get("size"), content.get("name")
+            whole = isinstance(size, int) and not isinstance(size, bool) and 0 <= size < 2**53
+            self.take(bytes(buffers[0]), name if isinstance(name, str) else "", size if whole else None)
 
 
 class PhotoPicker:
@@ -164,6 +217,6 @@ class PhotoPicker:
     def _show(self, source: Source) -> None:
         acts = "".join(f"<li>{html.escape(act)}</li>" for act in source.chain)
         alt = f"The source photo, prepared: {self._called}"
-        picture = image_html(to_png(source.image, alt=alt), alt=alt, caption=f"{self._called}, as the model gets it")
+        picture = image_html(source.image, alt=alt, caption=f"{self._called}, as the model gets it")
         digest = source.pixels_sha256[:12]
         self.view.value = f"{picture}<div>What was done to it:<ol>{acts}</ol>pixels {digest}…</div>"

@@ -7,7 +7,6 @@ sending them. Places come from `generate` and its ledger: nothing is made twice,
 from __future__ import annotations
 
 import html
-import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ AXES = {
 """What can be explored, and the values that are offered first."""
 
 MAX_VALUES = 8
-_THUMB = 72  # pixels
+_THUMB = 112  # pixels
 _NUMBER = re.compile(r"\d{1,10}(\.\d{1,6})?")
 
 
@@ -111,7 +110,8 @@ class Explorer:
             slider.observe(lambda change: self.runner.attempt(self.scrubbed), "value")
         wraps = {"flex_flow": "row wrap"}
         top = [widgets.HBox(pair, layout=wraps) for pair in ((self.across, self.columns), (self.down, self.rows))]
-        sliders = widgets.VBox([self.x, self.y, self.live, *self.runner.widgets[:3], self.picture])
+        sliders = widgets.VBox([self.x, self.y, self.live, *self.runner.widgets[:3], self.picture]).add_class("tp2-place")
+        self.table.add_class("tp2-places")
         self.widget = widgets.VBox([self.origin, *top, widgets.HBox([self.table, sliders], layout=wraps)])
 
     def lay_out(self) -> None:
@@ -214,27 +214,17 @@ class Explorer:
 
     def _cell(self, recipe: Recipe, here: bool) -> str:
         shot = self.shots.get(recipe)
-        edge = "border:3px solid var(--jp-brand-color1,#1976d2)" if here else "border:1px solid var(--jp-border-color2,#bbb)"
         inside = shot.thumb if shot else "not yet"
-        box = f"width:{_THUMB}px;height:{_THUMB}px;text-align:center;padding:1px;{edge}"
-        return f'<td style="{box}"{" aria-current=true" if here else ""}>{inside}</td>'
+        return f"<td{' aria-current=true' if here else ''}>{inside}</td>"
 
 
 def _picture(run: Any) -> str:
     if problem(run):
         return f'<div role="alert">✗ No picture: {html.escape(problem(run))}.</div>'
-    return image_html(_jpeg(run.image, 95), alt=alt_of(run), kind="jpeg", caption=effects(run) or "as asked for")
+    return image_html(run.image, alt=alt_of(run), quality=95, caption=effects(run) or "as asked for")
 
 
 def _thumb(run: Any) -> str:
     if problem(run):
         return f'<span title="{html.escape(problem(run))}">✗</span>'
-    small = run.image.copy()
-    small.thumbnail((_THUMB, _THUMB))
-    return image_html(_jpeg(small, 80), alt=alt_of(run), kind="jpeg")
-
-
-def _jpeg(image: Any, quality: int) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=quality, subsampling=0)
-    return buffer.getvalue()
+    return image_html(run.image, alt=alt_of(run), quality=80, side=_THUMB)

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import ipywidgets as widgets
 
+from tp2lib.engine.runs import read_run
 from tp2lib.errors import RecordError, TP2Error, counted
 from tp2lib.plots.display import image_html
+from tp2lib.storage.favourites import Favourites, earlier_keys
 from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.recall import recall_picture
-from tp2lib.widgets.browser import DropZone
+from tp2lib.widgets.drop_zone import DropZone
 from tp2lib.widgets.exports import KINDS, PRESETS, Export, export_run
-from tp2lib.widgets.favourites import Favourites, earlier_keys, read_run
 from tp2lib.widgets.panel import alt_of
-from tp2lib.widgets.run_card import Card
+from tp2lib.widgets.run_card import RunCard
 
 __all__ = ["Gallery", "title_of"]
 
 PAGE = 12
-_THUMB = 112  # pixels
+_THUMB = 224  # pixels
 
 
 def title_of(run: Any) -> str:
@@ -65,7 +65,7 @@ class Gallery:
         self.kind = widgets.Dropdown(options=KINDS, description="export as", tooltip="file format")
         self.preset = widgets.Dropdown(options=PRESETS, description="preset", tooltip="marketplace: square, 1000 pixels, checked")
         self.export_button = widgets.Button(description="Export", tooltip="write a copy to outputs/exports")
-        self.exported, self.detail = widgets.HTML(), widgets.VBox()
+        self.exported, self.detail = widgets.HTML(), widgets.VBox().add_class("tp2-detail")
         self.which.observe(lambda change: self.turn(0), "value")
         self.newer.on_click(lambda button: self.turn(self._page - 1))
         self.older.on_click(lambda button: self.turn(self._page + 1))
@@ -98,7 +98,7 @@ class Gallery:
         star = {"☆ favourite" if run.key not in self.favourites else "★ no favourite": self._toggle}
         acts = {"Use these settings": self.use, **star, **self._acts}
         guarded = {name: lambda run, act=act: self._attempt(lambda: act(run)) for name, act in acts.items()}
-        self.detail.children = [Card(run, guarded).widget]
+        self.detail.children = [RunCard(run, guarded).widget]
         self.out.layout.display, self.exported.value = "", ""
 
     def use(self, run: Any) -> None:
@@ -154,19 +154,16 @@ class Gallery:
 
     def _tile(self, key: str) -> widgets.Widget:
         picture, title = self._thumb(key)
-        button = widgets.Button(description=f"open {key[:8]}", tooltip=title or "its picture is gone", disabled=not title, layout={"width": f"{_THUMB}px"})
+        button = widgets.Button(description=f"open {key[:8]}", tooltip=title or "its picture is gone", disabled=not title)
         button.on_click(lambda pressed: self._attempt(lambda: self.select(self.read(key))))
-        return widgets.VBox([widgets.HTML(picture), button], layout={"margin": "0 8px 8px 0"})
+        return widgets.VBox([widgets.HTML(picture), button], layout={"margin": "0 8px 8px 0"}).add_class("tp2-thumb")
 
     def _thumb(self, key: str) -> tuple[str, str]:
         if key not in self._thumbs:
             run = self.read(key)
             if run is None:
-                return f'<div style="width:{_THUMB}px">✗ picture gone or damaged</div>', ""
-            small, buffer = run.image.copy(), io.BytesIO()
-            small.thumbnail((_THUMB, _THUMB))
-            small.save(buffer, "JPEG", quality=85)
-            self._thumbs[key] = image_html(buffer.getvalue(), alt=alt_of(run), kind="jpeg"), title_of(run)
+                return "<div>✗ picture gone or damaged</div>", ""
+            self._thumbs[key] = image_html(run.image, alt=alt_of(run), quality=85, side=_THUMB), title_of(run)
         return self._thumbs[key]
 
     def _toggle(self, run: Any) -> None:

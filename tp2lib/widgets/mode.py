@@ -12,12 +12,12 @@ import ipywidgets as widgets
 from tp2lib.errors import Cancelled, TP2Error
 from tp2lib.plots.labels import problem
 from tp2lib.recipe import Recipe
+from tp2lib.widgets.controls import RecipeControls
 from tp2lib.widgets.drop_zone import PhotoPicker
 from tp2lib.widgets.panel import effects
-from tp2lib.widgets.prompt_words import Vocabulary
-from tp2lib.widgets.run_card import Card
+from tp2lib.widgets.prompt_words import PromptWords
+from tp2lib.widgets.run_card import RunCard
 from tp2lib.widgets.runner import Ending, Runner
-from tp2lib.widgets.studio_controls import Desk
 
 __all__ = ["Mode"]
 
@@ -38,20 +38,20 @@ class Mode:
     def __init__(self, studio: Any, recipe: Recipe) -> None:
         self.studio, self.runs = studio, []
         size = getattr(studio.model, "native_size", 512)
-        self.desk = Desk(recipe, size=size, models=studio.offered())
-        self.words = Vocabulary(*self.desk.words, studio.model)
+        self.settings = RecipeControls(recipe, size=size, models=studio.offered())
+        self.words = PromptWords(*self.settings.words, studio.model)
         self.runner = Runner(self._prepare, self._finish)
         self.photo: PhotoPicker | None = None
         if recipe.strength is not None:
             self.photo = PhotoPicker(studio.inputs, ledger=studio.ledger, on_change=self._look)
             for side in ("width", "height"):
-                self.desk.controls[side].observe(lambda change: self._look(), "value")
-        self.controls = self.desk.controls
-        self.desk.model.observe(lambda change: self.words.use(studio.loaded(change["new"])), "value")
-        self.made = widgets.HBox(layout={"flex_flow": "row wrap", "align_items": "flex-start"})
-        left = [*([self.photo.widget] if self.photo else []), *self.desk.words, self.words.widget, *self.desk.widgets]
-        right = widgets.VBox([*self.runner.widgets, self.made], layout={"flex": "1 1 26em", "min_width": "16em"})
-        self.widget = widgets.HBox([widgets.VBox(left, layout={"flex": "0 1 38em"}), right], layout={"flex_flow": "row wrap"})
+                self.settings.controls[side].observe(lambda change: self._look(), "value")
+        self.controls = self.settings.controls
+        self.settings.model.observe(lambda change: self.words.use(studio.loaded(change["new"])), "value")
+        self.made = widgets.HBox(layout={"flex_flow": "row wrap", "align_items": "flex-start"}).add_class("tp2-made")
+        left = [*([self.photo.widget] if self.photo else []), *self.settings.words, self.words.widget, *self.settings.widgets]
+        columns = [widgets.VBox(left).add_class("tp2-controls"), widgets.VBox([*self.runner.widgets, self.made]).add_class("tp2-pictures")]
+        self.widget = widgets.HBox(columns, layout={"flex_flow": "row wrap"})
         self._look()
 
     @property
@@ -67,7 +67,7 @@ class Mode:
         TP2Error
             They stand for none.
         """
-        return self._with_photo(self.desk.recipe())[0]
+        return self._with_photo(self.settings.recipe())[0]
 
     def start(self) -> Any:
         """Start making the pictures, as Generate does; returns the `Job` at once."""
@@ -95,7 +95,7 @@ class Mode:
 
     def load(self, recipe: Recipe) -> list[str]:
         """Set controls and photo to a recipe, and return what could not be set."""
-        notes = self.desk.load(recipe)
+        notes = self.settings.load(recipe)
         if self.photo and recipe.source is not None:
             try:
                 self.photo.recall(recipe.source)
@@ -106,7 +106,7 @@ class Mode:
     def _with_photo(self, recipe: Recipe) -> tuple[Recipe, Any]:
         if self.photo is None:
             return recipe, None
-        source = self.photo.prepare(recipe.width or self.desk.size, recipe.height or self.desk.size)
+        source = self.photo.prepare(recipe.width or self.settings.size, recipe.height or self.settings.size)
         return recipe.vary(source=self.photo.name_of(source)), source
 
     def _look(self) -> None:
@@ -118,8 +118,8 @@ class Mode:
                 self.photo.fail(error)
 
     def _prepare(self) -> Callable[..., Any]:
-        self.desk.before_start()
-        pairs = [self._with_photo(recipe) for recipe in self.desk.recipes()]
+        self.settings.before_start()
+        pairs = [self._with_photo(recipe) for recipe in self.settings.recipes()]
         return functools.partial(self._series, pairs)
 
     def _series(self, pairs: list[tuple[Recipe, Any]], *, on_step: Callable[[Any], None], should_stop: Callable[[], bool]) -> str:
@@ -143,7 +143,7 @@ class Mode:
         self.runs.append(run)
         acts = {} if problem(run) else self.studio.acts()
         guarded = {name: lambda run, act=act: self.runner.attempt(lambda: act(run)) for name, act in acts.items()}
-        self.made.children = (Card(run, guarded).widget, *self.made.children[: _CARDS - 1])
+        self.made.children = (RunCard(run, guarded).widget, *self.made.children[: _CARDS - 1])
 
     def _finish(self, stopped: str) -> Ending:
         run = self.result

@@ -12,7 +12,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from tp2lib.plots.display import image_html, to_png
+from tp2lib.plots.display import image_html
 from tp2lib.plots.labels import AXES, label, problem
 from tp2lib.recipe import Recipe
 from tp2lib.widgets.controls import control, settled
@@ -148,7 +148,7 @@ class Panel:
             from tp2lib.models.loading import out_of_vocabulary
 
             words = f"{words} {out_of_vocabulary(model, run.recipe.prompt, run.recipe.negative_prompt)}".strip()
-        return Ending(words=words, picture=image_html(to_png(run.image, alt=alt), alt=alt))
+        return Ending(words=words, picture=image_html(run.image, alt=alt))
 
 
 def effects(run: Any) -> str:

@@ -13,7 +13,7 @@ import ipywidgets as widgets
 from tp2lib.errors import shown
 from tp2lib.recipe import setting
 
-__all__ = ["CHIPS", "Vocabulary", "add_words", "chips", "unknown_html"]
+__all__ = ["CHIPS", "PromptWords", "add_words", "chips", "unknown_html"]
 
 CHIPS: Mapping[str, tuple[str, ...]] = {
     "products": (
@@ -85,7 +85,7 @@ def unknown_html(model: Any, **texts: str) -> str:
     return f'<div role="status" aria-live="polite">⚠ The model never saw: {", ".join(told)}. It will draw something all the same.</div>'
 
 
-class Vocabulary:
+class PromptWords:
     """Chips and suggestions under the prompt boxes; what is unknown is pointed out as it is typed.
 
     Parameters

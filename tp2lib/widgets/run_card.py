@@ -7,15 +7,17 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import anywidget
 import ipywidgets as widgets
+import traitlets
 
 from tp2lib.metadata.infotext import to_infotext
-from tp2lib.plots.display import image_html, to_png
+from tp2lib.plots.display import image_html
 from tp2lib.plots.labels import fixed, problem
-from tp2lib.widgets.browser import CopyText
+from tp2lib.widgets.drop_zone import STATIC
 from tp2lib.widgets.panel import alt_of, effects
 
-__all__ = ["Card", "configuration", "parameters"]
+__all__ = ["CopyText", "RunCard", "configuration", "parameters"]
 
 
 def configuration(run: Any) -> dict[str, Any]:
@@ -41,7 +43,19 @@ def parameters(run: Any) -> str:
     return to_infotext(run.recipe, **size, **run.infotext())
 
 
-class Card:
+class CopyText(anywidget.AnyWidget):
+    """Text that a button copies to the clipboard; the keyboard can scroll and select it."""
+
+    _esm = STATIC / "copy_text.js"
+    _css = STATIC / "widgets.css"
+    text = traitlets.Unicode().tag(sync=True)
+    label = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, label: str, text: str = "") -> None:
+        super().__init__(label=label, text=text)
+
+
+class RunCard:
     """A run, shown.
 
     Parameters
@@ -53,14 +67,16 @@ class Card:
 
     def __init__(self, run: Any, acts: Mapping[str, Callable[[Any], Any]] | None = None) -> None:
         self.run = run
-        self.picture = widgets.HTML(_picture_html(run))
+        alt = alt_of(run)
+        self.picture = widgets.HTML(f'<div role="alert">✗ No picture: {html.escape(problem(run))}.</div>' if problem(run) else image_html(run.image, alt=alt))
         self.json = CopyText("JSON", json.dumps(configuration(run), indent=2, ensure_ascii=False))
         self.text = CopyText("A1111 text", parameters(run) if not problem(run) else "")
         shown = widgets.Accordion([self.json, self.text], titles=["Configuration (JSON)", "Configuration (A1111)"])
         shown.selected_index = None
         self.buttons = {name: self._button(name, act) for name, act in (acts or {}).items()}
         row = widgets.HBox(list(self.buttons.values()), layout={"flex_flow": "row wrap"})
-        self.widget = widgets.VBox([self.picture, row, shown], layout={"width": "24em", "max_width": "100%", "margin": "0 1em 1em 0"})
+        words = widgets.VBox([widgets.HTML(_told(run)), row, shown])
+        self.widget = widgets.HBox([self.picture, words]).add_class("tp2-card")
 
     def _button(self, name: str, act: Callable[[Any], Any]) -> widgets.Button:
         button = widgets.Button(description=name, tooltip=f"{name}: run {self.run.key[:8]}", layout={"width": "auto"})
@@ -68,14 +84,9 @@ class Card:
         return button
 
 
-def _picture_html(run: Any) -> str:
-    words = html.escape("; ".join(fixed([run])))
+def _told(run: Any) -> str:
     mode = "image to image" if run.recipe.source else "text to image"
     cost = "found in the ledger, made in" if run.reused else "made in"
     seconds = run.timings.get("total")
     took = f"{cost} {seconds:.1f} s" if isinstance(seconds, (int, float)) else ""
-    told = f"<b>{mode}</b>, {took}. {html.escape(effects(run))}<br>{words}"
-    if problem(run):
-        return f'<div role="alert">✗ No picture: {html.escape(problem(run))}.</div><div>{told}</div>'
-    alt = alt_of(run)
-    return f"{image_html(to_png(run.image, alt=alt), alt=alt)}<div>{told}</div>"
+    return f"<b>{mode}</b>, {took}. {html.escape(effects(run))}<br>{html.escape('; '.join(fixed([run])))}"

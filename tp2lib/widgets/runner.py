@@ -7,7 +7,6 @@ thread only traits are assigned, and nothing is displayed.
 from __future__ import annotations
 
 import html
-import io
 import threading
 import time
 import traceback
@@ -166,7 +165,5 @@ def status_html(words: str, *, error: bool = False) -> str:
 
 
 def _preview(image: Image.Image, alt: str) -> str:
-    buffer = io.BytesIO()
-    image.convert("RGB").save(buffer, "JPEG", quality=80)
     width = image.width * (8 if image.width <= 128 else 1)  # one pixel for each of the latents
-    return image_html(buffer.getvalue(), alt=alt, kind="jpeg", style=f"width:{width}px;max-width:100%")
+    return image_html(image, alt=alt, quality=80, style=f"width:{width}px;max-width:100%")

@@ -14,29 +14,20 @@ from typing import Any
 import ipywidgets as widgets
 
 from tp2lib.errors import SourceError
-from tp2lib.evaluation.experiments import APPLE, BACKPACK
 from tp2lib.models.catalogue import CATALOGUE
 from tp2lib.paths import INPUTS, OUTPUTS
 from tp2lib.recipe import Recipe
 from tp2lib.storage.ledger import Ledger
-from tp2lib.widgets.compare_runs import Versus
+from tp2lib.widgets.compare_runs import CompareRuns
+from tp2lib.widgets.drop_zone import STATIC
 from tp2lib.widgets.explore import Explorer
 from tp2lib.widgets.gallery import Gallery
 from tp2lib.widgets.mode import Mode
 
 __all__ = ["TABS", "Studio"]
 
+_SET = "on a white background, studio lighting, soft shadow"
 TABS = ("Text to image", "Image to image", "Gallery", "Compare", "Explore")
-_FRAME = """<style>
-.tp2-studio img { height: auto; } .tp2-studio table { border-collapse: collapse; } .tp2-studio figure { margin: 0 0 0.5em 0; }
-.tp2-studio th, .tp2-studio td { padding: 2px 6px; text-align: left; vertical-align: top; max-width: 30em; overflow-wrap: anywhere; }
-.tp2-studio th { overflow-wrap: break-word; }
-.tp2-studio .widget-html-content, .tp2-studio .jupyter-widget-html-content { line-height: 1.4; overflow-wrap: anywhere; white-space: normal; }
-.tp2-studio mark { background: #ffe08a; color: #1b1b1b; } .tp2-studio a { color: var(--jp-content-link-color, #0b57d0); }
-.tp2-studio .lm-TabBar-content { flex-wrap: wrap; } .tp2-studio .lm-TabBar .lm-TabBar-tab { flex: 0 0 auto; }
-.tp2-studio .widget-inline-hbox { max-width: calc(100% - 4px) !important; }
-.tp2-studio :focus-visible { outline: 2px solid var(--jp-brand-color1, #1976d2); outline-offset: 1px; }
-</style>"""
 
 
 class Studio:
@@ -58,7 +49,7 @@ class Studio:
     text, image : Mode
         Text to image and image to image.
     gallery : Gallery
-    versus : Versus
+    comparison : CompareRuns
     explorer : Explorer
     """
 
@@ -66,16 +57,16 @@ class Studio:
         self.model, self.ledger, self.inputs = model, ledger or Ledger(OUTPUTS), Path(inputs)
         self._generate = generate
         self._loaded = {} if model is None else {"auto": model}
-        self.text = Mode(self, Recipe(prompt=BACKPACK))
-        self.image = Mode(self, Recipe(prompt=APPLE, source="inputs/product.jpg", strength=0.6))
+        self.text = Mode(self, Recipe(prompt=f"ultra-realistic product photo of a backpack {_SET}, very sharp"))
+        self.image = Mode(self, Recipe(prompt=f"professional product photo of a red apple {_SET}", source="inputs/product.jpg", strength=0.6))
         self.gallery = Gallery(self.ledger, self.recall, self.acts(gallery=False))
-        self.versus = Versus(self.gallery.read)
+        self.comparison = CompareRuns(self.gallery.read)
         self.explorer = Explorer({TABS[0]: self.text.recipe, TABS[1]: self.image.recipe}, self._explored)
         self.notes = widgets.HTML()
-        parts = [part.widget for part in (self.text, self.image, self.gallery, self.versus, self.explorer)]
+        parts = [part.widget for part in (self.text, self.image, self.gallery, self.comparison, self.explorer)]
         self.tabs = widgets.Tab(parts, titles=TABS)
         self.tabs.observe(lambda change: self.opened(change["new"]), "selected_index")
-        self.widget = widgets.VBox([widgets.HTML(_FRAME), self.notes, self.tabs])
+        self.widget = widgets.VBox([widgets.HTML(f"<style>{(STATIC / 'studio.css').read_text(encoding='utf-8')}</style>"), self.notes, self.tabs])
         self.widget.add_class("tp2-studio")
 
     def offered(self) -> list[tuple[str, str]]:
@@ -122,8 +113,8 @@ class Studio:
 
     def compare(self, side: str, run: Any) -> None:
         """Put a run on side A or B of the comparison; the second one opens it."""
-        self.versus.put(side, run)
-        if self.versus.first.value and self.versus.second.value:
+        self.comparison.put(side, run)
+        if self.comparison.first.value and self.comparison.second.value:
             self.tabs.selected_index = 3
 
     def acts(self, gallery: bool = True) -> dict[str, Callable[[Any], Any]]:
@@ -141,14 +132,14 @@ class Studio:
         """Bring a tab up to date when it is opened."""
         self.gallery.turn(0) if tab in (2, 3) else None
         if tab == 3:
-            self.versus.offer(self.gallery.options())
+            self.comparison.offer(self.gallery.options())
         if tab == 4:
             self.explorer.runner.attempt(self.explorer.lay_out)
 
     def _explored(self, recipe: Recipe, **how: Any) -> Any:
         if recipe.source is None:
             return self.make(recipe, None, **how)
-        photo, size = self.image.photo, self.image.desk.size
+        photo, size = self.image.photo, self.image.settings.size
         source = photo.prepare(recipe.width or size, recipe.height or size)
         if photo.name_of(source) != recipe.source:
             raise SourceError("the photo is another one than the grid was laid out for. Open Explore again.")

@@ -1,4 +1,4 @@
-"""Earlier runs, out of the ledger, and which of them somebody liked."""
+"""The keys of earlier runs, out of the ledger, and which of them somebody liked."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from tp2lib.engine.runs import Run
 from tp2lib.errors import RecordError
 from tp2lib.metadata.record import dump_json, load_json
 from tp2lib.storage.atomic import write_atomically
 from tp2lib.storage.ledger import Ledger
 
-__all__ = ["Favourites", "earlier_keys", "read_run"]
+__all__ = ["Favourites", "earlier_keys"]
 
 _MOST = 10_000  # favourites
 _KEY_DIGITS = frozenset("0123456789abcdef")
@@ -27,15 +26,6 @@ def earlier_keys(ledger: Ledger) -> list[str]:
             last.pop(event["key"], None)  # so that it moves to the end
             last[event["key"]] = kind
     return [key for key in reversed(last) if last[key] == "done"]
-
-
-def read_run(ledger: Ledger, key: str) -> Run | None:
-    """Return a kept run, or None where its picture is gone, damaged, or says nothing of how it was made."""
-    try:
-        event = ledger.lookup(key)
-        return None if event is None else Run.from_picture(event["path"])
-    except (RecordError, ValueError, TypeError):
-        return None
 
 
 class Favourites:
