@@ -8,6 +8,7 @@ from hypothesis import configuration, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from tp2lib.names import SCHEDULES_OF
 from tp2lib.recipe import SCHEDULER_NAMES, STRENGTH_MODES, Recipe
 
 configuration.set_hypothesis_home_dir(tempfile.mkdtemp(prefix="hypothesis-"))
@@ -25,7 +26,7 @@ def recipes(draw: st.DrawFn, text: st.SearchStrategy[str] = TEXT, from_photo: bo
     values = {
         "prompt": draw(text),
         "negative_prompt": draw(text),
-        "seed": draw(st.integers(0, 2**32 - 1)),
+        "seed": draw(st.integers(0, 2**64 - 1)),
         "steps": steps,
         "guidance": draw(st.floats(0, 30)),
         "scheduler": draw(st.sampled_from(SCHEDULER_NAMES)),
@@ -33,6 +34,7 @@ def recipes(draw: st.DrawFn, text: st.SearchStrategy[str] = TEXT, from_photo: bo
         "height": draw(SIZES),
         "model": draw(st.sampled_from(["auto", "vitrine", "sd15", "somebody/a-model", "./a folder"])),
     }
+    values["schedule"] = draw(st.sampled_from(SCHEDULES_OF[values["scheduler"]]))
     if from_photo or (from_photo is None and draw(st.booleans())):
         # below 0.15 either mode may refuse: 150 constant steps need a schedule of at most 1000
         values |= {

@@ -56,11 +56,12 @@ def bad_value(chance: random.Random, name: str) -> object:
     text = chance.choice(["a\0b", "\ud800", "\x1b[31m", "\x85", "x" * chance.randint(5000, 20_000), 5, 1.5, None])
     by_name: dict[str, list[object]] = {
         "prompt": [text, *wrong_type], "negative_prompt": [text, *wrong_type],
-        "seed": [*not_number, None, -1, 2**32, 2**53 + 1, 1.0, 0.5, -abs(far)],
+        "seed": [*not_number, None, -2, 2**64, -(2**63), 1.0, 0.5, -abs(far)],
         "steps": [*not_number, None, 0, -1, 151, far, 20.0, 1e9],
         "guidance": [*not_number, None, -0.001, 30.0001, far],
         "scheduler": [text, *wrong_type, None, "Euler b", "", "eval('1')",
                       chance.choice(SCHEDULER_NAMES) + chance.choice("xyz!?")[0] + "q"],
+        "schedule": [text, *wrong_type, None, "karas", "", "eval('1')", "karras"],
         "strength": [*not_number, 0, -0.0, -0.5, 1.0000001, far, 0.01, 1e-300, 5e-324],
         "strength_mode": [text, *wrong_type, None, "Constant", "diffuser"],
         "width": [*not_number, 0, 63, 65, 1025, 1032, 512.0, far, -64], "height": [*not_number, 56, 100, 511, 512.5],

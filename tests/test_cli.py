@@ -130,7 +130,7 @@ def test_generate_prints_the_path_and_nothing_else(vitrine, tmp_path, capsys):
     (picture,) = (tmp_path / "runs").glob("*.png")
     assert said.out == f"{picture}\n"
     assert "never saw these words in training: zebra" in said.err
-    recipe = read_recipe(picture)
+    recipe = read_recipe(picture).recipe
     assert (recipe.scheduler, recipe.guidance, recipe.steps, recipe.seed) == ("EulerA", 4.0, 2, 42)
     assert status(*arguments, "--file", "zebra.png") == 0
     said = capsys.readouterr()
@@ -153,7 +153,7 @@ def test_a_sweep_is_planned_made_and_told(vitrine, tmp_path, capsys):
     assert not (tmp_path / "runs").exists()
     assert status("sweep", plan, "--outputs", tmp_path) == 0
     paths = [line.partition(": ")[2] for line in capsys.readouterr().out.splitlines()]
-    assert [read_recipe(path).steps for path in paths] == [2, 2, 3, 3]
+    assert [read_recipe(path).recipe.steps for path in paths] == [2, 2, 3, 3]
 
 
 def test_a_sweeps_photo_is_found_beside_its_plan(vitrine, tmp_path, capsys):

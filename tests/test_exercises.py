@@ -287,8 +287,8 @@ PLANTED: dict[str, list[tuple[Any, str]]] = {
     ],
     "q2_1": [
         (EXPERIMENTS["baseline"].recipe.vary(steps=10), "Not as in the file: seed, guidance"),
-        (lambda at: at["read_recipe"](at["OUTPUTS"] / "mystery.png").vary(guidance=3), "Not as in the file: guidance."),
-        (lambda at: at["read_recipe"](at["OUTPUTS"] / "mystery.png").vary(steps=150, scheduler="Heun"), "model calls"),
+        (lambda at: at["read_recipe"](at["OUTPUTS"] / "mystery.png").recipe.vary(guidance=3), "Not as in the file: guidance."),
+        (lambda at: at["read_recipe"](at["OUTPUTS"] / "mystery.png").recipe.vary(steps=150, scheduler="Heun"), "model calls"),
         ("mystery.png", "is text, not a Recipe"),
     ],
     "q2_2": [

@@ -99,7 +99,7 @@ def test_a_run_is_published_under_its_name_and_found_again(model, tmp_path, inpu
     assert (first.reused, second.reused) == (False, True)
     published = tmp_path / "outputs" / "t2i_run02_steps15.png"
     assert published.read_bytes() == first.path.read_bytes()
-    assert read_recipe(published) == one.recipe
+    assert read_recipe(published).recipe == one.recipe
 
 
 def test_a_photo_is_prepared_kept_and_named_without_a_folder_of_this_machine(model, tmp_path, inputs):

@@ -1,4 +1,4 @@
-"""tp2lib.widgets.gallery, favourites, recall, exports and versus: what is kept, what comes back, what leaves the house."""
+"""tp2lib.widgets.gallery, favourites, exports and versus: what is kept, what comes back, what leaves the house."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from tp2lib.recipe import Recipe
 from tp2lib.storage.favourites import Favourites, earlier_keys
 from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import read_recipe
-from tp2lib.storage.recall import recall_picture
 from tp2lib.widgets.compare_runs import VIEWS, CompareRuns, differing
 from tp2lib.widgets.exports import KINDS, export_run
 from tp2lib.widgets.gallery import PAGE
@@ -91,8 +90,8 @@ def test_favourites_that_cannot_be_written_are_told_and_not_lost(tmp_path, monke
 
 def test_a_picture_of_ours_gives_its_recipe_back(tmp_path) -> None:
     _, (run, *_) = made(tmp_path)
-    recalled = recall_picture(run.path.read_bytes())
-    assert (recalled.recipe, recalled.origin, recalled.notes) == (run.recipe, "tp2", ())
+    reading = read_recipe(run.path.read_bytes())
+    assert (reading.recipe, reading.tool, reading.assumed, reading.notes) == (run.recipe, "tp2lib", {}, ())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -100,18 +99,21 @@ def test_exports_give_their_recipe_back_too(tmp_path, kind) -> None:
     _, (run, *_) = made(tmp_path)
     for preset in ("as made", "marketplace"):
         copy = export_run(run, tmp_path / "exports", kind=kind, preset=preset)
-        recipe = recall_picture(copy.path.read_bytes()).recipe
+        recipe = read_recipe(copy.path.read_bytes()).recipe
         assert recipe.vary(model="auto", width=None, height=None) == run.recipe
         assert (recipe.width or 64) == 64  # the size it was made in, not that of the copy
 
 
 def test_a_picture_of_the_webui_gives_its_settings(tmp_path) -> None:
-    recalled = recall_picture(png({"parameters": A1111}))
-    recipe = recalled.recipe
-    assert recalled.origin == "A1111" and recipe.model == "auto" and recipe.negative_prompt == "blurry"
-    assert (recipe.steps, recipe.guidance, recipe.seed, recipe.scheduler) == (25, 6.5, 123456, "DPM++ 2M Karras")
+    tool, _ = studio(tmp_path)
+    reading = tool.gallery.drop_in(png({"parameters": A1111}))
+    recipe = reading.recipe
+    assert reading.tool == "A1111" and recipe.model == "auto" and recipe.negative_prompt == "blurry"
+    assert (recipe.steps, recipe.guidance, recipe.seed, recipe.scheduler, recipe.schedule) == (25, 6.5, 123456, "DPM++ 2M", "karras")
     assert (recipe.width, recipe.height) == (512, 640)
-    assert any("deliberate" in note for note in recalled.notes) and any("Clip skip" in note for note in recalled.notes)
+    assert reading.assumed == {"model": "auto"} and (reading.ignored["model"], reading.ignored["Clip skip"]) == ("deliberate", "2")
+    assert all(word in tool.notes.value for word in ("Found: prompt", "Assumed", "Ignored", "deliberate", "Clip skip"))
+    assert tool.text.recipe() == recipe
 
 
 def test_an_altered_picture_says_so(tmp_path) -> None:
@@ -119,21 +121,21 @@ def test_an_altered_picture_says_so(tmp_path) -> None:
     with Image.open(run.path) as image:
         texts = {key: value for key, value in image.text.items() if key in ("tp2", "parameters")}
         altered = Image.eval(image.convert("RGB"), lambda level: 255 - level)
-    recalled = recall_picture(png(texts, altered))
-    assert recalled.recipe == run.recipe and "altered" in recalled.notes[0]
+    reading = read_recipe(png(texts, altered))
+    assert reading.recipe == run.recipe and "altered" in reading.notes[0]
 
 
 @pytest.mark.parametrize(
     "data",
     [
         b"", b"no picture", png({}), png({"tp2": "{"}), png({"tp2": '{"tp2": 99}'}), png({"parameters": "x"}) [:-20],
-        png({"parameters": "mug\nSteps: 99999, Sampler: Euler a, CFG scale: 7, Seed: 1"}),
-        png({"parameters": "mug\nSteps: 5, Sampler: __import__('os').system('x'), CFG scale: 7, Seed: 1"}),
+        png({"parameters": "m\0ug\nSteps: 9, Sampler: Euler a, CFG scale: 7, Seed: 1"}),
+        png({"parameters": '{"__import__": "os"}'}), png({"prompt": "{}"}),
     ],
 )  # fmt: skip
 def test_hostile_pictures_are_refused_in_a_sentence(tmp_path, data) -> None:
     with pytest.raises(RecordError):
-        recall_picture(data)
+        read_recipe(data)
     tool, _ = studio(tmp_path)
     before = tool.text.recipe()
     tool.gallery.drop.take(data, "x.png")
@@ -144,7 +146,7 @@ def test_a_picture_dropped_on_the_gallery_sets_the_controls(tmp_path) -> None:
     tool, _ = studio(tmp_path)
     tool.gallery.drop._received(None, {"kind": "file", "name": "<b>.png", "size": 10}, [memoryview(png({"parameters": A1111}))])
     recipe = tool.text.recipe()
-    assert (recipe.prompt, recipe.steps, recipe.scheduler, recipe.seed) == ("a red mug on a white background", 25, "DPM++ 2M Karras", 123456)
+    assert (recipe.prompt, recipe.steps, recipe.schedule, recipe.seed) == ("a red mug on a white background", 25, "karras", 123456)
     assert tool.tabs.selected_index == 0 and "A1111" in tool.gallery.drop.said and "deliberate" in tool.notes.value
     for strange in ({}, None, {"kind": "file", "name": 3, "size": "x"}, {"kind": "other"}):
         tool.gallery.drop._received(None, strange, [memoryview(b"")])
@@ -258,7 +260,7 @@ def test_enlarging_is_lanczos_and_claims_no_sampling(tmp_path) -> None:
     copy = export_run(run, tmp_path / "exports", preset="marketplace", side=1600)
     expected = run.image.resize((1600, 1600), Image.Resampling.LANCZOS)
     assert open_image(copy.path)[0].tobytes() == expected.tobytes()
-    assert read_recipe(copy.path) == run.recipe
+    assert read_recipe(copy.path).recipe == run.recipe
     from tp2lib.engine.runs import Run
 
     with pytest.raises(RecordError, match="nothing of how"):

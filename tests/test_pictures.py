@@ -72,7 +72,7 @@ def test_recipe_and_record_come_back_exactly(tmp_path_factory, recipe: Recipe, r
     assert {key: read[key] for key in record} == record
     assert set(read) == {*record, "tp2", "recipe", "pixels_sha256", "digital_source_type"}
     assert read["pixels_sha256"] == digest == pixels_sha256(opened(path)) == pixels_sha256(IMAGE)
-    assert read_recipe(path, trusted=True) == recipe == Recipe.from_dict(read["recipe"])
+    assert read_recipe(path, trusted=True).recipe == recipe == Recipe.from_dict(read["recipe"])
     assert [p.name for p in path.parent.iterdir()] == ["a.png"]
 
 
@@ -162,7 +162,7 @@ def test_exports_keep_the_mark_the_text_and_the_picture(tmp_path: Path, name: st
     image = opened(copy)
     assert digital_source_type(image) == (COMPOSITE if composite else GENERATED)
     assert image.size == IMAGE.size
-    read = read_recipe(copy)
+    read = read_recipe(copy).recipe
     assert (read.prompt, read.negative_prompt, read.seed) == (PHOTO.prompt, PHOTO.negative_prompt, PHOTO.seed)
     if copy.suffix == ".png":
         assert pixels_sha256(image) == pixels_sha256(IMAGE)
@@ -180,7 +180,7 @@ def test_exports_do_not_tell_where_the_photo_lies(tmp_path: Path, source: str) -
     for name in ("copy.png", "copy.jpg", "copy.webp"):
         copy = export_picture(tmp_path / "a.png", tmp_path / name)
         assert b"alice" not in copy.read_bytes() and b"a\0l\0i\0c\0e" not in copy.read_bytes()
-    assert read_recipe(tmp_path / "copy.png", trusted=True).source == "apple.jpg"
+    assert read_recipe(tmp_path / "copy.png", trusted=True).recipe.source == "apple.jpg"
 
 
 def test_what_bears_no_mark_is_not_exported(tmp_path: Path) -> None:
@@ -206,11 +206,11 @@ def test_bad_exports_are_refused(picture: Path, to: str, options: dict, words: s
 def test_no_model_and_no_path_is_taken_from_a_strangers_file(tmp_path: Path) -> None:
     evil = PHOTO.vary(model="evil/pickles", source="/etc/passwd")
     path = forged_record(tmp_path, recipe=evil.to_dict(), source={"pixels_sha256": "ab" * 32, "path": "/etc/passwd"})
-    recipe = read_recipe(path)
+    recipe = read_recipe(path).recipe
     assert recipe == evil.vary(model="auto", source="sha256:" + "ab" * 32)
-    assert read_recipe(path, trusted=True) == evil
+    assert read_recipe(path, trusted=True).recipe == evil
     for source in ({"pixels_sha256": "../../x"}, {"pixels_sha256": 5}, "x", None, []):
-        recipe = read_recipe(forged_record(tmp_path, recipe=evil.to_dict(), source=source))
+        recipe = read_recipe(forged_record(tmp_path, recipe=evil.to_dict(), source=source)).recipe
         assert recipe.source == "sha256:unknown"
 
 
@@ -244,7 +244,7 @@ def test_pictures_without_a_recipe_say_so(tmp_path: Path) -> None:
         read_recipe(tmp_path / "bare.png")
     with pytest.raises(RecordError, match="Did you mean 'bare.png'"):
         read_record(tmp_path / "bear.png")
-    assert read_recipe(forged(tmp_path, parameters="a pear\nSteps: 9, Sampler: DDIM, Seed: 3")).steps == 9
+    assert read_recipe(forged(tmp_path, parameters="a pear\nSteps: 9, Sampler: DDIM, Seed: 3")).recipe.steps == 9
 
 
 def test_altered_pixels_are_noticed(picture: Path) -> None:
@@ -275,7 +275,7 @@ def test_a_picture_cut_off_anywhere_is_not_read_although_pillow_opens_it(picture
 
 def test_uploaded_bytes_are_read_like_files(picture: Path) -> None:
     assert read_record(picture.read_bytes()) == read_record(picture)
-    assert read_recipe(picture.read_bytes()) == read_recipe(picture)
+    assert read_recipe(picture.read_bytes()).recipe == read_recipe(picture).recipe
 
 
 # -- what cannot be written -------------------------------------------------------------------------

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from strategies import recipes
 
 from tp2lib.errors import RecipeError
-from tp2lib.recipe import SCHEDULER_NAMES, Recipe, scheduler_name, setting
+from tp2lib.names import SCHEDULER_NAMES, scheduler_name
+from tp2lib.recipe import Recipe, setting
 
 APPLE = Recipe(prompt="a red apple")
 HASH_OF_APPLE = "12461610c5cdb142"
@@ -53,7 +54,7 @@ def test_hashes_are_equal_exactly_when_recipes_are(one: Recipe, other: Recipe) -
 
 @pytest.mark.parametrize("changes", [
     {"prompt": "a green apple"}, {"negative_prompt": "blur"}, {"seed": 43}, {"steps": 31}, {"guidance": 7.6},
-    {"scheduler": "DDIM"}, {"strength": 0.61}, {"strength_mode": "constant"}, {"width": 256}, {"height": 256},
+    {"scheduler": "DDIM"}, {"schedule": "trailing"}, {"strength": 0.61}, {"strength_mode": "constant"}, {"width": 256}, {"height": 256},
     {"model": "vitrine"}, {"source": "pear.jpg"},
 ], ids=lambda changes: next(iter(changes)))  # fmt: skip
 def test_every_setting_is_part_of_the_hash(changes: dict) -> None:
@@ -96,7 +97,7 @@ def test_the_range_that_sliders_read_is_the_range_that_is_checked(name: str) -> 
     known = setting(name)
     for inside in (known.min, known.max, known.min + known.step):
         assert getattr(APPLE.vary(**{name: inside}), name) == inside
-    for outside in (known.min - known.step, known.max + known.step, math.nan, math.inf, -math.inf, True, "1", [1]):
+    for outside in (known.min - known.step - (name == "seed"), known.max + known.step, math.nan, math.inf, -math.inf, True, "1", [1]):
         message = refusal(**{name: outside})
         assert name in message and str(known.min) in message and str(known.max) in message
 
@@ -115,7 +116,7 @@ def test_slider_metadata_says_everything_a_widget_needs() -> None:
         if not known.required:
             assert known.default == getattr(APPLE, name)
     assert setting("scheduler").choices == SCHEDULER_NAMES
-    assert setting("seed").max == 2**32 - 1  # widgets lose integers above 2**53
+    assert setting("seed").max == 2**64 - 1  # what torch.Generator takes
     with pytest.raises(RecipeError, match="Did you mean 'guidance'"):
         setting("guidence")
 
@@ -125,9 +126,14 @@ def test_slider_metadata_says_everything_a_widget_needs() -> None:
     ({"steps": "30"}, ["steps is '30'", "nearest is 30"]),
     ({"width": 100}, ["width is 100", "multiple of 8", "nearest is 96", "None"]),
     ({"guidance": 10**400}, ["guidance is 1000", "0 to 30"]),
-    ({"seed": 10**5000}, ["seed is", "4294967295"]),
+    ({"seed": 10**5000}, ["seed is", "18446744073709551615"]),
+    ({"seed": -2}, ["seed is -2", "nearest is 0"]),
     ({"seed": None}, ["seed is None", "Use 42"]),
-    ({"scheduler": "Eulr"}, ["'Eulr'", "DPM++ 2M Karras", "Did you mean 'Euler'?"]),
+    ({"scheduler": "Eulr"}, ["'Eulr'", "DPM++ 2M SDE", "Did you mean 'Euler'?"]),
+    ({"scheduler": "DPM++ SDE"}, ["'DPM++ SDE'", "Did you mean 'DPM++ 2M SDE'?"]),
+    ({"schedule": "karas"}, ["'karras'", "Did you mean 'karras'?"]),
+    ({"schedule": "karras"}, ["schedule is 'karras' with the EulerA scheduler", "default, trailing", "DPM++ 2M"]),
+    ({"schedule": "beta", "scheduler": "LMS Karras"}, ["schedule is 'beta'", "says karras"]),
     ({"strength_mode": "constnt"}, ["'diffusers', 'constant'", "Did you mean 'constant'?"]),
     ({"prompt": None}, ["prompt is None", "text"]),
     ({"prompt": "x" * 2001}, ["2000 characters", "2001", "Shorten"]),
@@ -171,8 +177,8 @@ def test_canonical_names_are_their_own_spelling_in_any_case(name: str) -> None:
 @pytest.mark.parametrize(("typed", "name"), [
     ("euler a", "EulerA"), ("Euler a", "EulerA"), ("euler_ancestral", "EulerA"), ("k_euler_a", "EulerA"),
     ("EulerAncestralDiscreteScheduler", "EulerA"), ("EulerDiscreteScheduler", "Euler"), ("ddim", "DDIM"),
-    ("DDIMScheduler", "DDIM"), ("dpmpp_2m", "DPM++ 2M"), ("dpm++ 2m karras", "DPM++ 2M Karras"),
-    ("DPMSolverMultistepScheduler", "DPM++ 2M"), ("dpmpp_2m_sde", "DPM++ SDE"), ("PLMS", "PNDM"),
+    ("DDIMScheduler", "DDIM"), ("dpmpp_2m", "DPM++ 2M"), ("k_dpmpp_2m", "DPM++ 2M"),
+    ("DPMSolverMultistepScheduler", "DPM++ 2M"), ("dpmpp_2m_sde", "DPM++ 2M SDE"), ("dpmpp_2m_sde_gpu", "DPM++ 2M SDE"), ("PLMS", "PNDM"),
     ("UniPCMultistepScheduler", "UniPC"), ("DPM2 a", "KDPM2A"), ("KDPM2AncestralDiscreteScheduler", "KDPM2A"),
     ("LMSDiscreteScheduler", "LMS"), ("DEISMultistepScheduler", "DEIS"), ("dpm-solver++", "DPM++ 2M"),
     ("DPMSolverSinglestepScheduler", "DPM++ 2S"),
@@ -222,3 +228,39 @@ def test_the_smallest_strength_in_the_message_works_and_is_the_smallest(steps: i
     if smallest > 0.001:
         with pytest.raises(RecipeError):
             PHOTO.vary(steps=steps, strength=smallest - 0.001, strength_mode=mode)
+
+
+# -- schedules, seeds, and version 0.1 -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("typed", "scheduler", "schedule"), [
+    ("DPM++ 2M Karras", "DPM++ 2M", "karras"), ("LMS Karras", "LMS", "karras"), ("dpmpp_2m_sde_k", "DPM++ 2M SDE", "karras"),
+    ("DPM++ 2M SDE Exponential", "DPM++ 2M SDE", "exponential"), ("DDIM Trailing", "DDIM", "trailing"), ("euler", "Euler", "default"),
+])  # fmt: skip
+def test_a_name_that_ends_in_a_schedule_is_two_settings(typed: str, scheduler: str, schedule: str) -> None:
+    recipe = APPLE.vary(scheduler=typed)
+    assert (recipe.scheduler, recipe.schedule) == (scheduler, schedule)
+    if schedule != "default":
+        with pytest.raises(RecipeError, match="names two settings"):
+            scheduler_name(typed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "schedule"), [("Karras", "karras"), ("SGM Uniform", "trailing"), ("simple", "trailing"), ("normal", "default"), ("Uniform", "default")]
+)
+def test_the_schedules_that_people_type(typed: str, schedule: str) -> None:
+    assert APPLE.vary(scheduler="Euler", schedule=typed).schedule == schedule
+
+
+def test_a_seed_of_minus_one_is_drawn_once_and_kept() -> None:
+    drawn = {Recipe(prompt="x", seed=-1).seed for _ in range(5)}
+    assert len(drawn) == 5 and all(0 <= seed < 2**32 for seed in drawn)
+    assert APPLE.vary(seed=2**64 - 1).seed == 2**64 - 1
+
+
+@pytest.mark.parametrize(("values", "known"), [  # hashes that version 0.1 gave
+    ({}, HASH_OF_APPLE), ({"scheduler": "DPM++ 2M"}, "c0a619014f38f663"), ({"scheduler": "DPM++ 2M", "schedule": "karras"}, "f1f7bb6597b29a10"),
+    ({"scheduler": "DPM++ 2M SDE"}, "fca53e04c0f02e60"),
+])  # fmt: skip
+def test_hashes_of_version_0_1_still_name_the_same_recipes(values: dict, known: str) -> None:
+    assert APPLE.vary(**values).hash == known

@@ -285,7 +285,7 @@ def test_the_page_needs_nothing_else_and_its_pictures_are_the_ledgers_own(full):
     pictures = [base64.b64decode(data) for data in re.findall(r"data:image/png;base64,([^\"]+)", page)]
     opened = [Image.open(io.BytesIO(data)) for data in pictures]
     kept = [data for data, image in zip(pictures, opened, strict=True) if digital_source_type(image)]
-    assert len(kept) >= 11 and all(read_recipe(data).seed == 42 for data in kept)  # what is saved out of it can be replayed
+    assert len(kept) >= 11 and all(read_recipe(data).recipe.seed == 42 for data in kept)  # what is saved out of it can be replayed
     assert len(re.findall(r"<img [^>]*alt=\"[^\"]{10,}\"", page)) == len(pictures)
 
 

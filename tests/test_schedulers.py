@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 import diffusers
 import pytest
 import torch
 
-from tp2lib.engine.schedulers import SCHEDULERS, SD15_BASE, make_scheduler, scheduler_hash, scheduler_info, set_timesteps
+from tp2lib.engine.schedulers import SCHEDULERS, SD15_BASE, make_scheduler, noise_levels, scheduler_hash, scheduler_info, set_timesteps
 from tp2lib.errors import RecipeError
+from tp2lib.names import SCHEDULES, SCHEDULES_OF
 from tp2lib.recipe import SCHEDULER_NAMES
 
 
@@ -33,8 +35,7 @@ def test_model_calls_are_those_of_the_schedule(name):
     ("names", "timesteps"),
     [
         (("EulerA", "Euler", "LMS"), [999, 749.25, 499.5, 249.75, 0]),
-        (("DPM++ 2M", "DPM++ SDE", "UniPC", "DEIS", "DPM++ 2S"), [999, 799, 599, 400, 200]),
-        (("DPM++ 2M Karras",), [999, 786, 427, 59, 0]),
+        (("DPM++ 2M", "DPM++ 2M SDE", "UniPC", "DEIS", "DPM++ 2S"), [999, 799, 599, 400, 200]),
         (("DDIM", "DDPM"), [801, 601, 401, 201, 1]),
         (("PNDM",), [801, 601, 601, 401, 201, 1]),
         (("LCM",), [999, 799, 599, 399, 199]),
@@ -70,7 +71,7 @@ def test_nothing_leaks_from_one_scheduler_to_the_next():
     assert scheduler_hash(make_scheduler("Euler")) == alone
     assert dict(SD15_BASE) == before
     # what happens without the frozen base
-    leaky = make_scheduler("DPM++ 2M Karras").config
+    leaky = make_scheduler("DPM++ 2M", schedule="karras").config
     assert diffusers.EulerDiscreteScheduler.from_config(leaky).config.use_karras_sigmas is True
 
 
@@ -95,3 +96,60 @@ def test_names_that_people_type_work_and_near_misses_are_suggested():
 def test_a_schedule_longer_than_the_scheduler_allows_is_refused_in_words():
     with pytest.raises(RecipeError, match="steps is 51 with the LCM scheduler.*at most 50"):
         set_timesteps("LCM", make_scheduler("LCM"), 51)
+
+
+# -- schedules ------------------------------------------------------------------------------------------
+
+OPTIONS = {  # what diffusers calls them
+    "default": {}, "karras": {"use_karras_sigmas": True}, "exponential": {"use_exponential_sigmas": True}, "beta": {"use_beta_sigmas": True},
+    "trailing": {"timestep_spacing": "trailing"},
+}  # fmt: skip
+PAIRS = [(name, schedule) for name in SCHEDULER_NAMES for schedule in SCHEDULES]
+
+
+def levels(scheduler, steps=7):
+    scheduler.set_timesteps(steps)
+    return [*scheduler.timesteps.tolist(), *getattr(scheduler, "sigmas", scheduler.timesteps).tolist()]
+
+
+@pytest.mark.parametrize(("name", "schedule"), PAIRS)
+def test_the_pairs_that_exist_are_those_of_diffusers(name, schedule):
+    cls = getattr(diffusers, SCHEDULERS[name].class_name)
+    takes = {*OPTIONS[schedule]} <= {*inspect.signature(cls.__init__).parameters}
+    moves = takes and (schedule == "default" or levels(cls.from_config(dict(SD15_BASE), **OPTIONS[schedule])) != levels(cls.from_config(dict(SD15_BASE))))
+    assert (schedule in SCHEDULES_OF[name]) == bool(takes and moves)
+    if not moves:
+        with pytest.raises(RecipeError, match=f"schedule is '{schedule}' with the {re.escape(name)} scheduler"):
+            make_scheduler(name, schedule=schedule)
+        return
+    ours = make_scheduler(name, schedule=schedule)
+    assert levels(ours) == levels(cls.from_config(dict(SD15_BASE), **{**SCHEDULERS[name].overrides, **OPTIONS[schedule]}))
+
+
+@pytest.mark.parametrize(("name", "schedule"), [(name, schedule) for name, schedule in PAIRS if schedule in SCHEDULES_OF[name]])
+def test_every_pair_costs_the_calls_that_were_announced_and_keeps_its_config(name, schedule):
+    scheduler, info = make_scheduler(name, schedule=schedule), scheduler_info(name)
+    before = scheduler_hash(scheduler)
+    set_timesteps(name, scheduler, 20)
+    assert len(scheduler.timesteps) == info.calls(20) and scheduler_hash(scheduler) == before
+    assert noise_levels(scheduler)[0] > noise_levels(scheduler)[-1]
+
+
+def test_a_models_own_file_does_not_decide_over_a_schedule_that_was_asked_for():
+    saved = {**SD15_BASE, "use_karras_sigmas": True, "timestep_spacing": "leading"}
+    assert levels(make_scheduler("Euler", saved, "exponential")) == levels(make_scheduler("Euler", {**SD15_BASE, "timestep_spacing": "leading"}, "exponential"))
+    assert levels(make_scheduler("Euler", saved, "trailing")) == levels(make_scheduler("Euler", schedule="trailing"))
+
+
+# DPM++ 2M Karras of version 0.1, measured with diffusers 0.42.1
+def test_timesteps_of_karras_are_those_that_version_0_1_had():
+    scheduler = make_scheduler("DPM++ 2M", schedule="karras")
+    scheduler.set_timesteps(5)
+    assert scheduler.timesteps.tolist() == [999, 786, 427, 59, 0]
+
+
+def test_noise_levels_are_the_sigmas_of_the_family_that_has_them():
+    for schedule in SCHEDULES:
+        scheduler = make_scheduler("Euler", schedule=schedule)
+        scheduler.set_timesteps(9)
+        assert noise_levels(scheduler) == pytest.approx(scheduler.sigmas[:-1].tolist(), rel=0.02)

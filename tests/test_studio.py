@@ -161,9 +161,10 @@ def test_the_configuration_under_a_picture_is_exact_in_both_forms(tmp_path) -> N
     assert (said["effective"]["steps"], said["effective"]["guidance_active"], said["effective"]["negative_used"]) == (6, False, False)
     assert str(tmp_path) not in json.dumps(said)
     text = cards(tool.image)[0].children[1].children[-1].children[1].text
-    recipe, extra = from_infotext(text)
+    reading = from_infotext(text)
+    recipe = reading.recipe
     assert (recipe.steps, recipe.seed, recipe.prompt, recipe.width) == (10, 42, run.recipe.prompt, 64)
-    assert extra["Denoising strength"] == "0.6"
+    assert reading.ignored["Denoising strength"] == "0.6"
 
 
 def configuration_text(card) -> str:

@@ -6,57 +6,24 @@ import dataclasses
 import hashlib
 import json
 import math
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tp2lib.errors import RecipeError, did_you_mean, shown
+from tp2lib.names import SCHEDULER_NAMES, SCHEDULES, check_schedule, schedule_name, spelled_as_in_0_1, split_scheduler
 from tp2lib.settings import Setting
 
-__all__ = ["SCHEDULER_NAMES", "STRENGTH_MODES", "Recipe", "Setting", "scheduler_name", "setting"]
+__all__ = ["SCHEDULER_NAMES", "SCHEDULES", "STRENGTH_MODES", "Recipe", "Setting", "drawn", "setting"]
 
-SCHEDULER_NAMES = (
-    "EulerA", "Euler", "DDIM", "DDPM", "PNDM", "LMS", "Heun", "DPM++ 2M", "DPM++ 2M Karras",
-    "DPM++ SDE", "DPM++ 2S", "KDPM2", "KDPM2A", "DEIS", "UniPC", "LCM",
-)  # fmt: skip
 STRENGTH_MODES = ("diffusers", "constant")
 TRAINING_STEPS = 1000  # noise levels Stable Diffusion was trained on: a schedule has no more
 
-# What people type, once case, blanks and punctuation are gone and "++" has become "pp".
-_ALIASES = {
-    "eulerancestral": "EulerA", "keulera": "EulerA", "keulerancestral": "EulerA",
-    "keuler": "Euler", "plms": "PNDM", "klms": "LMS", "kheun": "Heun",
-    "dpmpp": "DPM++ 2M", "dpmsolver": "DPM++ 2M", "dpmsolverpp": "DPM++ 2M", "kdpmpp2m": "DPM++ 2M",
-    "dpmpp2mk": "DPM++ 2M Karras", "dpmppkarras": "DPM++ 2M Karras", "kdpmpp2mkarras": "DPM++ 2M Karras",
-    "dpmpp2msde": "DPM++ SDE", "sdedpmsolverpp": "DPM++ SDE",
-    "dpmsolversinglestep": "DPM++ 2S", "dpm2": "KDPM2", "kdpm2ancestral": "KDPM2A",
-    "dpm2a": "KDPM2A", "dpm2ancestral": "KDPM2A",
-}  # fmt: skip
 
-
-def _compact(text: str) -> str:
-    text = "".join(c for c in text.casefold().replace("++", "pp") if c.isalnum())
-    for suffix in ("scheduler", "discrete", "multistep"):  # diffusers' class names are accepted too
-        text = text.removesuffix(suffix)
-    return text
-
-
-_BY_COMPACT = {_compact(name): name for name in SCHEDULER_NAMES} | _ALIASES
-
-
-def scheduler_name(name: object) -> str:
-    """Return the one spelling of a scheduler's name: ``"euler a"`` becomes ``"EulerA"``.
-
-    Raises
-    ------
-    RecipeError
-        No scheduler bears that name.
-    """
-    if isinstance(name, str) and len(name) <= 100 and _compact(name) in _BY_COMPACT:
-        return _BY_COMPACT[_compact(name)]
-    raise RecipeError(
-        f"scheduler is {shown(name)}; it must be one of {', '.join(SCHEDULER_NAMES)}.{did_you_mean(name, SCHEDULER_NAMES) or ' Choose one of these names.'}"
-    )
+def drawn(seed: Any) -> Any:
+    """Return the seed that -1 stands for, drawn by chance, as other tools have it; any other value as it is."""
+    return secrets.randbelow(2**32) if type(seed) is int and seed == -1 else seed
 
 
 def _f(kind: str, default: Any, label: str, help: str, **limits: Any) -> Any:
@@ -72,7 +39,7 @@ class Recipe:
 
     Without `strength` and `source` it asks for a picture from text, with both for a picture from a
     photo. Every value is checked when the recipe is made, and brought to one spelling (scheduler
-    names, line ends, whole numbers given for `guidance` or `strength`).
+    names, line ends, whole numbers given for `guidance` or `strength`); a seed of -1 is drawn then.
 
     Raises
     ------
@@ -88,10 +55,11 @@ class Recipe:
 
     prompt: str = _f("text", dataclasses.MISSING, "prompt", "what the picture shows", max=2000)
     negative_prompt: str = _f("text", "", "negative prompt", "what to steer away from; works only with guidance above 1", max=2000)
-    seed: int = _f("whole", 42, "seed", "which noise the picture grows from", min=0, max=2**32 - 1, step=1)
+    seed: int = _f("whole", 42, "seed", "which noise the picture grows from; -1 draws one", min=0, max=2**64 - 1, step=1)
     steps: int = _f("whole", 30, "steps", "denoising steps; more take longer", min=1, max=150, step=1)
     guidance: float = _f("real", 7.5, "guidance", "how hard the prompt pulls; 1 and less switch it off", min=0, max=30, step=0.5)
     scheduler: str = _f("choice", "EulerA", "scheduler", "how the noise is taken away", choices=SCHEDULER_NAMES)
+    schedule: str = _f("choice", "default", "schedule", "which noise levels the steps visit", choices=SCHEDULES)
     strength: float | None = _f(
         "real", None, "strength", "how far to leave the source photo: low keeps it, 1 forgets it",
         min=0.01, max=1, step=0.01, over=0,
@@ -106,10 +74,11 @@ class Recipe:
     source: str | None = _f("text", None, "source", "the path of the source photo", max=4096, blank=False)
 
     def __post_init__(self) -> None:
+        scheduler, named = split_scheduler(self.scheduler)
+        given = {"scheduler": scheduler, "schedule": _schedule(self.schedule, named), "seed": drawn(self.seed)}
         for name, known in _SETTINGS.items():
-            value = getattr(self, name)
-            value = scheduler_name(value) if name == "scheduler" else known.check(name, value)
-            object.__setattr__(self, name, value)
+            object.__setattr__(self, name, known.check(name, given.get(name, getattr(self, name))))
+        check_schedule(self.scheduler, self.schedule)
         self._check_strength()
 
     def _check_strength(self) -> None:
@@ -161,7 +130,7 @@ class Recipe:
     @property
     def hash(self) -> str:
         """16 hex digits that depend on every setting and on nothing else (SHA-256, canonical JSON)."""
-        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        text = json.dumps(spelled_as_in_0_1(self.to_dict()), sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def vary(self, **changes: Any) -> Recipe:
@@ -216,6 +185,14 @@ def _refuse_unknown(names: Any) -> None:
         if not isinstance(name, str) or name not in _SETTINGS:
             hint = did_you_mean(name, _SETTINGS)
             raise RecipeError(f"a recipe has no setting {shown(name)}; it has {', '.join(_SETTINGS)}.{hint}")
+
+
+def _schedule(given: Any, named: str | None) -> Any:
+    """Bring a schedule into line with the one that the scheduler's name ends in."""
+    schedule = schedule_name(given)
+    if named is not None and schedule not in ("default", named):
+        raise RecipeError(f"schedule is {shown(given)}, and the scheduler's name says {named}. Leave one of them out.")
+    return named or schedule
 
 
 def _smallest_strength(schedule: int, wanted: int) -> float:

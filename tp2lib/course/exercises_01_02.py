@@ -96,7 +96,7 @@ def prepare_2_1(model: Any, ledger: Any) -> Path:
     base = EXPERIMENTS["baseline"].recipe
     number = int(base.hash, 16)
     secret = base.vary(steps=10, seed=number % 2**32, guidance=4 + number % 16 / 2)
-    return ledger.publish(generate(secret, model, ledger=ledger), "mystery.png")
+    return ledger.publish(generate(secret, model, ledger=ledger), "mystery.png").recipe
 
 
 def judge_2_1(answer: Any, model: Any, ledger: Any) -> str:
@@ -104,7 +104,7 @@ def judge_2_1(answer: Any, model: Any, ledger: Any) -> str:
     from tp2lib.storage.pictures import read_recipe
 
     recipe = as_recipe(answer)
-    secret = read_recipe(Path(ledger.outputs) / "mystery.png")
+    secret = read_recipe(Path(ledger.outputs) / "mystery.png").recipe
     same, differ = same_picture(recipe, secret, model, ledger)
     if not same:
         names = [name for name in differing(recipe, secret) if name in differ] or differ

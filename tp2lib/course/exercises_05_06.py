@@ -35,7 +35,7 @@ def judge_5_1(answer: Any, pair: Any) -> str:
     """Compare with the recipes in the two files."""
     from tp2lib.storage.pictures import read_recipe
 
-    one, other = (read_recipe(path) for path in pair)
+    one, other = (read_recipe(path).recipe for path in pair)
     names = [one_of(_underscored(name), list(one.to_dict()), "a setting") for name in listed(answer, "the names of the settings in which they differ")]
     differ = differing(one, other)
     if same := [name for name in names if name not in differ]:
@@ -71,7 +71,7 @@ def judge_5_3(answer: Any) -> str:
         raise Wrong(f"it has {size} pixels; it must be a square of {LEAST_PIXELS} or more.")
     if digital_source_type(image) not in (GENERATED, COMPOSITE):
         raise Wrong(f"it is {size}, but bears no mark of origin: nobody can tell that it was generated.")
-    recipe = read_recipe(Path(answer))
+    recipe = read_recipe(Path(answer)).recipe
     return f"{size} pixels, marked as generated, and made with {shown(recipe.prompt, 40)}."
 
 

@@ -20,6 +20,7 @@ TOUCHES: Mapping[str, frozenset[str]] = {
     "steps": frozenset(_SCHEDULE),
     "guidance": frozenset({"guidance", "guidance_active", *_NEGATIVE}),  # at 1 and below, the negative prompt goes too
     "scheduler": frozenset({"scheduler", "scheduler_class", "scheduler_hash", "stochastic", "timesteps", "model_calls"}),
+    "schedule": frozenset({"schedule", "scheduler_hash", "timesteps", "model_calls"}),
     "strength": frozenset(_SCHEDULE),
     "strength_mode": frozenset(_SCHEDULE),
     "width": frozenset({"width", "noise_sha256", "source_sha256"}),

@@ -20,6 +20,7 @@ from tp2lib.errors import RecipeError, SourceError, shown
 from tp2lib.metadata.source import Source, prepare_source
 from tp2lib.models.devices import environment
 from tp2lib.models.loading import Model, find_card
+from tp2lib.names import spelled_as_in_0_1
 from tp2lib.recipe import Recipe
 
 __all__ = ["Plan", "draw_noise", "execution", "make_plan", "noise_sha256", "resolve"]
@@ -177,13 +178,14 @@ def _tokens(tokenizer: Any, text: str, prefix: str) -> dict[str, Any]:
 
 
 def _schedule(recipe: Recipe, model: Model) -> dict[str, Any]:
-    scheduler = make_scheduler(recipe.scheduler, model.base_scheduler_config)
+    scheduler = make_scheduler(recipe.scheduler, model.base_scheduler_config, recipe.schedule)
     fingerprint = scheduler_hash(scheduler)
     set_timesteps(recipe.scheduler, scheduler, recipe.nominal_steps)
     skipped = (recipe.nominal_steps - recipe.effective_steps) * scheduler.order  # as the img2img pipeline does
     timesteps = [float(t) for t in scheduler.timesteps[skipped:]]
     return {
         "scheduler": recipe.scheduler,
+        "schedule": recipe.schedule,
         "scheduler_class": type(scheduler).__name__,
         "scheduler_hash": fingerprint,
         "stochastic": scheduler_info(recipe.scheduler).stochastic,
@@ -197,7 +199,7 @@ def _schedule(recipe: Recipe, model: Model) -> dict[str, Any]:
 
 def _key(effective: dict[str, Any], facts: dict[str, Any]) -> str:
     """Name the picture that these settings give on this software and processor: 32 hex digits."""
-    content = {**effective, "rungs": treatments(effective["rungs"])}
+    content = {**spelled_as_in_0_1(effective), "rungs": treatments(effective["rungs"])}
     content["facts"] = {name: facts[name] for name in _KEY_FACTS}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -137,7 +137,7 @@ class _Execution:
     def _denoise(self, words: tuple[torch.Tensor, torch.Tensor | None], photo: torch.Tensor | None) -> torch.Tensor:
         recipe, effective = self.plan.recipe, self.plan.effective
         generator, _, noise = draw_noise(recipe.seed, self.plan.latents_shape, photo is not None)
-        self.pipe.scheduler = make_scheduler(recipe.scheduler, self.plan.model.base_scheduler_config)
+        self.pipe.scheduler = make_scheduler(recipe.scheduler, self.plan.model.base_scheduler_config, recipe.schedule)
         self.watch = StepWatch(self.pipe.scheduler)
         noise = noise.to(self.pipe._execution_device, self.dtype)
         if photo is None:

@@ -8,6 +8,7 @@ configuration while they run. So nothing here is ever reused: one run, one new s
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,16 +16,18 @@ from types import MappingProxyType
 from typing import Any
 
 import diffusers
+import numpy as np
 from diffusers import SchedulerMixin
 
 from tp2lib.errors import RecipeError
-from tp2lib.recipe import scheduler_name
+from tp2lib.names import check_schedule, scheduler_name
 
 __all__ = [
     "SCHEDULERS",
     "SD15_BASE",
     "SchedulerInfo",
     "make_scheduler",
+    "noise_levels",
     "scheduler_hash",
     "scheduler_info",
     "set_timesteps",
@@ -93,8 +96,7 @@ _INFOS = (
     SchedulerInfo(name="LMS", class_name="LMSDiscreteScheduler"),
     SchedulerInfo(name="Heun", class_name="HeunDiscreteScheduler", order=2, extra_calls=-1),
     SchedulerInfo(name="DPM++ 2M", class_name=_DPM, overrides={"use_karras_sigmas": False}),
-    SchedulerInfo(name="DPM++ 2M Karras", class_name=_DPM, overrides={"use_karras_sigmas": True}),
-    SchedulerInfo(name="DPM++ SDE", class_name=_DPM, stochastic=True, overrides={"algorithm_type": "sde-dpmsolver++"}),
+    SchedulerInfo(name="DPM++ 2M SDE", class_name=_DPM, stochastic=True, overrides={"algorithm_type": "sde-dpmsolver++"}),
     # lower_order_final: the class switches it on by itself while it runs; said here, its recorded config stays true.
     SchedulerInfo(name="DPM++ 2S", class_name="DPMSolverSinglestepScheduler", overrides={"lower_order_final": True}),
     SchedulerInfo(name="KDPM2", class_name="KDPM2DiscreteScheduler", order=2, extra_calls=-1),
@@ -118,7 +120,14 @@ def scheduler_info(name: str) -> SchedulerInfo:
     return SCHEDULERS[scheduler_name(name)]
 
 
-def make_scheduler(name: str, base_config: Mapping[str, Any] = SD15_BASE) -> SchedulerMixin:
+_SIGMAS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas")
+_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    **{option.split("_")[1]: {**dict.fromkeys(_SIGMAS, False), option: True} for option in _SIGMAS},
+    "trailing": {**dict.fromkeys(_SIGMAS, False), "timestep_spacing": "trailing"},
+}
+
+
+def make_scheduler(name: str, base_config: Mapping[str, Any] = SD15_BASE, schedule: str = "default") -> SchedulerMixin:
     """Build a new scheduler from a model's base configuration.
 
     Parameters
@@ -127,15 +136,39 @@ def make_scheduler(name: str, base_config: Mapping[str, Any] = SD15_BASE) -> Sch
         A recipe name, such as ``"EulerA"``.
     base_config : Mapping, optional
         The content of the model's ``scheduler_config.json``; read, never written.
+    schedule : str, default "default"
+        Which noise levels it visits; "default" leaves that to the class and the model's configuration.
 
     Returns
     -------
     SchedulerMixin
         A scheduler that shares nothing with any other.
+
+    Raises
+    ------
+    RecipeError
+        If diffusers has no such scheduler with that schedule.
     """
     info = scheduler_info(name)
+    check_schedule(info.name, schedule)
+    return _build(info, base_config, schedule)
+
+
+def _build(info: SchedulerInfo, base_config: Mapping[str, Any], schedule: str) -> SchedulerMixin:
     cls = getattr(diffusers, info.class_name)
-    return cls.from_config(dict(base_config), **info.overrides)
+    taken = inspect.signature(cls.__init__).parameters
+    chosen = {option: value for option, value in _OPTIONS.get(schedule, {}).items() if option in taken}
+    return cls.from_config(dict(base_config), **{**info.overrides, **chosen})
+
+
+def noise_levels(scheduler: SchedulerMixin) -> list[float]:
+    """Return σ at each model call of a laid-out schedule: the standard deviation of the noise beside a picture of scale 1.
+
+    σ = √((1 − ᾱ) / ᾱ), with ᾱ at the timestep (Karras et al. 2022, eq. 7 in the variance-exploding scale), linear in log σ between timesteps.
+    """
+    alphas = scheduler.alphas_cumprod.double().numpy()
+    logs = np.log((1 - alphas) / alphas) / 2
+    return [float(np.exp(np.interp(float(t), np.arange(len(logs)), logs))) for t in scheduler.timesteps]
 
 
 def scheduler_hash(scheduler: SchedulerMixin) -> str:

@@ -9,45 +9,32 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
 
-from tp2lib.errors import RecipeError, RecordError, did_you_mean, shown
-from tp2lib.recipe import Recipe, setting
+from tp2lib.errors import RecipeError, RecordError, shown
+from tp2lib.metadata.readings import Reading, settle
+from tp2lib.names import split_scheduler
+from tp2lib.recipe import Recipe
 
-__all__ = ["KNOWN_MODELS", "MAX_INFOTEXT", "from_infotext", "to_infotext"]
+__all__ = ["MAX_INFOTEXT", "from_infotext", "to_infotext"]
 
-KNOWN_MODELS = ("auto", "vitrine", "sd15")  # names a foreign text may ask for: each is a pinned model
 MAX_INFOTEXT = 64 * 1024  # characters
-MAX_PARAMETERS = 16 * 1024  # characters of the last line
 
-# Our name -> their "Sampler", and the "Schedule type" where theirs would otherwise be another one.
-_SAMPLERS: dict[str, tuple[str, str | None]] = {
-    "EulerA": ("Euler a", None),
-    "Euler": ("Euler", None),
-    "DDIM": ("DDIM", None),
-    "DDPM": ("DDPM", None),
-    "PNDM": ("PLMS", None),
-    "LMS": ("LMS", None),
-    "Heun": ("Heun", None),
-    "DPM++ 2M": ("DPM++ 2M", "Uniform"),
-    "DPM++ 2M Karras": ("DPM++ 2M", "Karras"),
-    "DPM++ SDE": ("DPM++ 2M SDE", "Uniform"),  # ours is the multistep solver, which they call 2M SDE
-    "DPM++ 2S": ("DPM++ 2S", None),
-    "KDPM2": ("DPM2", "Uniform"),
-    "KDPM2A": ("DPM2 a", "Uniform"),
-    "DEIS": ("DEIS", None),
-    "UniPC": ("UniPC", None),
-    "LCM": ("LCM", None),
-}
-_READ = {(theirs.casefold(), kind == "Karras"): ours for ours, (theirs, kind) in _SAMPLERS.items()}
-_READ |= {("pndm", False): "PNDM"}
+# Our name -> their "Sampler"; those that theirs lays out otherwise when its "Schedule type" is Automatic or left out.
+_SAMPLERS = {"EulerA": "Euler a", "PNDM": "PLMS", "KDPM2": "DPM2", "KDPM2A": "DPM2 a"}
+_AUTOMATIC = {"DPM++ 2M": "karras", "DPM++ 2M SDE": "exponential", "KDPM2": "karras", "KDPM2A": "karras"}
+_SCHEDULES = {"karras": "Karras", "exponential": "Exponential", "beta": "Beta", "trailing": "SGM Uniform"}
+# Their name -> ours, of those settings that a recipe has.
+_KEYS = {"Steps": "steps", "Seed": "seed", "CFG scale": "guidance", "Sampler": "sampler", "Schedule type": "schedule", "Model": "model"}
 
-# The WebUI's own expression, less a leading \s* and with bounded keys: hostile text costs linear time.
-_PAIR = re.compile(r'(\w[\w \-/]{1,60}):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+# The WebUI's own expression for a key, bounded: hostile text costs linear time.
 _KEY = re.compile(r"\w[\w \-/]{1,60}")
-_SIZE = re.compile(r"([0-9]{1,5})x([0-9]{1,5})")
-_WHOLE = re.compile(r"[0-9]{1,12}")
-_REAL = re.compile(r"[0-9]{1,12}(\.[0-9]{1,20})?(e-?[0-9]{1,3})?", re.IGNORECASE)
+_PAIR = re.compile(r"\s*(" + _KEY.pattern + r"):\s*")
+_QUOTED = re.compile(r'"(?:\\.|[^\\"])+"')
+_SETTINGS = re.compile(r"\s*Steps:\s*[^\s,]")
+_TEMPLATE = re.compile(r"^(?:Negative )?Template:", re.MULTILINE)
+_END = re.compile(r"[,\n]")
+_JSON = json.JSONDecoder()
+_SIZE = re.compile(r"\s*([0-9]{1,5})\s*[x×]\s*([0-9]{1,5})\s*")
 
 
 def to_infotext(recipe: Recipe, **extra: object) -> str:
@@ -67,12 +54,11 @@ def to_infotext(recipe: Recipe, **extra: object) -> str:
     RecordError
         A name in `extra` that the grammar cannot hold.
     """
-    sampler, schedule = _SAMPLERS[recipe.scheduler]
     both_sizes = recipe.width is not None and recipe.height is not None
     pairs: dict[str, object] = {
         "Steps": recipe.steps,
-        "Sampler": sampler,
-        "Schedule type": schedule,
+        "Sampler": _SAMPLERS.get(recipe.scheduler, recipe.scheduler),
+        "Schedule type": _SCHEDULES.get(recipe.schedule, "Uniform" if recipe.scheduler in _AUTOMATIC else None),
         "CFG scale": _number(recipe.guidance),
         "Seed": recipe.seed,
         "Size": f"{recipe.width}x{recipe.height}" if both_sizes else None,
@@ -89,8 +75,8 @@ def to_infotext(recipe: Recipe, **extra: object) -> str:
     return f"{recipe.prompt}\n{negative}{last}"
 
 
-def from_infotext(text: str) -> tuple[Recipe, dict[str, Any]]:
-    """Read the WebUI's `parameters` text, as the WebUI itself would.
+def from_infotext(text: str) -> Reading:
+    """Read the WebUI's `parameters` text, as the WebUI itself would, and say what it does not say.
 
     Parameters
     ----------
@@ -99,64 +85,107 @@ def from_infotext(text: str) -> tuple[Recipe, dict[str, Any]]:
 
     Returns
     -------
-    recipe : Recipe
-        Always text to image, for the text names no photo; `model` is kept only when it is one of
-        `KNOWN_MODELS`.
-    extra : dict
-        Every pair that the recipe does not hold, as text, and under ``"notes"`` a tuple of
-        sentences: what was assumed because the text does not say it.
+    Reading
+        Its recipe is always text to image, for the text names no photo; `ignored` holds every pair that a recipe does not,
+        under the WebUI's own names.
 
     Raises
     ------
     RecordError
-        Too long, empty, a malformed value, or a setting that tp2lib does not have.
+        Too long, empty, or a prompt that no recipe can have.
     """
     if not isinstance(text, str) or not text.strip():
         raise RecordError(f"the parameters text is {shown(text)}; it must be text like 'an apple\\nSteps: 30, …'.")
     if len(text) > MAX_INFOTEXT:
         raise RecordError(f"the parameters text has {len(text)} characters; at most {MAX_INFOTEXT} are read.")
-    prompt, negative, pairs = _split(text)
-    notes: list[str] = []
-    settings: dict[str, Any] = {"prompt": prompt, "negative_prompt": negative}
-    for key, name in (("Steps", "steps"), ("Seed", "seed"), ("CFG scale", "guidance")):
-        if key in pairs:
-            settings[name] = _parsed(key, pairs.pop(key), whole=name != "guidance")
-        else:
-            notes.append(f"{key} is not in the text: {name}={setting(name).default} was assumed.")
-    if size := pairs.pop("Size", None):
-        if not (match := _SIZE.fullmatch(size)):
-            raise RecordError(f"Size is {shown(size)}; it must look like 512x512. The text is damaged.")
-        settings["width"], settings["height"] = int(match[1]), int(match[2])
-    if "Sampler" in pairs:
-        settings["scheduler"] = _sampler(pairs.pop("Sampler"), pairs.pop("Schedule type", "Automatic"))
-    else:
-        notes.append(f"Sampler is not in the text: scheduler={setting('scheduler').default} was assumed.")
-    if pairs.get("Model") in KNOWN_MODELS:
-        settings["model"] = pairs.pop("Model")
-    elif "Model" in pairs:
-        notes.append(f"Model {shown(pairs['Model'])} is not loaded on a file's word: model=auto was assumed.")
+    prompt, negative, pairs = _split(text.replace("\r\n", "\n").strip())
+    tool = "tp2lib" if pairs.get("Version") == "tp2lib" else "A1111"
+    given: dict[str, object] = {name: pairs.pop(key) for key, name in _KEYS.items() if key in pairs}
+    if size := _SIZE.fullmatch(pairs.get("Size", "")):
+        given["width"], given["height"] = size.groups()
+        del pairs["Size"]
+    if str(given.get("schedule")).casefold() == "automatic":
+        given["schedule"] = _automatic(given.get("sampler"))
+    notes = () if given else ("The text has no settings line: every setting but the prompt was assumed.",)
     if "Denoising strength" in pairs:
-        notes.append("Made from a photo that the text does not hold: use recipe.vary(strength=…, source=…).")
+        second = any(key.startswith("Hires") for key in pairs)
+        what = "A second pass (Hires) is not done here" if second else "Made from a photo that the text does not hold: use recipe.vary(strength=…, source=…)"
+        notes += (f"{what}.",)
+    return settle(tool, prompt, negative, given, pairs, notes)
+
+
+def _automatic(sampler: object) -> str | None:
+    """What the WebUI takes a sampler's "Automatic" schedule for (its sd_samplers_kdiffusion.py, from 1.9 on)."""
     try:
-        return Recipe(**settings), {**pairs, "notes": tuple(notes)}
-    except RecipeError as error:
-        raise RecordError(f"the parameters text asks for what tp2lib does not do: {error}") from None
+        name, ending = split_scheduler(sampler)
+    except RecipeError:
+        return None
+    return ending or _AUTOMATIC.get(name, "default")
 
 
 def _split(text: str) -> tuple[str, str, dict[str, str]]:
-    """Split as ``parse_generation_parameters`` of the WebUI does: the last line needs 3 pairs to count."""
-    *lines, last = text.strip().split("\n")
-    found = _PAIR.findall(last) if len(last) <= MAX_PARAMETERS else []
-    if len(found) < 3:
-        lines, found = [*lines, last], []
+    """Find prompt, negative prompt and pairs: the settings begin at the last line that counts as theirs."""
+    lines = text.split("\n")
+    starts = [number for number, line in enumerate(lines) if _SETTINGS.match(line)] or [len(lines) - 1]  # ours may begin otherwise
+    for start in reversed(starts[-8:]):
+        pairs = _pairs("\n".join(lines[start:]))
+        if len(pairs) >= 3:
+            break
+    else:
+        start, pairs = len(lines), {}
     parts: dict[bool, list[str]] = {False: [], True: []}
     in_negative = False
-    for line in map(str.strip, lines):
+    for line in map(str.strip, lines[:start]):
         if line.startswith("Negative prompt:"):
             in_negative, line = True, line.removeprefix("Negative prompt:").strip()
         if parts[in_negative] or line:  # leading empty lines vanish
             parts[in_negative].append(line)
-    return "\n".join(parts[False]), "\n".join(parts[True]), {key: _unquoted(value) for key, value in found}
+    return "\n".join(parts[False]), "\n".join(parts[True]), pairs
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """Take the settings' pairs apart: a value is quoted text, JSON, or what stands before the next comma or line."""
+    template = _TEMPLATE.search(text)  # as the dynamic-prompts extension adds it, on lines of its own
+    text, templates = (text[: template.start()], text[template.start() :]) if template else (text, "")
+    pairs: dict[str, str] = {}
+    at, other = 0, []
+    while at < len(text):
+        found = _PAIR.match(text, at)
+        if found is None:
+            end = _after(text, at)
+            other.append(text[at:end].strip())
+        else:
+            value, end = _value(text, found.end())
+            pairs[found[1]] = value
+        at = end + 1
+    if lost := ", ".join(filter(None, other)):
+        pairs["not understood"] = lost
+    for one in re.split(r"\n(?=Negative Template:)", templates) if templates else ():
+        name, _, value = one.partition(":")
+        pairs[name] = value.strip()
+    return pairs
+
+
+def _value(text: str, start: int) -> tuple[str, int]:
+    """Return the value that begins here, and where it ends."""
+    if found := _QUOTED.match(text, start):
+        end = found.end()
+        if not text[end : end + 1].strip(" ,\n"):
+            return _unquoted(found[0]), _after(text, end)
+    if text[start : start + 1] in ("[", "{"):
+        try:
+            _, end = _JSON.raw_decode(text, start)
+            if not text[end : end + 1].strip(" ,\n"):
+                return text[start:end], _after(text, end)
+        except (ValueError, RecursionError):
+            pass
+    end = _after(text, start)
+    return text[start:end].strip(), end
+
+
+def _after(text: str, start: int) -> int:
+    found = _END.search(text, start)
+    return found.start() if found else len(text)
 
 
 def _number(value: float) -> str:
@@ -165,37 +194,12 @@ def _number(value: float) -> str:
 
 def _quoted(value: object) -> str:
     text = str(value)
-    return json.dumps(text, ensure_ascii=False) if re.search(r'[,\n:]|^"|^\s|\s$', text) else text
+    return json.dumps(text, ensure_ascii=False) if re.search(r'[,\n:]|^["\[{]|^\s|\s$', text) else text
 
 
 def _unquoted(text: str) -> str:
-    text = text.strip()
-    if len(text) > 1 and text[0] == text[-1] == '"':
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
-            return text
-        return value if isinstance(value, str) else text
-    return text
-
-
-def _parsed(key: str, text: str, whole: bool) -> int | float:
-    if not (_WHOLE if whole else _REAL).fullmatch(text):
-        kind = "a whole number" if whole else "a number"
-        raise RecordError(f"{key} is {shown(text)}; it must be {kind}. The text is damaged or is not a WebUI's.")
-    return int(text) if whole else float(text)
-
-
-def _sampler(sampler: str, schedule: str) -> str:
-    name, kind = sampler.casefold(), schedule.casefold()
-    if kind == "automatic" and name.endswith(" karras"):  # how the WebUI wrote it before 1.9
-        name, kind = name.removesuffix(" karras"), "karras"
-    known = _READ.get((name, kind == "karras"))
-    if known is None or kind not in ("automatic", "uniform", "karras"):
-        theirs = dict.fromkeys(their_name for their_name, _ in _SAMPLERS.values())
-        raise RecordError(
-            f"Sampler {shown(sampler)} with Schedule type {shown(schedule)} has no counterpart here; known are "
-            f"{', '.join(theirs)}, with Karras only for DPM++ 2M.{did_you_mean(sampler, theirs)} "
-            "Choose a scheduler yourself: another one makes another picture."
-        )
-    return known
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return value if isinstance(value, str) else text

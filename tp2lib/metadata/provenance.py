@@ -11,13 +11,13 @@ import struct
 
 from PIL import Image
 
-__all__ = ["COMPOSITE", "GENERATED", "digital_source_type", "exif_with_user_comment", "user_comment", "xmp_packet"]
+__all__ = ["COMPOSITE", "GENERATED", "digital_source_type", "exif_tags", "exif_with_user_comment", "user_comment", "xmp_packet"]
 
 _TERMS = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 GENERATED = _TERMS + "trainedAlgorithmicMedia"
 COMPOSITE = _TERMS + "compositeWithTrainedAlgorithmicMedia"  # image to image: a photo went in
 
-MAX_XMP = 64 * 1024
+MAX_XMP, _MAX_COMMENT = 64 * 1024, 2**21  # bytes
 _EXIF_IFD, _USER_COMMENT = 0x8769, 0x9286
 _TYPE = re.compile(rb"DigitalSourceType\s{0,8}(?:=\s{0,8}[\"']|>\s{0,80})(http[^\"'<>\s]{1,200})")
 
@@ -59,17 +59,31 @@ def exif_with_user_comment(text: str) -> bytes:
 
 
 def user_comment(image: Image.Image) -> str | None:
-    """Return the UserComment of an open image's EXIF, or None when there is none that can be read."""
-    try:
-        raw = image.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT)
-    except Exception:  # Pillow's EXIF reader raises many kinds on damaged data
-        return None
+    """Return the UserComment of an open image's EXIF, or None when there is none that can be read.
+
+    UTF-16 is read in both byte orders, for Windows' tools write the other one, and the order that gives text wins: texts of
+    settings are full of commas, colons and blanks, which the wrong order turns into signs of other scripts.
+    """
+    raw = exif_tags(image, _EXIF_IFD).get(_USER_COMMENT)
+    if isinstance(raw, str):
+        return raw
     if not isinstance(raw, bytes) or len(raw) <= 8:
         return None
-    kind, text = raw[:8], raw[8:]
+    kind, text = raw[:8], raw[8 : 8 + _MAX_COMMENT]
+    if kind == b"UNICODE\0":
+        orders = [text.decode(order, "replace") for order in ("utf-16-be", "utf-16-le")]
+        best = max(orders, key=lambda one: sum(character.isascii() for character in one[:4000]) - 2 * one.count("\ufffd"))
+        return None if "\ufffd" in best else best.strip("\ufeff\0")
     try:
-        if kind == b"UNICODE\0":
-            return text.decode("utf-16-be")
-        return text.decode("ascii") if kind == b"ASCII\0\0\0" else None
+        return text.decode("utf-8").strip("\0") if kind in (b"ASCII\0\0\0", bytes(8)) else None
     except UnicodeDecodeError:
         return None
+
+
+def exif_tags(image: Image.Image, folder: int | None = None) -> dict[int, object]:
+    """Return the EXIF tags of an open image, of one of its folders if given; none where they cannot be read."""
+    try:
+        exif = image.getexif()
+        return dict(exif if folder is None else exif.get_ifd(folder))
+    except Exception:  # Pillow's EXIF reader raises many kinds on damaged data
+        return {}

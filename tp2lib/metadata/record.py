@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tp2lib.errors import RecipeError, RecordError, shown
+from tp2lib.names import renamed_since_0_1
 from tp2lib.recipe import Recipe
 
 __all__ = ["MAX_RECORD", "RECORD_VERSION", "dump_json", "is_sha256", "load_json", "load_record"]
@@ -61,7 +62,7 @@ def load_json(text: str | bytes) -> dict[str, Any]:
 
 
 def load_record(text: str | bytes) -> dict[str, Any]:
-    """Return a picture's record, once version, pixel hash and recipe have been checked.
+    """Return a picture's record, once version, pixel hash and recipe have been checked, in today's names.
 
     Raises
     ------
@@ -74,6 +75,9 @@ def load_record(text: str | bytes) -> dict[str, Any]:
         raise RecordError(f"the record's version is {shown(version)}; tp2lib reads {RECORD_VERSION} here. Update it.")
     if not is_sha256(record.get("pixels_sha256")):
         raise RecordError(f"the record's pixels_sha256 is {shown(record.get('pixels_sha256'))}; it must be 64 hex digits. It was damaged or forged.")
+    for part in ("recipe", "effective"):
+        if isinstance(record.get(part), dict):
+            record[part] = renamed_since_0_1(record[part])
     try:
         Recipe.from_dict(record.get("recipe"))
     except RecipeError as error:

@@ -30,8 +30,8 @@ Label = tuple[str, str]
 
 # The settings that may be an axis, in the order that captions name them.
 AXES = (
-    "model", "prompt", "negative_prompt", "source", "strength", "strength_mode", "scheduler", "steps", "guidance",
-    "seed", "width", "height",
+    "model", "prompt", "negative_prompt", "source", "strength", "strength_mode", "scheduler", "schedule", "steps",
+    "guidance", "seed", "width", "height",
 )  # fmt: skip
 
 OUTCOMES = {
@@ -122,6 +122,7 @@ def fixed(runs: Sequence[Any], besides: Sequence[str] = ()) -> list[str]:
     """
     first, changed = runs[0], {*varying(runs), *besides}
     silent = {axis for axis in ("negative_prompt", "source", "strength", "strength_mode") if not value(first, axis)}
+    silent |= {"schedule"} if value(first, "schedule") == "default" else set()
     silent |= {"width", "height"} | ({"strength_mode"} if first.recipe.strength is None else set())
     words = []
     for axis in AXES:
@@ -177,6 +178,7 @@ _WORDS = {
     "strength": lambda strength: "no source" if strength is None else f"strength {strength:g}",
     "strength_mode": lambda mode: "constant steps" if mode == "constant" else "steps as in diffusers",
     "scheduler": str,
+    "schedule": lambda name: "default schedule" if name == "default" else f"{name} schedule",
     # the name alone: a folder says more about its owner than about the picture
     "source": lambda path: "no source" if path is None else f"source {_short(PureWindowsPath(path).name)}",
 }

@@ -114,7 +114,7 @@ def _unchecked(material: Material, runs: list[Run], code: str) -> str:
 
 
 FACTS: dict[str, _Fact] = {
-    **{name: _recipe(name, text=True) for name in ("prompt", "negative_prompt", "scheduler")},
+    **{name: _recipe(name, text=True) for name in ("prompt", "negative_prompt", "scheduler", "schedule")},
     **{name: _recipe(name) for name in ("seed", "steps")},
     **{name: _recipe(name, "{:.1f}") for name in ("guidance",)},
     "strength": _recipe("strength", "{:.2f}"),

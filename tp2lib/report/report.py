@@ -82,7 +82,7 @@ class Report(Page):
 
     def picture(self, run: Run, name: str) -> Picture:
         """Place a run's picture; its alternative text is what was asked for, not what a machine would see in it."""
-        asked = ", ".join(label(run, axis)[0] for axis in ("prompt", "scheduler", "steps", "guidance", "seed"))
+        asked = ", ".join(label(run, axis)[0] for axis in ("prompt", "scheduler", "schedule", "steps", "guidance", "seed"))
         named = self.material.outputs / f"{self.material.names.get(run.key, '')}.png"  # the name for people, if there is one
         path = named if named.is_file() else self.material.ledger.picture(run.key)
         return Picture(run=run.key, path=path, caption=self.fact("name", run), alt=f"{name}: {asked}")

@@ -16,9 +16,11 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from tp2lib.errors import OutputError, RecordError, SourceError, did_you_mean, shown
-from tp2lib.metadata.infotext import KNOWN_MODELS, from_infotext, to_infotext
+from tp2lib.metadata.carried import carried_texts, read_texts
+from tp2lib.metadata.infotext import to_infotext
 from tp2lib.metadata.pixels import open_image, pixels_sha256
 from tp2lib.metadata.provenance import COMPOSITE, GENERATED, digital_source_type, exif_with_user_comment, user_comment, xmp_packet
+from tp2lib.metadata.readings import KNOWN_MODELS, Reading
 from tp2lib.metadata.record import RECORD_VERSION, dump_json, is_sha256, load_record
 from tp2lib.recipe import Recipe
 from tp2lib.storage.atomic import write_atomically
@@ -120,8 +122,8 @@ def read_record(path: str | os.PathLike[str] | bytes, *, intact: bool = True) ->
     return record
 
 
-def read_recipe(path: str | os.PathLike[str] | bytes, *, trusted: bool = False) -> Recipe:
-    """Return the recipe in a picture: from our record, else from the WebUI's parameters (PNG, JPEG, WebP).
+def read_recipe(path: str | os.PathLike[str] | bytes, *, trusted: bool = False) -> Reading:
+    """Return the recipe in a picture (PNG, JPEG, WebP), from our record or from what another tool wrote, and where each setting comes from.
 
     Parameters
     ----------
@@ -130,7 +132,12 @@ def read_recipe(path: str | os.PathLike[str] | bytes, *, trusted: bool = False) 
     trusted : bool, default False
         Without it, a `model` that is not one of ours becomes ``"auto"`` and a `source` becomes
         ``"sha256:…"`` (the prepared photo's pixels, as the ledger files them), so that running the
-        recipe opens nothing that a stranger chose. With it, the recipe is returned as recorded.
+        recipe opens nothing that a stranger chose. With it, our own record's recipe is returned as recorded.
+
+    Returns
+    -------
+    Reading
+        Its `recipe`; and what was found, assumed and ignored.
 
     Raises
     ------
@@ -140,20 +147,23 @@ def read_recipe(path: str | os.PathLike[str] | bytes, *, trusted: bool = False) 
     image = _opened(path)
     record = _record(image)
     if record is None:
-        text = _parameters(image)
-        if text is None:
-            raise RecordError(f"{_named(path)} carries no recipe: neither a tp2 record nor the WebUI's parameters.")
-        return from_infotext(text)[0]
-    recipe = Recipe.from_dict(record["recipe"])
-    if trusted:
-        return recipe
-    if recipe.model not in KNOWN_MODELS:
-        recipe = recipe.vary(model="auto")
-    if recipe.source is not None:
-        known = record.get("source")
-        digest = known.get("pixels_sha256") if isinstance(known, dict) else None
-        recipe = recipe.vary(source=f"sha256:{digest if is_sha256(digest) else 'unknown'}")
-    return recipe
+        try:
+            return read_texts(carried_texts(image))
+        except RecordError as error:
+            raise RecordError(f"{_named(path)}: {error}") from None
+    recipe, assumed, notes = Recipe.from_dict(record["recipe"]), {}, ()
+    if record["pixels_sha256"] != pixels_sha256(image):
+        notes = ("The picture was altered after it was made; the settings are those of its making.",)
+    if not trusted:
+        if recipe.model not in KNOWN_MODELS:
+            assumed["model"] = "auto"
+        if recipe.source is not None:
+            known = record.get("source")
+            digest = known.get("pixels_sha256") if isinstance(known, dict) else None
+            assumed["source"] = f"sha256:{digest if is_sha256(digest) else 'unknown'}"
+    ignored = {name: str(getattr(recipe, name)) for name in assumed}
+    found = {name: value for name, value in recipe.to_dict().items() if name not in assumed and value is not None}
+    return Reading(recipe=recipe.vary(**assumed), tool="tp2lib", found=found, assumed=assumed, ignored=ignored, notes=notes)
 
 
 def export_picture(path: str | os.PathLike[str], to: str | os.PathLike[str], *, quality: int = 95) -> Path:

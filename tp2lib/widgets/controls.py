@@ -15,13 +15,13 @@ __all__ = ["MAX_PICTURES", "SETTINGS", "RecipeControls", "control", "settled"]
 
 # What may have a control. Not model and source: what is typed into a text box must not name a file.
 SETTINGS = (
-    "prompt", "negative_prompt", "seed", "steps", "guidance", "scheduler", "strength", "strength_mode",
+    "prompt", "negative_prompt", "seed", "steps", "guidance", "scheduler", "schedule", "strength", "strength_mode",
     "width", "height",
 )  # fmt: skip
 
 MAX_PICTURES = 8
 _SEEDS = 2**32
-_NUMBERS = ("steps", "guidance", "scheduler", "strength", "width", "height")
+_NUMBERS = ("steps", "guidance", "scheduler", "schedule", "strength", "width", "height")
 _LONG = 10_000  # values, from which on a whole number is typed and not slid
 
 
@@ -120,7 +120,7 @@ class RecipeControls:
     def recipes(self) -> list[Recipe]:
         """Return a recipe for each picture asked for; they differ in the seed, which counts up."""
         first = self.recipe()
-        return [first.vary(seed=(first.seed + n) % _SEEDS) for n in range(self.count.value)]
+        return [first.vary(seed=(first.seed + n) % 2**64) for n in range(self.count.value)]
 
     def roll(self) -> int:
         """Draw another seed, and return it."""

@@ -15,9 +15,10 @@ from typing import Any
 import ipywidgets as widgets
 
 from tp2lib.errors import RecipeError, did_you_mean, shown
+from tp2lib.names import schedule_name, scheduler_name
 from tp2lib.plots.display import image_html
 from tp2lib.plots.labels import problem
-from tp2lib.recipe import Recipe, scheduler_name, setting
+from tp2lib.recipe import Recipe, setting
 from tp2lib.widgets.panel import alt_of, effects
 from tp2lib.widgets.runner import Ending, Runner
 
@@ -25,7 +26,7 @@ __all__ = ["AXES", "Explorer", "parse_values"]
 
 AXES = {
     "steps": "5, 10, 20, 30, 50", "guidance": "1, 4, 7.5, 12", "strength": "0.2, 0.35, 0.6, 0.85",
-    "scheduler": "EulerA, Euler, DDIM, DPM++ 2M", "seed": "1, 2, 3, 42",
+    "scheduler": "EulerA, Euler, DDIM, DPM++ 2M", "schedule": "default, trailing", "seed": "1, 2, 3, 42",
 }  # fmt: skip
 """What can be explored, and the values that are offered first."""
 
@@ -49,6 +50,8 @@ def parse_values(axis: str, text: str) -> list[Any]:
         raise RecipeError(f"{axis} has {len(words)} values; give 1 to {MAX_VALUES}, such as {AXES[axis]}.")
     if axis == "scheduler":
         values: list[Any] = [scheduler_name(word) for word in words]
+    elif axis == "schedule":
+        values = [setting(axis).check(axis, schedule_name(word)) for word in words]
     else:
         for word in words:
             if not _NUMBER.fullmatch(word):

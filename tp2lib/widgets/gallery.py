@@ -14,7 +14,7 @@ from tp2lib.errors import RecordError, TP2Error, counted
 from tp2lib.plots.display import image_html
 from tp2lib.storage.favourites import Favourites, earlier_keys
 from tp2lib.storage.ledger import Ledger
-from tp2lib.storage.recall import recall_picture
+from tp2lib.storage.pictures import read_recipe
 from tp2lib.widgets.drop_zone import DropZone
 from tp2lib.widgets.exports import KINDS, PRESETS, Export, export_run
 from tp2lib.widgets.panel import alt_of
@@ -61,7 +61,7 @@ class Gallery:
         self.older = widgets.Button(description="older →", layout={"width": "8em"})
         self.where, self.status = widgets.HTML(), widgets.HTML()
         self.grid = widgets.HBox(layout={"flex_flow": "row wrap"})
-        self.drop = DropZone("Drop a PNG made here or by A1111 to use its settings again", self._dropped)
+        self.drop = DropZone("Drop a picture made here, or by another tool, to use its settings again", self._dropped)
         self.kind = widgets.Dropdown(options=KINDS, description="export as", tooltip="file format")
         self.preset = widgets.Dropdown(options=PRESETS, description="preset", tooltip="marketplace: square, 1000 pixels, checked")
         self.export_button = widgets.Button(description="Export", tooltip="write a copy to outputs/exports")
@@ -117,9 +117,9 @@ class Gallery:
         RecordError
             It carries none that can be.
         """
-        recalled = recall_picture(data)
-        self._recall(recalled.recipe, recalled.notes)
-        return recalled
+        reading = read_recipe(data)
+        self._recall(reading.recipe, reading.lines)
+        return reading
 
     def export(self) -> Export:
         """Write a copy of the run that is looked at, and offer it for download.
@@ -173,10 +173,10 @@ class Gallery:
 
     def _dropped(self, data: bytes, name: str) -> str:
         try:
-            recalled = self.drop_in(data)
+            reading = self.drop_in(data)
         except TP2Error as error:
             return f"✗ {' '.join(str(error).split())}"
-        return f"{name}: settings of a picture by {recalled.origin} are set. {' '.join(recalled.notes)}".strip()
+        return f"{name}: {reading}"
 
     def _attempt(self, act: Callable[[], Any]) -> None:
         try:

@@ -159,5 +159,5 @@ def effects(run: Any) -> str:
 
 def alt_of(run: Any) -> str:
     """Describe a generated picture by what was asked for, for those who do not see it."""
-    words = [label(run, axis)[0] for axis in ("scheduler", "steps", "guidance", "seed")]
+    words = [label(run, axis)[0] for axis in ("scheduler", "schedule", "steps", "guidance", "seed")]
     return f"Generated picture. {label(run, 'prompt')[0]}; {', '.join(words)}."

@@ -1,0 +1,103 @@
+"""The settings that other tools write into their pictures, one function a tool; sd-parsers takes apart what it knows.
+
+All of it is foreign text: nothing is evaluated, and every value goes through `settle`. To add a tool, add a function that returns a
+Reading, or None where the text is not its own, and a line in `TOOLS`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tp2lib.errors import RecordError, shown
+from tp2lib.metadata.comfyui import read_comfyui
+from tp2lib.metadata.readings import Reading, json_object, settle, settle_parsed, taken_apart
+
+__all__ = ["TOOLS"]
+
+_SIZE = re.compile(r"\D*([0-9]{1,5})\D{1,4}([0-9]{1,5})\D*")
+_LIMIT = 4000  # characters, of texts that sd-parsers searches with expressions of quadratic cost
+
+
+def _size(text: Any) -> dict[str, Any]:
+    found = _SIZE.fullmatch(text) if isinstance(text, str) and len(text) < 40 else None
+    return {"width": found[1], "height": found[2]} if found else {}
+
+
+def read_swarmui(texts: Mapping[str, str]) -> Reading | None:
+    """Read SwarmUI's `parameters`: JSON with the settings under ``sui_image_params``."""
+    if '"sui_image_params"' not in texts.get("parameters", ""):
+        return None
+    content = json_object("SwarmUI", texts["parameters"])
+    settings = content.pop("sui_image_params", None)
+    if not isinstance(settings, dict):
+        raise RecordError(f"the SwarmUI settings are {shown(settings)}; they must be a JSON object. Take the file as SwarmUI wrote it.")
+    names = {
+        "seed": ("seed",), "steps": ("steps",), "guidance": ("cfgscale",), "width": ("width",), "height": ("height",), "model": ("model",),
+        "sampler": ("sampler", "comfyuisampler", "autowebuisampler"), "schedule": ("scheduler", "comfyuischeduler"),
+    }  # fmt: skip
+    given = {name: next((settings.pop(key) for key in keys if key in settings), None) for name, keys in names.items()}
+    if "initimage" in settings:
+        given["strength"] = settings.pop("initimagecreativity", "unknown")
+    return settle("SwarmUI", settings.pop("prompt", None), settings.pop("negativeprompt", ""), given, {**settings, **content})
+
+
+def read_fooocus(texts: Mapping[str, str]) -> Reading | None:
+    """Read Fooocus' `parameters`: JSON; with the scheme ``a1111`` it is the WebUI's text, and left to its reader."""
+    text = texts.get("parameters", "")
+    if not text.lstrip().startswith("{") or ("fooocus_scheme" not in texts and '"Fooocus' not in text):
+        return None
+    content = json_object("Fooocus", text)
+    info = taken_apart("Fooocus", "FooocusParser", {"parameters": json.dumps({"base_model": "not named", "base_model_hash": "", **content})})
+    rest = dict(info.metadata)
+    return settle_parsed("Fooocus", info, info.samplers[0], _size(rest.pop("resolution", None)), rest)
+
+
+def read_invokeai(texts: Mapping[str, str]) -> Reading | None:
+    """Read InvokeAI's three generations of metadata: ``invokeai_metadata``, ``sd-metadata``, and the command in ``Dream``."""
+    if len(texts.get("Dream", "")) > _LIMIT:
+        raise RecordError(f"InvokeAI's command has {len(texts['Dream'])} characters; at most {_LIMIT} are read. Type the settings yourself.")
+    newest = json_object("InvokeAI", texts["invokeai_metadata"]) if "invokeai_metadata" in texts else {}
+    info = taken_apart("InvokeAI", "InvokeAIParser", {"invokeai_metadata": texts["invokeai_metadata"]} if newest else texts)
+    rest = dict(info.metadata)
+    more = {name: rest.pop(name) for name in ("width", "height", "strength") if name in rest}
+    if isinstance(model := newest.get("model"), dict):
+        more["model"] = model.get("name") or model.get("model_name")
+    return settle_parsed("InvokeAI", info, info.samplers[0], more, rest)
+
+
+def read_novelai(texts: Mapping[str, str]) -> Reading | None:
+    """Read NovelAI's `Comment` (JSON) and `Description` (the prompt)."""
+    if not texts.get("Comment", "").lstrip().startswith("{"):
+        return None  # other programs write comments too
+    comment = json_object("NovelAI", texts["Comment"])
+    known = {"Comment": texts["Comment"], "Description": texts.get("Description") or comment.get("prompt"), "Source": texts.get("Source", "")[:200]}
+    info = taken_apart("NovelAI", "NovelAIParser", known)
+    rest = dict(info.metadata)
+    schedule = rest.pop("noise_schedule", None)
+    more = {"schedule": None if schedule == "native" else schedule, **{name: rest.pop(name, None) for name in ("steps", "width", "height")}}
+    return settle_parsed("NovelAI", info, info.samplers[0], more, rest)
+
+
+def read_draw_things(texts: Mapping[str, str]) -> Reading | None:
+    """Read Draw Things' JSON in XMP, whose prompts are ``c`` and ``uc``."""
+    content = json_object("Draw Things", texts["draw things"])
+    given = {
+        name: content.pop(key, None) for name, key in (("seed", "seed"), ("steps", "steps"), ("guidance", "scale"), ("sampler", "sampler"), ("model", "model"))
+    }
+    strength = content.pop("strength", None)
+    given |= {**_size(content.pop("size", None)), "strength": None if strength == 1 else strength}
+    return settle("Draw Things", content.pop("c", None), content.pop("uc", ""), given, content)
+
+
+TOOLS: Mapping[str, tuple[tuple[str, ...], Callable[[Mapping[str, str]], Reading | None]]] = {
+    "SwarmUI": (("parameters",), read_swarmui),
+    "Fooocus": (("parameters", "fooocus_scheme"), read_fooocus),
+    "ComfyUI": (("prompt", "workflow"), read_comfyui),
+    "InvokeAI": (("invokeai_metadata", "sd-metadata", "Dream"), read_invokeai),
+    "NovelAI": (("Comment", "Description", "Source"), read_novelai),
+    "Draw Things": (("draw things",), read_draw_things),
+}
+"""For each tool, the keywords of its texts, and what reads them."""
