@@ -107,4 +107,4 @@ def draw_things_png(content: dict[str, Any] = DRAW_THINGS) -> bytes:
         'xmlns:exif="http://ns.adobe.com/exif/1.0/"><exif:UserComment>\n <rdf:Alt>\n  <rdf:li xml:lang="x-default">'
         f"{text}</rdf:li>\n </rdf:Alt>\n</exif:UserComment></rdf:Description></rdf:RDF></x:xmpmeta>"
     )
-    return png(**{"_draw": xmp})
+    return png(_draw=xmp)

@@ -8,7 +8,19 @@ from collections.abc import Callable
 
 import pytest
 from foreign_files import (
-    A1111, DREAM, FOOOCUS, INVOKE, NOVEL, SD_METADATA, SWARM, comfy, comfy_png, draw_things_png, node, png, with_exif,
+    A1111,
+    DREAM,
+    FOOOCUS,
+    INVOKE,
+    NOVEL,
+    SD_METADATA,
+    SWARM,
+    comfy,
+    comfy_png,
+    draw_things_png,
+    node,
+    png,
+    with_exif,
 )  # fmt: skip
 from hypothesis import example, given, settings
 from hypothesis import strategies as st

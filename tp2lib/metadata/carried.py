@@ -52,7 +52,7 @@ def read_texts(texts: dict[str, str]) -> Reading:
     RecordError
         None of them is a tool's, or it is too large, damaged, or has no prompt that a recipe can have.
     """
-    for tool, (keywords, read) in TOOLS.items():
+    for keywords, read in TOOLS.values():
         there = {keyword: texts[keyword] for keyword in keywords if keyword in texts}
         if long := [keyword for keyword, text in there.items() if len(text) > MAX_TEXT]:
             raise RecordError(f"the text {long[0]!r} has {len(there[long[0]])} characters; at most {MAX_TEXT} are read. No tool writes so much.")

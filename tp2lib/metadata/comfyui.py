@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tp2lib.errors import RecordError, shown
+from tp2lib.errors import RecordError
 from tp2lib.metadata.readings import Reading, json_object, settle_parsed, taken_apart
 
 __all__ = ["read_comfyui"]
