@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import subprocess
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from tp2lib.engine.generate import generate
 from tp2lib.engine.replay import _differences, _job, grade, main, replay, replay_all
@@ -17,6 +19,7 @@ from tp2lib.errors import ModelError, RecordError, SourceError
 from tp2lib.metadata.source import prepare_source
 from tp2lib.recipe import Recipe
 from tp2lib.storage.ledger import Ledger
+from tp2lib.storage.pictures import read_recipe
 
 APPLE = Recipe(prompt="a red apple", steps=3, width=64, height=64)
 
@@ -139,3 +142,24 @@ def test_what_differs_is_named_then_and_now(model):
     run = generate(APPLE, model)
     other = replace(run, effective={**run.effective, "threads": 9, "rungs": ["free caches"]})
     assert _differences(run, other) == {"threads": (run.effective["threads"], 9)}
+
+
+@pytest.mark.parametrize(("now", "then"), [
+    ({"scheduler": "DPM++ 2M", "schedule": "karras"}, "DPM++ 2M Karras"), ({"scheduler": "DPM++ 2M SDE"}, "DPM++ SDE"), ({"scheduler": "Euler"}, "Euler"),
+])  # fmt: skip
+def test_a_picture_of_version_0_1_replays_to_the_same_pixels_under_the_right_names(model, tmp_path, in_this_process, now, then):
+    ledger = Ledger(tmp_path)
+    run = generate(APPLE.vary(**now), model, ledger=ledger)
+    texts = dict(Image.open(run.path).text)
+    record = json.loads(texts["tp2"])
+    for part in ("recipe", "effective"):  # as version 0.1 wrote them: no schedule, and its own names
+        del record[part]["schedule"]
+        record[part]["scheduler"] = then
+    chunks = PngInfo()
+    chunks.add_text("tp2", json.dumps(record))
+    run.image.save(run.path, pnginfo=chunks)
+    assert (read_recipe(run.path).recipe, read_recipe(run.path).assumed) == (run.recipe, {})
+    verdict = replay(run.path)
+    assert str(verdict) == "identical"  # and no name among the suspects
+    again = generate(run.recipe, model, ledger=Ledger(tmp_path))
+    assert again.key == run.key and again.recipe == run.recipe and again.effective["schedule"] == run.effective["schedule"]

@@ -58,9 +58,9 @@ def test_the_same_settings_are_found_and_not_made_again(tmp_path) -> None:
 
 def test_several_pictures_have_seeds_that_count_up_and_one_bar(tmp_path) -> None:
     tool, _ = studio(tmp_path)
-    tool.text.controls["seed"].value, tool.text.controls["steps"].value, tool.text.settings.count.value = 2**32 - 1, 4, 3
+    tool.text.controls["seed"].value, tool.text.controls["steps"].value, tool.text.settings.count.value = 2**64 - 1, 4, 3
     tool.text.run(timeout=10)
-    assert [run.recipe.seed for run in tool.text.runs] == [2**32 - 1, 0, 1]
+    assert [run.recipe.seed for run in tool.text.runs] == [2**64 - 1, 0, 1]
     assert (tool.text.runner.bar.value, tool.text.runner.bar.max) == (12, 12) and len(cards(tool.text)) == 3
 
 

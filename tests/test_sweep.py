@@ -231,3 +231,22 @@ def test_a_sweep_survives_being_killed_and_a_deadly_recipe_is_set_aside(vitrine)
     assert found["images redone"] <= found["kills"] == 8
     assert found["poison"]["deaths"] == [True, True]
     assert "quarantine" in found["poison"]["errors"][0] and found["poison"]["made"] == [False, True]
+
+
+def test_the_schedule_is_an_axis_and_touches_nothing_else(model):
+    result = sweep(APPLE.vary(scheduler="Euler"), model, schedule=["default", "karras", "trailing"], seeds=[1], say=silent)
+    assert result.control["schedule"] == ["schedule", "scheduler_hash", "timesteps"]
+    assert len({cell.run.image.tobytes() for cell in result.cells}) == 3
+    with pytest.raises(RecipeError, match="schedule is 'karras' with the EulerA scheduler"):
+        sweep(APPLE, model, schedule=["default", "karras"], say=silent)
+
+
+def test_a_name_that_holds_two_settings_is_no_controlled_axis(model):
+    with pytest.raises(ControlError, match="schedule is"):
+        sweep(APPLE, model, scheduler=["DPM++ 2M", "DPM++ 2M Karras"], say=silent)
+
+
+def test_seeds_of_minus_one_are_drawn_once_for_the_whole_grid(model):
+    result = sweep(APPLE, model, steps=[2, 3], seeds=[-1, -1], say=silent)
+    seeds = [cell.place["seed"] for cell in result.cells]
+    assert seeds[:2] == seeds[2:] and len({*seeds}) == 2 and -1 not in seeds
