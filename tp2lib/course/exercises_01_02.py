@@ -96,7 +96,7 @@ def prepare_2_1(model: Any, ledger: Any) -> Path:
     base = EXPERIMENTS["baseline"].recipe
     number = int(base.hash, 16)
     secret = base.vary(steps=10, seed=number % 2**32, guidance=4 + number % 16 / 2)
-    return ledger.publish(generate(secret, model, ledger=ledger), "mystery.png").recipe
+    return ledger.publish(generate(secret, model, ledger=ledger), "mystery.png")
 
 
 def judge_2_1(answer: Any, model: Any, ledger: Any) -> str:
