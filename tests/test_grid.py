@@ -240,7 +240,7 @@ def test_an_image_without_alternative_text_is_refused(alt: object, displayed: li
         lambda: show_grid(sweep(), alt=alt),
         lambda: image_html(b"", alt=alt),
     ):
-        with pytest.raises(SourceError, match="alt is .*must say what there is to see"):
+        with pytest.raises(SourceError, match="alt is .*must say what the picture shows"):
             shower()
     with pytest.raises(TypeError):
         show_grid(sweep())  # type: ignore[call-arg]

@@ -45,7 +45,7 @@ class TP2Error(Exception):
 
 
 class RecipeError(TP2Error, ValueError):
-    """A setting is missing, of the wrong type, out of range, or at odds with another."""
+    """A setting is missing, of the wrong type, out of range, or contradicts another."""
 
 
 class SourceError(TP2Error, ValueError):
@@ -77,7 +77,7 @@ class ModelError(TP2Error, RuntimeError):
 
 
 class ModelNotFound(ModelError, FileNotFoundError):
-    """No model bears this name, or its files are not where they should be."""
+    """No model has this name, or its files are not where they should be."""
 
 
 def counted(count: int, noun: str) -> str:

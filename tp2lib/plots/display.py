@@ -1,4 +1,4 @@
-"""How a notebook shows a picture: as PNG, with the words for those who do not see it; and two, one over the other."""
+"""How a notebook shows a picture: as PNG, with alternative text for screen readers; and two pictures under a before/after slider."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def to_png(picture: Figure | Image.Image, *, alt: str, dpi: float | None = None)
     ----------
     picture : matplotlib.figure.Figure or PIL.Image.Image
     alt : str
-        What there is to see, for those who do not see it. It becomes the PNG text ``Description``.
+        What the picture shows, for screen readers. It becomes the PNG text ``Description``.
     dpi : float, optional
         Dots per inch of a figure; 300 prints well. By default, the figure's own.
 
@@ -60,7 +60,7 @@ def show(picture: Figure | Image.Image, *, alt: str, caption: str = "") -> None:
     ----------
     picture : matplotlib.figure.Figure or PIL.Image.Image
     alt : str
-        What there is to see, for those who do not see it; required.
+        What the picture shows, for screen readers; required.
     caption : str, optional
         Words to stand under the picture.
 
@@ -129,7 +129,7 @@ def alt_text(alt: Any) -> str:
     """
     if not isinstance(alt, str) or not alt.strip():
         raise SourceError(
-            f"alt is {shown(alt)}; it must say what there is to see, for those who do not see it. "
+            f"alt is {shown(alt)}; it must say what the picture shows, for screen readers. "
             'Write a sentence, such as alt="Six wallets; with more steps the stitches appear."'
         )
     return " ".join(alt.split())
@@ -146,7 +146,7 @@ def before_after(before: Any, after: Any, *, alt_before: str, alt_after: str) ->
     before, after : Run or PIL.Image.Image
         Of one size.
     alt_before, alt_after : str
-        What there is to see on each, for those who do not see it.
+        What each picture shows, for screen readers.
 
     Raises
     ------

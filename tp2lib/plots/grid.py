@@ -51,7 +51,7 @@ def show_grid(runs: Sequence[Any], rows: str | None = None, cols: str | None = N
     Parameters
     ----------
     alt : str
-        What there is to see in the pictures, in a sentence. What the grid is made of is added to it.
+        What the pictures show, in a sentence, for screen readers. What the grid is made of is added to it.
     """
     about = f"{alt_text(alt)} {describe_grid(runs, rows, cols)}"
     show(make_grid(runs, rows, cols, **how), alt=about)

@@ -1,4 +1,4 @@
-"""The keys of earlier runs, out of the ledger, and which of them somebody liked."""
+"""The keys of earlier runs, from the ledger, and which of them are favourites."""
 
 from __future__ import annotations
 

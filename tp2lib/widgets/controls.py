@@ -90,7 +90,7 @@ class RecipeControls:
         look = {"style": {"description_width": "9em"}, "layout": {"width": "36em"}}
         self.model = widgets.Dropdown(options=list(models), description=known.label, tooltip="which model draws", **look)
         self.count = widgets.IntSlider(value=1, min=1, max=MAX_PICTURES, description="pictures", tooltip="how many; each has the next seed", **look)
-        self.dice = widgets.Button(description="roll", icon="random", tooltip="another seed, by chance", layout={"width": "6em"})
+        self.dice = widgets.Button(description="roll", icon="random", tooltip="another random seed", layout={"width": "6em"})
         self.lock = widgets.ToggleButton(value=True, layout={"width": "11em"})
         self.dice.on_click(lambda button: self.roll())
         self.lock.observe(lambda change: self._name_lock(), "value")
@@ -109,7 +109,7 @@ class RecipeControls:
         Raises
         ------
         RecipeError
-            The settings are at odds.
+            The settings contradict each other.
         """
         values = settled(self.controls)
         for side in ("width", "height"):

@@ -1,7 +1,7 @@
 """Explore: pick two settings, and get the grid over them; it fills while you scrub, and remembers what it has.
 
 A place that was rendered is kept in memory as the very bytes that are shown, so going back costs no more than
-sending them. Places come from `generate` and its ledger: nothing is made twice, in this sitting or another.
+sending them. Places come from `generate` and its ledger: nothing is made twice, in this session or another.
 """
 
 from __future__ import annotations

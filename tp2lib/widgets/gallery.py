@@ -1,4 +1,4 @@
-"""The gallery: this sitting's and earlier runs, to be looked at, liked, exported, and started from again."""
+"""The gallery: this session's and earlier runs: view, mark as favourite, export, use the settings again."""
 
 from __future__ import annotations
 

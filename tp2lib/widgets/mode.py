@@ -21,7 +21,7 @@ from tp2lib.widgets.runner import Ending, Runner
 
 __all__ = ["Mode"]
 
-_CARDS = 8  # pictures of this sitting that stay under a mode; the gallery has them all
+_CARDS = 8  # pictures of this session that stay under a mode; the gallery has them all
 
 
 class Mode:

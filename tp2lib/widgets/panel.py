@@ -92,7 +92,7 @@ class Panel:
         Raises
         ------
         RecipeError
-            The settings are at odds, such as a strength so low that no step would run.
+            The settings contradict each other, such as a strength so low that no step would run.
         """
         return self.base.vary(**settled(self.controls))
 
@@ -158,6 +158,11 @@ def effects(run: Any) -> str:
 
 
 def alt_of(run: Any) -> str:
-    """Describe a generated picture by what was asked for, for those who do not see it."""
+<<<<<<< HEAD
+    """Describe a generated picture by what was asked for, for screen readers."""
     words = [label(run, axis)[0] for axis in ("scheduler", "schedule", "steps", "guidance", "seed")]
+=======
+    """Describe a generated picture by what was asked for, for screen readers."""
+    words = [label(run, axis)[0] for axis in ("scheduler", "steps", "guidance", "seed")]
+>>>>>>> 8b6a214 (Say session, contradict and screen readers where plots, panels and errors said sitting, at odds and those who do not see)
     return f"Generated picture. {label(run, 'prompt')[0]}; {', '.join(words)}."

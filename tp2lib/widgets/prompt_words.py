@@ -82,7 +82,7 @@ def unknown_html(model: Any, **texts: str) -> str:
             told.append(f"<mark>{html.escape(word[:40])}</mark>{hint}" + (" in " + box if box != "prompt" else ""))
     if not told:
         return '<div role="status">Every word is known to the model.</div>'
-    return f'<div role="status" aria-live="polite">⚠ The model never saw: {", ".join(told)}. It will draw something all the same.</div>'
+    return f'<div role="status" aria-live="polite">⚠ The model never saw: {", ".join(told)}. It draws something anyway.</div>'
 
 
 class PromptWords:

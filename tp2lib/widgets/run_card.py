@@ -38,7 +38,7 @@ def configuration(run: Any) -> dict[str, Any]:
 
 
 def parameters(run: Any) -> str:
-    """Return a run's settings as the text that the WebUI and its kin read."""
+    """Return a run's settings as the text that the WebUI and similar tools read."""
     size = {"Size": f"{run.effective['width']}x{run.effective['height']}"}
     return to_infotext(run.recipe, **size, **run.infotext())
 
