@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from tp2lib.errors import RecipeError
 from tp2lib.plots.display import show
+from tp2lib.plots.layout import legible, text_style
 
 __all__ = ["make_words", "show_words"]
 
@@ -41,13 +42,13 @@ def make_words(image: Any, maps: Any, *, words: list[str] | None = None, mask: n
     if not chosen:
         raise RecipeError(f"there is no word to draw. Give words=[…], some of: {', '.join(maps.words)}.")
     rows = -(-(len(chosen) + 1) // _COLUMNS)
-    figure = Figure(figsize=(_COLUMNS * _SIDE, rows * (_SIDE + 0.35)), layout="constrained")
+    figure = Figure(figsize=(_COLUMNS * _SIDE, rows * (_SIDE + 0.35)), dpi=144, facecolor="white", layout="constrained")
     axes = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
     for axis in axes:
         axis.set_axis_off()
     extent = (0, image.width, image.height, 0)
     axes[0].imshow(image)
-    axes[0].set_title("picture", fontsize=10)
+    axes[0].set_title("picture", **text_style(10))
     grey = image.convert("L")
     for axis, word in zip(axes[1:], chosen, strict=False):
         axis.imshow(grey, cmap="gray", vmin=-120, vmax=255)
@@ -56,7 +57,7 @@ def make_words(image: Any, maps: Any, *, words: list[str] | None = None, mask: n
         if mask is not None:
             axis.contour(np.asarray(mask, float), [0.5], colors="white", linewidths=0.9)
             title += f"  {maps.inside(mask, word, step):.0%} inside"
-        axis.set_title(title, fontsize=10)
+        axis.set_title(legible(title), **text_style(10))
     return figure
 
 
