@@ -158,11 +158,6 @@ def effects(run: Any) -> str:
 
 
 def alt_of(run: Any) -> str:
-<<<<<<< HEAD
     """Describe a generated picture by what was asked for, for screen readers."""
     words = [label(run, axis)[0] for axis in ("scheduler", "schedule", "steps", "guidance", "seed")]
-=======
-    """Describe a generated picture by what was asked for, for screen readers."""
-    words = [label(run, axis)[0] for axis in ("scheduler", "steps", "guidance", "seed")]
->>>>>>> 8b6a214 (Say session, contradict and screen readers where plots, panels and errors said sitting, at odds and those who do not see)
     return f"Generated picture. {label(run, 'prompt')[0]}; {', '.join(words)}."
