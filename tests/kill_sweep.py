@@ -92,7 +92,7 @@ def poison(model) -> dict:
 
         def attempt():
             recipe = APPLE.vary(steps=2, width=128, height=128)
-            return sweep(recipe, model, guidance=[4, 1], ledger=Ledger(outputs), say=lambda line: None)
+            return sweep(recipe, model, guidance=[4, 1], ledger=Ledger(outputs), batch_width=1, say=lambda line: None)
 
         model.pipe.unet.forward = deadly
         deaths = [os.WIFSIGNALED(in_a_child(attempt)) for _ in range(2)]

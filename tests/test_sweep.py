@@ -37,7 +37,7 @@ def test_every_cell_is_the_picture_of_its_recipe(model):
     assert len(result.cells) == len(result.runs) == 8
     for cell in result.cells:
         assert cell.recipe == APPLE.vary(**cell.place)
-        assert same(cell.run.image, generate(cell.recipe, model).image)
+        assert same(cell.run.image, generate(cell.recipe, model, batch_width=cell.run.effective["batch_width"]).image)
     assert result.control["steps"] == ["model_calls", "nominal_steps", "steps", "timesteps"]
     assert result.control["seed"] == ["noise_sha256", "seed"]
 
@@ -56,7 +56,7 @@ def test_the_plan_says_images_model_calls_and_time(model):
     said = []
     result = sweep(APPLE, model, steps=[2, 3], guidance=[0, 1, 4], seeds=[1, 2], say=said.append, dry_run=True)
     assert "12 images (8 to make, 0 kept from before, 4 the same as another)" in said[0]
-    assert said[1].startswith("20 model calls, about ") and said[1].endswith(" s")
+    assert said[1].startswith("20 model calls, 4 pictures at a time, about ") and said[1].endswith(" s")
     assert said[2] == "guidance 0, 1: the same picture, since guidance of 1 and less is switched off"
     assert result.runs == [] and result.control["guidance"]
 
@@ -228,7 +228,7 @@ def test_a_sweep_survives_being_killed_and_a_deadly_recipe_is_set_aside(vitrine)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["bad files accepted"] == 0 and found["final pixels identical"]
-    assert found["images redone"] <= found["kills"] == 8
+    assert found["images redone"] <= 2 * found["kills"] == 16  # two pictures at a time
     assert found["poison"]["deaths"] == [True, True]
     assert "quarantine" in found["poison"]["errors"][0] and found["poison"]["made"] == [False, True]
 
@@ -250,3 +250,119 @@ def test_seeds_of_minus_one_are_drawn_once_for_the_whole_grid(model):
     result = sweep(APPLE, model, steps=[2, 3], seeds=[-1, -1], say=silent)
     seeds = [cell.place["seed"] for cell in result.cells]
     assert seeds[:2] == seeds[2:] and len({*seeds}) == 2 and -1 not in seeds
+
+
+# -- pictures that go through the model together ---------------------------------------------------------
+
+
+def test_a_picture_does_not_depend_on_those_it_is_made_with(model):
+    """The same cells in other company, in another order, alone and filled up: the same bits at one width."""
+    many = sweep(APPLE, model, guidance=[1, 4, 7.5], seeds=[1, 2, 3], batch_width=4, say=silent)
+    few = sweep(APPLE, model, scheduler=["Euler", "EulerA"], seeds=[3, 2], batch_width=4, say=silent)
+    for seed in (2, 3):
+        assert same(many.at(guidance=7.5, seed=seed)[0].run.image, few.at(scheduler="EulerA", seed=seed)[0].run.image)
+    for cell in many.cells:
+        run = generate(cell.recipe, model, batch_width=4)
+        assert same(run.image, cell.run.image) and run.key == cell.key and run.effective == cell.run.effective
+        assert np.abs(np.asarray(generate(cell.recipe, model).image, int) - np.asarray(run.image, int)).max() <= 1
+
+
+def test_photos_and_schedulers_of_two_calls_a_step_go_together_too(model):
+    photo = prepare_source(Image.new("RGB", (64, 64), "red"), 64, 64)
+    recipe = APPLE.vary(source="apple.png", strength=0.6, steps=6)
+    result = sweep(recipe, model, source=photo, scheduler=["Heun", "KDPM2A"], seeds=[1, 2], batch_width=4, say=silent)
+    for cell in result.cells:
+        assert same(cell.run.image, generate(cell.recipe, model, source=photo, batch_width=4).image)
+
+
+def test_the_width_is_the_one_that_leaves_the_least_to_do(model, tmp_path):
+    def width(seeds, ledger=None, **axes):
+        return sweep(APPLE, model, seeds=seeds, ledger=ledger, say=silent, dry_run=ledger is None, **axes).cells
+
+    key = {count: width(range(count), guidance=[4]) for count in (1, 3, 4, 16)}
+    wide = {count: generate_key(model, cells[0].recipe, cells[0].key) for count, cells in key.items()}
+    assert wide == {1: 1, 3: 1, 4: 4, 16: 8}
+    width(range(4), Ledger(tmp_path), guidance=[4])
+    assert {cell.run.effective["batch_width"] for cell in width(range(5), Ledger(tmp_path), guidance=[4])} == {4}  # grown: it stays
+
+
+def generate_key(model, recipe, key):
+    from tp2lib.engine.plan import make_plan
+
+    return next(width for width in (1, 2, 4, 8) if make_plan(recipe, model, batch_width=width).key == key)
+
+
+@pytest.mark.parametrize("width", [0, 65, 2.0, True])
+def test_a_width_that_cannot_be_is_refused(model, width):
+    with pytest.raises(RecipeError, match="batch_width is .*from 1 to 64"):
+        sweep(APPLE, model, steps=[2], batch_width=width, say=silent)
+
+
+def test_a_stop_comes_within_one_step_of_a_batch(model, tmp_path):
+    calls = []
+    with pytest.raises(Cancelled):
+        sweep(APPLE, model, guidance=[2, 3, 4, 5], batch_width=4, ledger=Ledger(tmp_path), on_step=calls.append, should_stop=lambda: bool(calls), say=silent)
+    assert len(calls) == 1
+    assert {event["event"] for event in Ledger(tmp_path).events()} == {"started", "failed"}
+
+
+def test_memory_that_lacks_for_many_is_enough_for_one(model, monkeypatch):
+    forward = model.pipe.unet.forward
+
+    def greedy(sample, *args, **kwargs):
+        if len(sample) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(sample, *args, **kwargs)
+
+    monkeypatch.setattr(model.pipe.unet, "forward", greedy)
+    said = []
+    result = sweep(APPLE, model, guidance=[2, 3, 4, 5], batch_width=4, say=said.append)
+    assert [line for line in said if "memory" in line] == [
+        f"memory ran out: all cells are made again {how}, so that they compare" for how in ("2 at a time", "one by one")
+    ]
+    assert all(same(cell.run.image, generate(cell.recipe, model).image) for cell in result.cells)
+
+
+# -- processes that share a sweep -------------------------------------------------------------------------
+
+
+def test_a_run_is_claimed_once_and_a_dead_process_lets_go_of_it(tmp_path):
+    first, second = Ledger(tmp_path), Ledger(tmp_path)
+    assert first.claim(["a" * 32, "b" * 32]) == ["a" * 32, "b" * 32]
+    assert second.claim(["b" * 32, "c" * 32]) == ["c" * 32]
+    first.fail("a" * 32, "no picture")
+    assert second.claim(["a" * 32, "b" * 32]) == ["a" * 32]
+    first.close()
+    assert second.crashes("b" * 32) == 1 and second.claim(["b" * 32]) == ["b" * 32]
+
+
+SHARE = """
+import sys
+from tp2lib import Ledger, Recipe, load, sweep
+recipe = Recipe(prompt="a red apple", width=64, height=64, steps=3)
+result = sweep(recipe, load("vitrine", device="cpu"), guidance=[2, 3, 4], seeds=[1, 2, 3, 4], ledger=Ledger(sys.argv[1]), say=lambda line: None)
+assert all(cell.run for cell in result.cells)
+print(result.control)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_make_a_sweep_together_and_a_killed_one_is_made_good(vitrine, tmp_path, model):
+    environment = {**os.environ, "TP2_VITRINE": str(vitrine), "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    start = lambda: subprocess.Popen([sys.executable, "-c", SHARE, tmp_path], env=environment, stdout=subprocess.PIPE, text=True)
+    pair, ledger = [start(), start()], Ledger(tmp_path)
+    while not any(event["event"] == "started" for event in ledger.events()):
+        pass
+    pair[0].kill()
+    third = start()
+    said = [process.communicate(timeout=300)[0] for process in (pair[1], third)]
+    assert said[0] == said[1] and pair[1].returncode == third.returncode == 0
+    events = ledger.events()
+    done = [event["key"] for event in events if event["event"] == "done"]
+    assert len(done) == len(set(done)) == 12
+    assert sum(event["event"] == "started" for event in events) <= 12 + 4  # the killed one's batch, at most
+    alone = sweep(Recipe(prompt="a red apple", width=64, height=64, steps=3), model, guidance=[2, 3, 4], seeds=[1, 2, 3, 4], say=silent)
+    assert {cell.key for cell in alone.cells} == set(done) and str(alone.control) == said[0].strip()
+    for cell in alone.cells:
+        with Image.open(ledger.picture(cell.key)) as image:
+            assert same(image, cell.run.image)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -132,16 +133,20 @@ def sweep(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what it would cost")] = False,
     outputs: Outputs = OUTPUTS,
 ) -> None:
-    """Vary one or two settings, and prove that nothing else varied."""
+    """Vary one or two settings, and prove that nothing else varied.
+
+    Processes that are given the same plan share its pictures: `accelerate launch --num_processes 2 -m tp2lib sweep PLAN.toml`.
+    """
     from tp2lib.storage.ledger import Ledger
 
     read = planfile.read_plan(plan)
     from tp2lib.engine.sweep import sweep
 
     model, ledger = _load(read.recipe.model), Ledger(outputs)
-    how = {"say": say, "dry_run": dry_run, "progress": not dry_run and sys.stderr.isatty()}
+    first = os.environ.get("RANK", "0") == "0"  # of the processes of a launch, one speaks
+    how = {"say": say if first else lambda line: None, "dry_run": dry_run, "progress": first and not dry_run and sys.stderr.isatty()}
     result = sweep(read.recipe, model, seeds=read.seeds, ledger=ledger, **how, **read.axes)
-    for cell in result.cells:
+    for cell in result.cells if first else ():
         place = ", ".join(f"{name} {value}" for name, value in cell.place.items())
         print(f"{place}: {cell.error or (cell.run.path if cell.run else 'planned')}")
     raise typer.Exit(any(cell.error for cell in result.cells))

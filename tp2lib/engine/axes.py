@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from tp2lib.engine.batches import batches
 from tp2lib.engine.control import TOUCHES, dead_pairs
 from tp2lib.engine.fallbacks import is_out_of_memory
 from tp2lib.engine.plan import Plan, make_plan
@@ -61,14 +62,14 @@ def axis_values(name: str, values: Iterable[Any]) -> tuple:
 
 
 class Planner:
-    """Resolves every cell of the grid, on given rungs of the memory ladder."""
+    """Resolves every cell of the grid, on given rungs of the memory ladder and with so many pictures at a time."""
 
     def __init__(self, recipe: Recipe, model: Model, axes: Mapping[str, tuple], seeds: Sequence[int], source: Source | None) -> None:
         self.recipe, self.model, self.source = recipe, model, source
         names = (*axes, "seed")
         self.places = [dict(zip(names, values, strict=True)) for values in itertools.product(*axes.values(), seeds)]
 
-    def plan(self, rungs: Sequence[str] = ()) -> list[tuple[Place, Plan]]:
+    def plan(self, rungs: Sequence[str] = (), batch_width: int = 1) -> list[tuple[Place, Plan]]:
         """Plan all cells.
 
         Raises
@@ -79,7 +80,7 @@ class Planner:
         plans, faults = [], []
         for place in self.places:
             try:
-                plans.append((place, make_plan(self.recipe.vary(**place), self.model, self.source, rungs)))
+                plans.append((place, make_plan(self.recipe.vary(**place), self.model, self.source, rungs, batch_width)))
             except TP2Error as error:
                 faults.append(f"  {where(place)}: {error}")
         if faults:
@@ -104,7 +105,9 @@ def announce(plans: Sequence[tuple[Place, Plan]], axes: Mapping[str, tuple], see
     yield f"sweep over {names}, seeds {shown(list(seeds))}: {len(plans)} images ({', '.join(parts)})"
     if todo:
         calls = sum(plan.effective["model_calls"] for plan in todo)
-        yield f"{calls} model calls, about {_duration(_estimate(todo))}"
+        width = todo[0].effective["batch_width"]
+        together = f", {width} pictures at a time" if width > 1 else ""
+        yield f"{calls} model calls{together}, about {_duration(_estimate(todo))}"
     cells = [(place, plan.effective) for place, plan in plans]
     yield from dead_pairs(cells, axes, lambda i: plans[i][1].key)
 
@@ -113,8 +116,10 @@ def _estimate(plans: Sequence[Plan]) -> float:
     """Seconds that the model calls will take, from one timed call of each shape."""
     seconds: dict[tuple[int, ...], float] = {}
     total = 0.0
-    for plan in plans:
-        shape = (2 if plan.effective["guidance_active"] else 1, *plan.latents_shape[1:])
+    for plan, *_ in batches(plans):
+        width = plan.effective["batch_width"]
+        rows = 2 * width if width > 1 or plan.effective["guidance_active"] else 1
+        shape = (rows, *plan.latents_shape[1:])
         if shape not in seconds:
             seconds[shape] = _time_one_call(plan.model, shape)
         total += plan.effective["model_calls"] * seconds[shape]

@@ -14,14 +14,14 @@ from tp2lib.engine.fallbacks import SMALLER, OutOfMemory
 from tp2lib.engine.plan import Plan, make_plan, resolve
 from tp2lib.engine.preview import StepInfo
 from tp2lib.engine.runs import Run
-from tp2lib.engine.sampling import Sample, sample
+from tp2lib.engine.sampling import Sample, sample, sample_together
 from tp2lib.errors import RecordError, SourceError
 from tp2lib.metadata.source import Source, prepare_source
 from tp2lib.models.loading import Model, load
 from tp2lib.recipe import Recipe
 from tp2lib.storage.ledger import Ledger
 
-__all__ = ["Run", "StepInfo", "find_source", "generate", "resolve", "run_plan"]
+__all__ = ["Run", "StepInfo", "find_source", "generate", "resolve", "reuse", "run_plan", "run_together"]
 
 log = logging.getLogger("tp2lib")
 
@@ -38,6 +38,7 @@ def generate(
     ledger: Ledger | None = None,
     rungs: Sequence[str] = (),
     allow_smaller: bool = False,
+    batch_width: int = 1,
 ) -> Run:
     """Execute a recipe, or find the run in the ledger if it was executed before.
 
@@ -58,6 +59,8 @@ def generate(
         Rungs of the memory ladder to stand on from the start, so that the runs of a sweep compare.
     allow_smaller : bool, default False
         Consent to a smaller picture where nothing else fits in memory.
+    batch_width : int, default 1
+        Give the model as many rows as this many pictures have, the others being filled up: the very bits of a sweep's pictures.
 
     Returns
     -------
@@ -75,7 +78,7 @@ def generate(
         If this very run took down its process before, twice.
     """
     model = load(recipe.model) if model is None else model
-    plan = make_plan(recipe, model, find_source(recipe, source, ledger), rungs)
+    plan = make_plan(recipe, model, find_source(recipe, source, ledger), rungs, batch_width)
     return run_plan(plan, on_step=on_step, should_stop=should_stop, ledger=ledger, allow_smaller=allow_smaller)
 
 
@@ -88,14 +91,37 @@ def run_plan(
     allow_smaller: bool = False,
 ) -> Run:
     """Execute what was planned, or find it in the ledger; see :func:`generate`."""
-    if ledger and (found := _reuse(plan, ledger)):
+    if ledger and (found := reuse(plan, ledger)):
         return found
     with ledger.attempt(plan.key) if ledger else nullcontext():
-        run = _execute(plan, on_step, should_stop, ledger, allow_smaller)
-        if ledger and run.outcome == "ok":
-            extra = {"composite": run.source is not None, "infotext": run.infotext()}
-            run = replace(run, path=ledger.finish(run.key, run.image, run.recipe, run.record(), **extra))
-    if ledger and run.outcome != "ok":
+        return _keep(_execute(plan, on_step, should_stop, ledger, allow_smaller), ledger)
+
+
+def run_together(
+    plans: Sequence[Plan],
+    *,
+    on_step: Callable[[StepInfo], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    ledger: Ledger | None = None,
+) -> list[Run]:
+    """Execute plans of one batch, see `sample_together`; with a ledger, those that were claimed in it."""
+    try:
+        for plan in plans if ledger else ():
+            if plan.source:
+                ledger.keep_source(plan.source)
+        done = sample_together(plans, on_step=on_step, should_stop=should_stop)
+    except BaseException as error:
+        for plan in plans if ledger else ():
+            ledger.fail(plan.key, f"{type(error).__name__}: {error}")
+        raise
+    return [_keep(_as_run(plan, one), ledger) for plan, one in zip(plans, done, strict=True)]
+
+
+def _keep(run: Run, ledger: Ledger | None) -> Run:
+    if ledger and run.outcome == "ok":
+        extra = {"composite": run.source is not None, "infotext": run.infotext()}
+        return replace(run, path=ledger.finish(run.key, run.image, run.recipe, run.record(), **extra))
+    if ledger:
         ledger.fail(run.key, run.outcome)
     return run
 
@@ -120,7 +146,7 @@ def find_source(recipe: Recipe, source: Source | None, ledger: Ledger | None) ->
         return prepare_source(kept, *image.size)
 
 
-def _reuse(plan: Plan, ledger: Ledger) -> Run | None:
+def reuse(plan: Plan, ledger: Ledger) -> Run | None:
     """Find the finished run, whose recipe may differ where that changes nothing: the new one counts."""
     event = ledger.lookup(plan.key)
     if event is None:
@@ -159,7 +185,8 @@ def _shrink(plan: Plan, rungs: Sequence[str]) -> Plan | None:
         return None
     source = plan.source and prepare_source(plan.source.image, width, height)
     taken = [*rungs, f"{SMALLER} {width}x{height}"]
-    smaller = make_plan(plan.recipe.vary(width=width, height=height), plan.model, source, taken)
+    recipe = plan.recipe.vary(width=width, height=height)
+    smaller = make_plan(recipe, plan.model, source, taken, plan.effective["batch_width"])
     return replace(smaller, recipe=plan.recipe, key=plan.key)
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
 from tp2lib.engine.fallbacks import treatments
+from tp2lib.engine.runs import MAX_WIDTH
 from tp2lib.engine.schedulers import make_scheduler, scheduler_hash, scheduler_info, set_timesteps
 from tp2lib.errors import RecipeError, SourceError, shown
 from tp2lib.metadata.source import Source, prepare_source
@@ -41,6 +42,11 @@ class Plan:
     key: str
     latents_shape: tuple[int, int, int, int] = field(repr=False)
 
+    def at_width(self, batch_width: int) -> Plan:
+        """The same plan, to be executed with so many pictures at a time."""
+        effective = {**self.effective, "batch_width": batch_width}
+        return replace(self, effective=effective, key=_key(effective, self.environment))
+
 
 def resolve(recipe: Recipe, model: Model, source: Source | None = None) -> dict[str, Any]:
     """Work out the effective settings of a recipe, without sampling.
@@ -66,8 +72,13 @@ def resolve(recipe: Recipe, model: Model, source: Source | None = None) -> dict[
     return make_plan(recipe, model, source).effective
 
 
-def make_plan(recipe: Recipe, model: Model, source: Source | None = None, rungs: Sequence[str] = ()) -> Plan:
-    """Resolve a recipe for a model; `rungs` are those of the memory ladder that are taken from the start."""
+def make_plan(recipe: Recipe, model: Model, source: Source | None = None, rungs: Sequence[str] = (), batch_width: int = 1) -> Plan:
+    """Resolve a recipe for a model; `rungs` are those of the memory ladder that are taken from the start.
+
+    `batch_width` pictures go through the model at a time, 1 to 64: it decides the last bits.
+    """
+    if type(batch_width) is not int or not 1 <= batch_width <= MAX_WIDTH:
+        raise RecipeError(f"batch_width is {shown(batch_width)}; it must be a whole number from 1 to {MAX_WIDTH}. 1 is one picture at a time.")
     _check_model(recipe, model)
     width, height = _size(recipe, model, source)
     if recipe.source is not None and source is None:
@@ -92,7 +103,7 @@ def make_plan(recipe: Recipe, model: Model, source: Source | None = None, rungs:
         "source_sha256": source.pixels_sha256 if source else None,
         "width": width,
         "height": height,
-        **execution(model),
+        **execution(model, batch_width),
         "rungs": list(rungs),
     }
     return Plan(
@@ -126,14 +137,14 @@ def noise_sha256(noise: torch.Tensor) -> str:
     return hashlib.sha256(noise.contiguous().numpy().tobytes()).hexdigest()
 
 
-def execution(model: Model) -> dict[str, Any]:
+def execution(model: Model, batch_width: int = 1) -> dict[str, Any]:
     """Say how the arithmetic is done now; a replay does it the same way."""
     attention = {type(processor).__name__ for processor in model.pipe.unet.attn_processors.values()}
     return {
         "device": model.placement.device,
         "dtype": model.placement.dtype_name,
         "threads": torch.get_num_threads(),
-        "batch_width": 1,
+        "batch_width": batch_width,
         "attention": ", ".join(sorted(attention)),
     }
 

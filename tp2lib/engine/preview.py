@@ -58,21 +58,22 @@ class StepWatch:
 
     def __init__(self, scheduler: SchedulerMixin) -> None:
         self.scheduler = scheduler
-        self.timesteps: list[float] = []
-        self.last: tuple[torch.Tensor, float, torch.Tensor] | None = None
+        self.timesteps: list[torch.Tensor] = []  # as they are: reading one would wait for the GPU at each step
+        self.last: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
         step = scheduler.step
 
         @functools.wraps(step)  # the pipelines ask the signature whether a generator is taken
         def watched(model_output: torch.Tensor, timestep: torch.Tensor, sample: torch.Tensor, *args, **kwargs):
-            self.timesteps.append(float(timestep))
-            self.last = (model_output, float(timestep), sample)
+            self.timesteps.append(timestep)
+            self.last = (model_output, timestep, sample)
             return step(model_output, timestep, sample, *args, **kwargs)
 
         scheduler.step = watched
 
     def x0(self) -> torch.Tensor:
         """Predict the final latents from the last model call."""
-        return predicted_x0(self.scheduler, *self.last)
+        output, timestep, sample = self.last
+        return predicted_x0(self.scheduler, output, float(timestep), sample)
 
 
 def predicted_x0(scheduler: SchedulerMixin, model_output: torch.Tensor, timestep: float, sample: torch.Tensor) -> torch.Tensor:

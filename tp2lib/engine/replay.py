@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from tp2lib.engine.fallbacks import RUNGS, SMALLER, treatments
-from tp2lib.engine.runs import Run
+from tp2lib.engine.runs import MAX_WIDTH, Run
 from tp2lib.errors import ModelError, RecordError, SourceError, TP2Error, shown
 from tp2lib.metadata.source import Source, prepare_source
 from tp2lib.models.catalogue import CATALOGUE
@@ -149,6 +149,9 @@ def _job(run: Run, model: str | None, trusted: bool) -> dict[str, Any]:
         )
     if type(threads) is not int or not 1 <= threads <= _MAX_THREADS:
         raise RecordError(f"the record's threads is {shown(threads)}; it must be 1 to {_MAX_THREADS}. It was damaged.")
+    width = effective.get("batch_width", 1)
+    if type(width) is not int or not 1 <= width <= MAX_WIDTH:
+        raise RecordError(f"the record's batch_width is {shown(width)}; it must be 1 to {MAX_WIDTH}. It was damaged.")
     rungs = effective.get("rungs")
     if not isinstance(rungs, list) or not all(rung in RUNGS or str(rung).startswith(SMALLER) for rung in rungs):
         raise RecordError(f"the record's rungs are {shown(rungs)}; they must be among {', '.join(RUNGS)}.")
@@ -158,7 +161,7 @@ def _job(run: Run, model: str | None, trusted: bool) -> dict[str, Any]:
         height=effective.get("height"),
         source=run.recipe.source and "the kept photo",
     )
-    how = {"threads": threads, "device": device, "rungs": treatments(rungs)}
+    how = {"threads": threads, "device": device, "rungs": treatments(rungs), "batch_width": width}
     return {"recipe": recipe.to_dict(), "model": model or name, **how}
 
 
@@ -241,7 +244,7 @@ def _execute(job: Mapping[str, Any], folder: Path) -> Run:
     source = None
     if "source" in job:
         source = prepare_source(folder / job["source"], recipe.width, recipe.height)
-    return generate(recipe, model, source=source, rungs=job["rungs"])
+    return generate(recipe, model, source=source, rungs=job["rungs"], batch_width=job["batch_width"])
 
 
 if __name__ == "__main__":

@@ -18,7 +18,9 @@ from tp2lib.storage.pictures import read_record, save_picture
 if TYPE_CHECKING:
     from tp2lib.storage.ledger import Ledger
 
-__all__ = ["Run", "read_run"]
+__all__ = ["MAX_WIDTH", "Run", "read_run"]
+
+MAX_WIDTH = 64  # pictures that go through a model together, at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,10 +1,15 @@
-"""One execution of a plan, in diffusers' own pipelines: words, photo, denoising, picture."""
+"""The execution of plans: words, photo, denoising, picture, with diffusers' parts and to the very bits of its pipelines.
+
+Plans of equal size and number of model calls go through the model together. A row of a batch depends on how many rows there
+are (other kernels do the arithmetic), and on nothing that the other rows hold: so each plan's ``batch_width`` fixes their
+number, and rows that are left over are filled up.
+"""
 
 from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -17,7 +22,7 @@ from tp2lib.engine.preview import StepInfo, StepWatch, colour_map
 from tp2lib.engine.schedulers import make_scheduler
 from tp2lib.errors import Cancelled
 
-__all__ = ["Sample", "sample"]
+__all__ = ["Sample", "sample", "sample_together"]
 
 T = TypeVar("T")
 
@@ -63,12 +68,64 @@ def sample(
     OutOfMemory
         If the memory ladder has no rung left.
     """
-    with Ladder(_pipeline(plan), plan.effective["rungs"]) as ladder, torch.no_grad():
-        return _Execution(plan, ladder, on_step, should_stop or (lambda: False)).run()
+    return sample_together([plan], on_step=on_step, should_stop=should_stop)[0]
+
+
+def sample_together(
+    plans: Sequence[Plan],
+    *,
+    on_step: Callable[[StepInfo], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> list[Sample]:
+    """Execute plans of one model, size, number of model calls and `batch_width`, at most that many; see :func:`sample`.
+
+    The seconds of the denoising are shared out among them.
+    """
+    parts = plans[0].model.pipe.components
+    pipe = type(plans[0].model.pipe)(**parts, requires_safety_checker=parts["safety_checker"] is not None)  # a quarter of a millisecond
+    with Ladder(pipe, plans[0].effective["rungs"]) as ladder, torch.no_grad():
+        return _Together([_Execution(plan, ladder, on_step, should_stop or (lambda: False)) for plan in plans]).run()
+
+
+class _Together:
+    """The stages of several executions. Each can be done again from the same inputs, with the same result."""
+
+    def __init__(self, executions: Sequence[_Execution]) -> None:
+        self.executions, self.first = executions, executions[0]
+
+    def run(self) -> list[Sample]:
+        for one in self.executions:
+            one.words = one.stage("text", one.encode_text)
+            one.photo = one.stage("encode", one.encode_photo) if one.plan.source else None
+        self.first.stage("denoise", self._denoise)
+        share = self.first.timings["denoise"] / len(self.executions)
+        return [one.finish(share) for one in self.executions]
+
+    def _denoise(self) -> None:
+        for one in self.executions:
+            one.begin()
+        width = self.first.plan.effective["batch_width"]
+        texts = [text for one in self.executions for text in one.texts]
+        room = 2 * width if width > 1 else len(texts)  # one picture alone has the rows that diffusers gives it
+        filler = [0] * (room - len(texts))
+        words = torch.cat([*texts, *(texts[row] for row in filler)])
+        unet = self.first.pipe.unet
+        for index in range(len(self.first.timesteps)):
+            rows = [row for one in self.executions for row in one.inputs(index)]
+            times = torch.stack([one.timesteps[index] for one in self.executions for _ in one.texts]).float()
+            batch = torch.cat([*rows, *(rows[row] for row in filler)])
+            noise = unet(batch, torch.cat([times, times[filler]]).to(batch.device), encoder_hidden_states=words, return_dict=False)[0]
+            done = 0
+            for one in self.executions:
+                one.advance(index, noise[done : done + len(one.texts)])
+                done += len(one.texts)
+            for one in self.executions:
+                one.report(index)
+        self.first.pipe.maybe_free_model_hooks()
 
 
 class _Execution:
-    """The stages of one execution. Each can be done again from the same inputs, with the same result."""
+    """One picture: its words, its photo, its own scheduler and noise."""
 
     def __init__(
         self,
@@ -82,27 +139,27 @@ class _Execution:
         self.dtype = plan.model.placement.dtype
         self.timings: dict[str, float] = {}
         self.decoder = plan.model.placement.dtype_name
-        self.watch: StepWatch
+        self.words: tuple[torch.Tensor, torch.Tensor | None]
+        self.photo: torch.Tensor | None = None
 
-    def run(self) -> Sample:
-        began = time.perf_counter()
-        words = self._stage("text", self._encode_text)
-        photo = self._stage("encode", self._encode_photo) if self.plan.source else None
-        latents = self._stage("denoise", lambda: self._denoise(words, photo))
+    def finish(self, denoising: float) -> Sample:
+        """Decode, judge, and tell what was seen on the way."""
+        self.timings["denoise"] = denoising
         image, outcome = None, "nan"
-        if latents.isfinite().all():
-            image, outcome = self._stage("decode", lambda: self._decode_and_judge(latents))
-        self.timings["total"] = time.perf_counter() - began
+        if self.latents.isfinite().all():
+            image, outcome = self.stage("decode", self._decode_and_judge)
+        self.timings["total"] = sum(self.timings.values())
+        timesteps = [float(timestep) for timestep in self.watch.timesteps]
         observed = {
-            "timesteps": self.watch.timesteps,
-            "model_calls": len(self.watch.timesteps),
+            "timesteps": timesteps,
+            "model_calls": len(timesteps),
             "rungs": list(self.ladder.rungs),
             "decoder_dtype": self.decoder,
-            **execution(self.plan.model),
+            **execution(self.plan.model, self.plan.effective["batch_width"]),
         }
         return Sample(image=image, outcome=outcome, observed=observed, timings=self.timings)
 
-    def _stage(self, name: str, work: Callable[[], T]) -> T:
+    def stage(self, name: str, work: Callable[[], T]) -> T:
         self._stop_if_asked()
         began = time.perf_counter()
         result = self.ladder.run(name, work)
@@ -115,7 +172,7 @@ class _Execution:
         if self.should_stop():
             raise Cancelled("the run was stopped on request; no picture was kept. Run it again to have one.")
 
-    def _encode_text(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def encode_text(self) -> tuple[torch.Tensor, torch.Tensor | None]:
         effective = self.plan.effective
         return self.pipe.encode_prompt(
             effective["prompt"],
@@ -125,7 +182,7 @@ class _Execution:
             effective["negative_prompt"] or "",
         )
 
-    def _encode_photo(self) -> torch.Tensor:
+    def encode_photo(self) -> torch.Tensor:
         """Sample the latents of the prepared photo; shape (1, 4, height / 8, width / 8)."""
         _, drawn, _ = draw_noise(self.plan.recipe.seed, self.plan.latents_shape, True)
         pixels = self.pipe.image_processor.preprocess(self.plan.source.image)
@@ -134,44 +191,56 @@ class _Execution:
         latents = posterior.mean + posterior.std * drawn.to(device, self.dtype)
         return latents * self.pipe.vae.config.scaling_factor
 
-    def _denoise(self, words: tuple[torch.Tensor, torch.Tensor | None], photo: torch.Tensor | None) -> torch.Tensor:
+    def begin(self) -> None:
+        """Set the scheduler and the noise to the start, as diffusers' pipelines do."""
         recipe, effective = self.plan.recipe, self.plan.effective
-        generator, _, noise = draw_noise(recipe.seed, self.plan.latents_shape, photo is not None)
-        self.pipe.scheduler = make_scheduler(recipe.scheduler, self.plan.model.base_scheduler_config, recipe.schedule)
-        self.watch = StepWatch(self.pipe.scheduler)
-        noise = noise.to(self.pipe._execution_device, self.dtype)
-        if photo is None:
-            start = {"latents": noise, "width": effective["width"], "height": effective["height"]}
+        generator, _, noise = draw_noise(recipe.seed, self.plan.latents_shape, self.photo is not None)
+        device = self.pipe._execution_device
+        scheduler = self.pipe.scheduler = make_scheduler(recipe.scheduler, self.plan.model.base_scheduler_config, recipe.schedule)
+        self.watch = StepWatch(scheduler)
+        self.options = self.pipe.prepare_extra_step_kwargs(generator, 0.0)
+        scheduler.set_timesteps(effective["nominal_steps"], device=device)
+        self.timesteps = scheduler.timesteps
+        noise = noise.to(device, self.dtype)
+        if self.photo is None:
+            self.latents = noise * scheduler.init_noise_sigma
         else:
-            self.pipe.noise = noise
-            start = {"image": photo, "strength": recipe.strength}
-        return self.pipe(
-            prompt_embeds=words[0],
-            negative_prompt_embeds=words[1],
-            num_inference_steps=effective["nominal_steps"],
-            guidance_scale=recipe.guidance,
-            generator=generator,
-            output_type="latent",
-            callback_on_step_end=self._step_done,
-            **start,
-        ).images
+            skipped = (recipe.nominal_steps - recipe.effective_steps) * scheduler.order
+            self.timesteps = scheduler.timesteps[skipped:]
+            if hasattr(scheduler, "set_begin_index"):
+                scheduler.set_begin_index(skipped)
+            self.latents = scheduler.add_noise(self.photo, noise, self.timesteps[:1])
+        prompt, negative = self.words
+        self.texts = [negative, prompt] if effective["guidance_active"] else [prompt]
 
-    def _step_done(self, pipe: Any, index: int, timestep: torch.Tensor, tensors: dict[str, Any]) -> dict[str, Any]:
+    def inputs(self, index: int) -> list[torch.Tensor]:
+        """The rows that the model gets for this picture: without guidance, the prompt's alone."""
+        return [self.watch.scheduler.scale_model_input(self.latents, self.timesteps[index])] * len(self.texts)
+
+    def advance(self, index: int, noise: torch.Tensor) -> None:
+        """Take one step of the scheduler."""
+        if len(self.texts) == 2:
+            without, wanted = noise.chunk(2)
+            noise = without + self.plan.recipe.guidance * (wanted - without)
+        self.latents = self.watch.scheduler.step(noise, self.timesteps[index], self.latents, **self.options, return_dict=False)[0]
+
+    def report(self, index: int) -> None:
+        """Tell who watches, and stop if that is wanted."""
         if self.on_step:
             info = StepInfo(
                 index=index,
-                total=pipe.num_timesteps,
-                timestep=float(timestep),
-                latents=tensors["latents"],
+                total=len(self.timesteps),
+                timestep=float(self.timesteps[index]),
+                latents=self.latents,
                 x0=self.watch.x0(),
                 decode=self._picture,
                 colours=functools.partial(colour_map, self.pipe.vae),
             )
             self.on_step(info)
         self._stop_if_asked()
-        return {}
 
-    def _decode_and_judge(self, latents: torch.Tensor) -> tuple[Image.Image | None, str]:
+    def _decode_and_judge(self) -> tuple[Image.Image | None, str]:
+        latents = self.latents
         pixels = self._decode(latents)
         if not pixels.isfinite().all() and self.dtype != torch.float32:
             pixels = self._decode_in_float32(latents)
@@ -203,27 +272,3 @@ class _Execution:
 
     def _to_image(self, pixels: torch.Tensor) -> Image.Image:
         return self.pipe.image_processor.postprocess(pixels, output_type="pil")[0]
-
-
-def _pipeline(plan: Plan) -> Any:
-    """Build this run's own pipeline around the model's shared parts; it takes a quarter of a millisecond."""
-    parts = plan.model.pipe.components
-    kind = type(plan.model.pipe) if plan.source is None else _photo_pipeline()
-    pipe = kind(**parts, requires_safety_checker=parts["safety_checker"] is not None)
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
-
-
-@functools.cache
-def _photo_pipeline() -> type:
-    from diffusers import StableDiffusionImg2ImgPipeline
-
-    class FromNoisedPhoto(StableDiffusionImg2ImgPipeline):
-        """diffusers' image-to-image pipeline, with noise from outside: its own is drawn in the model's dtype."""
-
-        noise: torch.Tensor
-
-        def prepare_latents(self, image: torch.Tensor, timestep: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-            return self.scheduler.add_noise(image, self.noise, timestep)
-
-    return FromNoisedPhoto

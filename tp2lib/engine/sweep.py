@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from tp2lib.engine.axes import Place, Planner, announce, axis_values, check_axes, where
+from tp2lib.engine.batches import choose_width
+from tp2lib.engine.cells import Cell, Work
 from tp2lib.engine.control import dead_pairs, prove
-from tp2lib.engine.fallbacks import treatments
-from tp2lib.engine.generate import find_source, run_plan
+from tp2lib.engine.generate import find_source
 from tp2lib.engine.plan import Plan
 from tp2lib.engine.preview import StepInfo
 from tp2lib.engine.runs import Run
-from tp2lib.errors import Cancelled, RecipeError, TP2Error, did_you_mean
+from tp2lib.errors import RecipeError, did_you_mean
 from tp2lib.metadata.source import Source
 from tp2lib.models.loading import Model, load
 from tp2lib.recipe import Recipe
@@ -22,30 +23,6 @@ from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import pixels_sha256
 
 __all__ = ["Cell", "Sweep", "sweep"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """One place in the grid.
-
-    Attributes
-    ----------
-    place : dict
-        Its value on each axis, and its seed.
-    recipe : Recipe
-    key : str
-        Hash of its effective settings; equal keys are one picture.
-    run : Run or None
-        None before it is made, and where it failed.
-    error : str or None
-        Why it failed.
-    """
-
-    place: Place
-    recipe: Recipe
-    key: str
-    run: Run | None = None
-    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +84,7 @@ def sweep(
     progress: bool = False,
     say: Callable[[str], None] = print,
     dry_run: bool = False,
+    batch_width: int | None = None,
     **axes: Iterable[Any],
 ) -> Sweep:
     """Vary one or two settings of a recipe, and prove that nothing else varied.
@@ -122,7 +100,8 @@ def sweep(
     source : Source, optional
         The prepared photo, for image to image.
     ledger : Ledger, optional
-        Where runs are kept: a sweep that was killed goes on where it stood.
+        Where runs are kept: a sweep that was killed goes on where it stood, and processes that make the same sweep over
+        one ledger at the same time share its pictures out between them.
     on_run, on_step : callable, optional
         Called after each cell, and after each model call.
     should_stop : callable, optional
@@ -133,6 +112,10 @@ def sweep(
         Gets the plan and the notes, line by line.
     dry_run : bool, default False
         Only plan.
+    batch_width : int, optional
+        How many pictures of equal size and steps go through the model together; by default, what leaves the least to do. It
+        decides the last bits, so it is the same for all cells and stands in each picture's record; which pictures a
+        batch holds decides nothing.
     **axes
         One or two settings with their values, such as ``steps=[15, 30, 50]``.
 
@@ -153,7 +136,10 @@ def sweep(
     chosen = (recipe.seed,) if seeds is None else axis_values("seeds", seeds)
     model = load(recipe.model) if model is None else model
     planner = Planner(recipe, model, grid, chosen, find_source(recipe, source, ledger))
-    plans = planner.plan()
+    plans = planner.plan(batch_width=1 if batch_width is None else batch_width)
+    if batch_width is None:
+        width = choose_width([plan for _, plan in plans], ledger)
+        plans = [(place, plan.at_width(width)) for place, plan in plans]
     control = prove([(place, plan.effective) for place, plan in plans], grid)
     said = list(announce(plans, grid, chosen, ledger))
     for line in said:
@@ -162,7 +148,7 @@ def sweep(
         cells = [Cell(place=place, recipe=plan.recipe, key=plan.key) for place, plan in plans]
         return Sweep(axes=grid, seeds=chosen, cells=tuple(cells), control=control)
     with _bar(plans, progress) as advance:
-        work = _Work(ledger, on_run, _both(advance, on_step), should_stop)
+        work = Work(ledger, on_run, _both(advance, on_step), should_stop)
         cells = work.do(planner, plans, say)
     control = prove([(cell.place, cell.run.effective) for cell in cells if cell.run], grid)
     notes = [*_dead(cells, grid), *(f"{where(cell.place)}: {cell.error}" for cell in cells if cell.error)]
@@ -170,57 +156,6 @@ def sweep(
         if note not in said:
             say(note)
     return Sweep(axes=grid, seeds=chosen, cells=tuple(cells), control=control, notes=tuple(notes))
-
-
-class _Work:
-    """Makes the cells of a sweep, each different picture once."""
-
-    def __init__(
-        self,
-        ledger: Ledger | None,
-        on_run: Callable[[Cell], None] | None,
-        on_step: Callable[[StepInfo], None] | None,
-        should_stop: Callable[[], bool] | None,
-    ) -> None:
-        self.ledger, self.on_run = ledger, on_run
-        self.watch = {"on_step": on_step, "should_stop": should_stop}
-
-    def do(self, planner: Planner, plans: Sequence[tuple[Place, Plan]], say: Callable[[str], None]) -> list[Cell]:
-        """Make all cells; if one has to climb the memory ladder, make all of them on the same rungs."""
-        rungs: list[str] = []
-        while True:
-            made: dict[str, Cell] = {}
-            cells = []
-            for place, plan in plans:
-                cells.append(self._make(place, plan, made))
-                taken = treatments(cells[-1].run.effective["rungs"]) if cells[-1].run else rungs
-                if taken != rungs:
-                    break
-            else:
-                return cells
-            rungs = taken
-            say(f"memory ran out: all cells are made again with {', '.join(rungs)}, so that they compare")
-            plans = planner.plan(rungs)
-
-    def _make(self, place: Place, plan: Plan, made: dict[str, Cell]) -> Cell:
-        cell = Cell(place=place, recipe=plan.recipe, key=plan.key)
-        if (twin := made.get(plan.key)) is not None:
-            run = twin.run and replace(twin.run, recipe=plan.recipe)
-            cell = replace(cell, run=run, error=twin.error)
-        else:
-            cell = made[plan.key] = self._execute(cell, plan)
-        if self.on_run:
-            self.on_run(cell)
-        return cell
-
-    def _execute(self, cell: Cell, plan: Plan) -> Cell:
-        try:
-            run = run_plan(plan, ledger=self.ledger, **self.watch)
-        except Cancelled:
-            raise
-        except TP2Error as error:  # out of memory, in quarantine: the other cells still count
-            return replace(cell, error=str(error))
-        return replace(cell, run=run, error=None if run.outcome == "ok" else f"no picture: {run.outcome}")
 
 
 def _dead(cells: Sequence[Cell], axes: Mapping[str, tuple]) -> list[str]:

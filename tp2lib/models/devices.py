@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import logging
+import os
 import platform
 from dataclasses import dataclass
 
@@ -67,6 +68,8 @@ def choose_device(device: str | None = None) -> Placement:
     if device in (None, "cuda"):
         fault = _cuda_fault()
         if fault is None:
+            if "LOCAL_RANK" in os.environ:  # accelerate launch: a GPU for each process
+                torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
             free_gb = torch.cuda.mem_get_info()[0] / 1e9
             why = f"{torch.cuda.get_device_name()} with {free_gb:.1f} GB free"
             return Placement(device="cuda", dtype=torch.float16, why=why, free_gb=free_gb)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -54,9 +54,14 @@ class Journal:
 
     def append(self, event: Mapping[str, Any]) -> None:
         """Add one line and wait until it is on the disk."""
-        line = dump_json(event).encode() + b"\n"
+        with self.locked():
+            self.write([event])
+
+    def write(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """Add lines and wait until they are on the disk; for those who hold the journal already."""
+        line = b"".join(dump_json(event).encode() + b"\n" for event in events)
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
-        with self.locked(), open(os.open(self.path, flags, 0o666), "r+b", buffering=0) as file:
+        with open(os.open(self.path, flags, 0o666), "r+b", buffering=0) as file:
             end = file.seek(0, os.SEEK_END)
             if end > 0:
                 file.seek(end - 1)

@@ -12,7 +12,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -70,20 +70,62 @@ class Ledger:
             The run took down `max_crashes` processes; :meth:`release` lets it try again.
         """
         with self._thread_lock:
-            if self._session is None:
-                with self._journal.locked():
-                    self._session = Session(self._journal.locks)
-                self._sweep_litter()
+            self._open_session()
             self._refresh()
-            crashed = [name for name in self._open.get(_checked(key), ()) if not self._session.is_alive(name)]
-            if len(crashed) >= self.max_crashes:
-                self._append("quarantined", key, {"reason": f"it took down {len(crashed)} processes"})
+            if self.crashes(key) >= self.max_crashes:
+                self._append("quarantined", key, self._took_down(key))
             if reason := self.quarantined(key):
                 raise Quarantined(
                     f"run {key} is in quarantine: {reason}. Change its recipe (a smaller size, say), or call "
                     f"Ledger({str(self.outputs)!r}).release({key!r}) to let it try again."
                 )
             self._append("started", key, facts)
+
+    def claim(self, keys: Sequence[str], **facts: Any) -> list[str]:
+        """:meth:`start` those runs that are neither done nor in quarantine nor at work in a living process.
+
+        Between processes it is one act: a run is claimed by one of them. Whoever claims a run has to
+        :meth:`finish` or :meth:`fail` it; a process that dies lets go of what it claimed.
+
+        Returns
+        -------
+        list of str
+            The runs that are the caller's now.
+        """
+        with self._thread_lock:
+            self._open_session()
+            with self._journal.locked():
+                self._refresh()
+                lines, mine = [], []
+                for key in keys:
+                    if self.quarantined(key) or self._at_work(key) or self.lookup(key):
+                        continue
+                    if self.crashes(key) >= self.max_crashes:
+                        lines.append(self._line("quarantined", key, self._took_down(key)))
+                    else:
+                        mine.append(key)
+                        lines.append(self._line("started", key, facts))
+                if lines:
+                    self._journal.write(lines)
+        return mine
+
+    def crashes(self, key: str) -> int:
+        """Count the processes that ended while they were making this run, since its last outcome."""
+        with self._thread_lock:
+            self._open_session()
+            return sum(not self._session.is_alive(name) for name in self._open.get(_checked(key), ()))
+
+    def _at_work(self, key: str) -> bool:
+        return any(self._session.is_alive(name) for name in self._open.get(_checked(key), ()))
+
+    def _took_down(self, key: str) -> dict[str, str]:
+        return {"reason": f"it took down {self.crashes(key)} processes"}
+
+    def _open_session(self) -> None:
+        if self._session is None:
+            with self._journal.locked():
+                self._session = Session(self._journal.locks)
+            self._sweep_litter()
 
     def finish(
         self,
@@ -204,10 +246,13 @@ class Ledger:
             return self._last.get(_checked(key), {})
 
     def _append(self, event: str, key: str, facts: Mapping[str, Any]) -> None:
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
         with self._thread_lock:
-            session = self._session.name if self._session else None
-            self._journal.append({**facts, "event": event, "key": _checked(key), "at": now, "session": session})
+            self._journal.append(self._line(event, key, facts))
+
+    def _line(self, event: str, key: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        session = self._session.name if self._session else None
+        return {**facts, "event": event, "key": _checked(key), "at": now, "session": session}
 
     def _refresh(self) -> None:
         replaced, events = self._journal.read()
