@@ -80,7 +80,7 @@ def test_what_was_made_stays_when_the_axes_change(tool, tmp_path) -> None:
 def test_a_slider_that_stops_on_a_place_makes_it(tool) -> None:
     explorer = lay(tool.explorer)
     assert not explorer.move(4.0, 3) and "not made yet" in explorer.picture.value
-    explorer.live.value = True
+    explorer.live.value, explorer.drafts.on.value = True, False
     explorer.x.set_state({"index": 2})  # as a browser does
     assert explorer.runner.job.wait(10)
     assert [(r.guidance, r.steps) for r in explorer.shots] == [(7.5, 3)] and "<img" in explorer.picture.value

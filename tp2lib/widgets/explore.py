@@ -19,6 +19,7 @@ from tp2lib.names import schedule_name, scheduler_name
 from tp2lib.plots.display import image_html
 from tp2lib.plots.labels import problem
 from tp2lib.recipe import Recipe, setting
+from tp2lib.widgets.drafts import Drafts, by_hand
 from tp2lib.widgets.panel import alt_of, effects
 from tp2lib.widgets.runner import Ending, Runner
 
@@ -80,7 +81,7 @@ class Explorer:
     recipes : dict of str to callable
         Where settings can be taken from: a name, and what gives the recipe at that moment.
     make : callable
-        Makes a run: ``make(recipe, on_step=…, should_stop=…)``.
+        Makes a run: ``make(recipe, on_step=…, should_stop=…)``; with ``keep=False``, a draft.
 
     Attributes
     ----------
@@ -109,11 +110,12 @@ class Explorer:
             axis.observe(lambda change, text=text: setattr(text, "value", AXES[change["new"]]), "value")
         for one in (self.columns, self.rows, self.origin):
             one.observe(lambda change: self.runner.attempt(self.lay_out), "value")
+        self.drafts = Drafts(self.place, lambda recipe, **how: make(recipe, keep=False, **how), self.runner, self.picture)
         for slider in (self.x, self.y):
-            slider.observe(lambda change: self.runner.attempt(self.scrubbed), "value")
+            slider.observe(lambda change: self.runner.attempt(lambda: self.scrubbed(by_hand(change))), "value")
         wraps = {"flex_flow": "row wrap"}
         top = [widgets.HBox(pair, layout=wraps) for pair in ((self.across, self.columns), (self.down, self.rows))]
-        sliders = widgets.VBox([self.x, self.y, self.live, *self.runner.widgets[:3], self.picture]).add_class("tp2-place")
+        sliders = widgets.VBox([self.x, self.y, self.live, self.drafts.on, *self.runner.widgets[:3], self.picture]).add_class("tp2-place")
         self.table.add_class("tp2-places")
         self.widget = widgets.VBox([self.origin, *top, widgets.HBox([self.table, sliders], layout=wraps)])
 
@@ -161,12 +163,17 @@ class Explorer:
         self.x.value, self.y.value = x, y
         return self.place() in self.shots
 
-    def scrubbed(self) -> None:
-        """Show the place under the sliders, or make it, if that is wanted."""
+    def scrubbed(self, hand: bool = False) -> None:
+        """Show the place under the sliders, or make it, if that is wanted: for a hand, a draft first."""
         if self.base is None or self._laying:
             return
         self._draw()
-        if self.place() not in self.shots and self.live.value and not (self.runner.job and self.runner.job.active):
+        if self.place() in self.shots or not self.live.value:
+            self.drafts.drop()
+            return
+        if hand and self.drafts.on.value:
+            self.drafts.moved()
+        elif not (self.runner.job and self.runner.job.active):
             self._whole = False
             self.runner.start()
 
@@ -187,7 +194,7 @@ class Explorer:
     def _prepare(self) -> Callable[..., str]:
         if self.base is None:
             self.lay_out()
-        whole, self._whole = self._whole, True
+        whole, self._whole = self._whole and not self.runner.resting, True
         return lambda on_step, should_stop: self._work(whole, on_step, should_stop)
 
     def _work(self, whole: bool, on_step: Callable[[Any], None], should_stop: Callable[[], bool]) -> str:

@@ -13,6 +13,7 @@ from tp2lib.errors import Cancelled, TP2Error
 from tp2lib.plots.labels import problem
 from tp2lib.recipe import Recipe
 from tp2lib.widgets.controls import RecipeControls
+from tp2lib.widgets.drafts import Drafts
 from tp2lib.widgets.drop_zone import PhotoPicker
 from tp2lib.widgets.panel import effects
 from tp2lib.widgets.prompt_words import PromptWords
@@ -47,9 +48,11 @@ class Mode:
             for side in ("width", "height"):
                 self.settings.controls[side].observe(lambda change: self._look(), "value")
         self.controls = self.settings.controls
+        self.drafts = Drafts(self.recipe, self._draft, self.runner)
+        self.drafts.watch(self.controls.values())
         self.settings.model.observe(lambda change: self.words.use(studio.loaded(change["new"])), "value")
         self.made = widgets.HBox(layout={"flex_flow": "row wrap", "align_items": "flex-start"}).add_class("tp2-made")
-        left = [*([self.photo.widget] if self.photo else []), *self.settings.words, self.words.widget, *self.settings.widgets]
+        left = [*([self.photo.widget] if self.photo else []), *self.settings.words, self.words.widget, *self.settings.widgets, self.drafts.on]
         columns = [widgets.VBox(left).add_class("tp2-controls"), widgets.VBox([*self.runner.widgets, self.made]).add_class("tp2-pictures")]
         self.widget = widgets.HBox(columns, layout={"flex_flow": "row wrap"})
         self._look()
@@ -118,9 +121,14 @@ class Mode:
                 self.photo.fail(error)
 
     def _prepare(self) -> Callable[..., Any]:
-        self.settings.before_start()
-        pairs = [self._with_photo(recipe) for recipe in self.settings.recipes()]
+        if not self.runner.resting:  # the full picture of a draft has the draft's seed, and comes alone
+            self.settings.before_start()
+        recipes = [self.settings.recipe()] if self.runner.resting else self.settings.recipes()
+        pairs = [self._with_photo(recipe) for recipe in recipes]
         return functools.partial(self._series, pairs)
+
+    def _draft(self, recipe: Recipe, **how: Any) -> Any:
+        return self.studio.make(*self._with_photo(recipe), keep=False, **how)
 
     def _series(self, pairs: list[tuple[Recipe, Any]], *, on_step: Callable[[Any], None], should_stop: Callable[[], bool]) -> str:
         """Make one picture after the other; a stop keeps those that are finished."""

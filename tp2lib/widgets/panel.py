@@ -16,6 +16,7 @@ from tp2lib.plots.display import image_html
 from tp2lib.plots.labels import AXES, label, problem
 from tp2lib.recipe import Recipe
 from tp2lib.widgets.controls import control, settled
+from tp2lib.widgets.drafts import Drafts
 from tp2lib.widgets.jobs import Job
 from tp2lib.widgets.runner import Ending, Runner
 
@@ -39,6 +40,8 @@ class Panel:
     Attributes
     ----------
     controls : dict of str to Widget
+    drafts : Drafts
+        What is shown while a slider moves; ``panel.drafts.on.value = False`` switches it off.
     runs : list of Run
         What was made, oldest first: ready for `show_grid`.
 
@@ -74,7 +77,9 @@ class Panel:
         self.generate_button, self.stop_button = runner.generate_button, runner.stop_button
         self.bar, self.status, self.picture = runner.bar, runner.status, runner.picture
         self.details, self.traceback = runner.details, runner.traceback
-        self.widget = widgets.VBox([*self.controls.values(), *runner.widgets])
+        self.drafts = Drafts(self.recipe, functools.partial(self._make, ledger=None), runner)
+        follow = [self.drafts.on] if self.drafts.watch(self.controls.values()) else []
+        self.widget = widgets.VBox([*self.controls.values(), *follow, *runner.widgets])
 
     @property
     def job(self) -> Job | None:
@@ -136,7 +141,7 @@ class Panel:
         make = self._generate
         if make is None:
             from tp2lib.engine.generate import generate as make
-        return make(recipe, **self._given, **how)
+        return make(recipe, **(self._given | how))
 
     def _finish(self, run: Any) -> Ending:
         self.runs.append(run)

@@ -51,10 +51,15 @@ class Runner:
     ----------
     job : Job or None
         The last one.
+    resting : bool
+        Whether that one was started because the hand on a slider rested, and by no click.
+    drafts : Drafts or None
+        What follows the sliders until then.
     """
 
     def __init__(self, prepare: Callable[[], Callable[..., Any]], finish: Callable[[Any], Ending], *, caption: str = "Generate") -> None:
         self.job: Job | None = None
+        self.resting, self.drafts = False, None
         self._prepare, self._finish = prepare, finish
         self._previewed, self._starting = 0.0, threading.Lock()
         self.generate_button = widgets.Button(description=caption, button_style="primary", tooltip="start")
@@ -70,17 +75,22 @@ class Runner:
         self.buttons = widgets.HBox([self.generate_button, self.stop_button, self.bar], layout=wraps)
         self.widgets = (self.buttons, self.status, self.details, self.picture)
 
-    def start(self) -> Job:
-        """Start the job; returns at once.
+    def start(self, *, resting: bool = False) -> Job:
+        """Start the job; returns at once. A click takes the place of drafts, and of what a resting hand started.
 
         Raises
         ------
         TP2Error
             What was asked for cannot be, or a job is at work already.
         """
+        if self.drafts and not resting:
+            self.drafts.stop()
+            if self.make_way() and self.job is not None:
+                self.job.wait()
         with self._starting:
             if self.job is not None and self.job.active:
                 raise ModelError("this panel is at work; it makes one picture at a time. Wait for it, or stop it.")
+            self.resting = resting
             work = self._prepare()
             self._show_running()
             self.job = Job(work, on_step=self._on_step, on_end=self._on_end)
@@ -90,6 +100,12 @@ class Runner:
         """Stop at the next step."""
         if self.job is not None:
             self.job.stop()
+
+    def make_way(self) -> bool:
+        """Stop what a resting hand started, and return whether nothing else is at work: what was clicked for goes on."""
+        if self.job is not None and self.job.active and self.resting:
+            self.job.stop()
+        return self.job is None or not self.job.active or self.resting
 
     def run(self, timeout: float | None = None) -> Any:
         """Start the job, wait for it, and return what it made: the call that does what a click does.

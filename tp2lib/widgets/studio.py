@@ -78,8 +78,8 @@ class Studio:
         """Return the model of this name if it is loaded already, else None."""
         return self._loaded.get(name)
 
-    def make(self, recipe: Recipe, source: Any = None, **how: Any) -> Any:
-        """Make one run on the model that the recipe names; nothing is fetched for it.
+    def make(self, recipe: Recipe, source: Any = None, *, keep: bool = True, **how: Any) -> Any:
+        """Make one run on the model that the recipe names, and keep it, unless it is a draft; nothing is fetched for it.
 
         Raises
         ------
@@ -95,7 +95,7 @@ class Studio:
         generate = self._generate
         if generate is None:
             from tp2lib.engine.generate import generate
-        return generate(recipe, self._loaded[recipe.model], source=source, ledger=self.ledger, **how)
+        return generate(recipe, self._loaded[recipe.model], source=source, ledger=self.ledger if keep else None, **how)
 
     def recall(self, recipe: Recipe, notes: Any = ()) -> None:
         """Set the tab that a recipe belongs to, to its settings, and open it."""

@@ -1,0 +1,134 @@
+"""Drafts: pictures of a few steps that follow a slider while a hand drags it, and make way for the full picture when it rests.
+
+A draft is no run: nothing of it is kept. Only what a person moves is followed; values that code sets are not.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import ipywidgets as widgets
+
+from tp2lib.errors import Cancelled, TP2Error
+from tp2lib.plots.display import image_html
+from tp2lib.recipe import Recipe
+from tp2lib.widgets.jobs import Job
+from tp2lib.widgets.runner import Runner
+
+__all__ = ["STEPS", "Drafts", "by_hand", "draft_of"]
+
+STEPS = 4
+"""Of the model, in a draft."""
+
+_SCHEDULER = "DPM++ 2M"  # of those that recipes offer, it comes closest to the final picture in so few steps
+_REST = 0.6  # seconds without a movement after which the hand rests
+_LOOK = 0.02  # seconds between looks for a newer movement
+
+
+def draft_of(recipe: Recipe) -> Recipe:
+    """Return the recipe of a draft: few steps of a fast sampler, all else as it is."""
+    steps = min(STEPS, recipe.steps)
+    mode = "constant" if recipe.strength else recipe.strength_mode
+    return recipe.vary(steps=steps, scheduler=_SCHEDULER, schedule="default", strength_mode=mode)
+
+
+def by_hand(change: Any) -> bool:
+    """Whether a person moved a control, and not code: such a change comes in a message from the page."""
+    return bool(change["owner"]._property_lock)
+
+
+class Drafts:
+    """What follows the sliders.
+
+    Parameters
+    ----------
+    recipe : callable
+        Gives the recipe that the controls stand for now, or raises `TP2Error`.
+    make : callable
+        Makes a draft and keeps nothing: ``make(recipe, should_stop=…)`` gives a run.
+    runner : Runner
+        Makes the full picture once the hand rests.
+    picture : widgets.HTML, optional
+        Where a draft is shown; by default, the runner's picture.
+
+    Attributes
+    ----------
+    on : widgets.Checkbox
+        Switches them off.
+    """
+
+    def __init__(self, recipe: Callable[[], Recipe], make: Callable[..., Any], runner: Runner, picture: widgets.HTML | None = None) -> None:
+        self._recipe, self._make, self._runner, self._picture = recipe, make, runner, picture or runner.picture
+        runner.drafts = self
+        self.on = widgets.Checkbox(value=True, description="drafts while a slider moves", indent=False)
+        self.on.tooltip = f"{STEPS} steps of {_SCHEDULER}; the full picture follows when the slider rests"
+        self._lock, self._wanted, self._moved_at, self._dropped = threading.Lock(), None, 0.0, 0
+        self._job: Job | None = None
+
+    def watch(self, controls: Iterable[widgets.Widget]) -> int:
+        """Follow the sliders among some controls, and return how many there are."""
+        sliders = [one for one in controls if isinstance(one, (widgets.IntSlider, widgets.FloatSlider))]
+        for one in sliders:
+            one.continuous_update = self.on.value
+            one.observe(lambda change: self.moved() if by_hand(change) else None, "value")
+        self.on.observe(lambda change: [setattr(one, "continuous_update", change["new"]) for one in sliders], "value")
+        return len(sliders)
+
+    def moved(self) -> None:
+        """Take note of a movement; what was wanted before and is not begun is dropped."""
+        if not self.on.value or not self._runner.make_way():
+            return
+        try:
+            wanted = self._recipe()
+        except TP2Error:  # settings at odds: no draft, and the full picture says why
+            wanted = None
+        with self._lock:
+            self._wanted, self._moved_at = wanted, time.monotonic()
+            if self._job is None:
+                self._job = Job(self._follow, on_end=self._ended)
+
+    def drop(self) -> None:
+        """Drop what is wanted and what is at work: something better is shown already."""
+        with self._lock:
+            self._wanted, self._dropped = None, self._dropped + 1
+
+    def stop(self, timeout: float = 30) -> None:
+        """Drop what is wanted, and wait until nothing is at work: somebody asks for the full picture now."""
+        with self._lock:
+            job, self._wanted = self._job, None
+        if job is not None:
+            job.stop()
+            job.wait(timeout)
+
+    # -- in the job's thread ------------------------------------------------------------------------
+
+    def _follow(self, on_step: Callable[[Any], None], should_stop: Callable[[], bool]) -> None:
+        """Draw the latest place, again and again, until the hand rests."""
+        while time.monotonic() - self._moved_at < _REST or self._wanted is not None:
+            if should_stop():
+                raise Cancelled("the full picture was asked for.")
+            with self._lock:
+                wanted, self._wanted, dropped = self._wanted, None, self._dropped
+            if wanted is None:
+                time.sleep(_LOOK)
+                continue
+            draft = draft_of(wanted)
+            run = self._make(draft, should_stop=should_stop)
+            if run.image is not None and dropped == self._dropped:
+                self._picture.value = _html(run.image, draft)
+
+    def _ended(self, job: Job) -> None:
+        with self._lock:
+            again = job.state == "done" and self._wanted is not None  # a movement in the very last moment
+            self._job = Job(self._follow, on_end=self._ended) if again else None
+        if not again and job.state != "cancelled":
+            self._runner.attempt(lambda: self._runner.start(resting=True))  # after a failure too: the full picture says what is wrong
+
+
+def _html(image: Any, draft: Recipe) -> str:
+    words = f"Draft: {draft.steps} steps of {draft.scheduler}. The full picture follows when the slider rests."
+    look = "outline:3px dashed #b26a00;outline-offset:-3px;max-width:100%"
+    return image_html(image, alt=words, caption=words, quality=85, style=look)
