@@ -1,7 +1,7 @@
 """The speed bars, measured on this machine; run on a quiet one, and nothing of it gates a test run.
 
 ``python tests/bench/bars.py`` prints a table: each row is measured with the model that TP2_VITRINE names, or the real
-one. Ratios are taken within one process, the two sides by turns.
+one. Ratios are taken within one process, the two sides by turns; their spread says how quiet the machine was.
 """
 
 from __future__ import annotations
@@ -16,17 +16,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 import itertools
+import os
+import random
 
 from filled import fill
 
-from tp2lib import INPUTS, Ledger, Recipe, generate, load, sweep
+from tp2lib import INPUTS, Ledger, Panel, Recipe, generate, load, sweep  # before torch: tp2lib.threads
+from tp2lib.cli.benchparts import Bench, against_diffusers, ratio
 from tp2lib.errors import Cancelled
 from tp2lib.report.report import write_report
+from tp2lib.threads import POLICY
 from tp2lib.widgets.studio import Studio
+
+import torch  # isort: skip
 
 APPLE = Recipe(prompt="a red apple on a white background", seed=42, steps=30)
 
@@ -141,6 +145,90 @@ def panel(folder: Path, model: Any) -> Iterator[tuple[str, str, str]]:
     yield "a place that was rendered comes back", f"{1000 * max(took):.0f} ms at most", "< 100 ms"
 
 
+PICTURES = """
+import os, sys, time
+if sys.argv[1] == "default":
+    import torch  # first, so that tp2lib comes too late
+from tp2lib import Recipe, generate, load
+model = load("vitrine", device="cpu")
+recipe = Recipe(prompt="a red apple on a white background", steps=10)
+generate(recipe, model)
+for line in sys.stdin:
+    began = time.perf_counter()
+    generate(recipe, model)
+    print(time.perf_counter() - began, flush=True)
+"""
+
+
+def busy(folder: Path, model: Any) -> Iterator[tuple[str, str, str]]:
+    """A picture while one other process is busy, with the system's own way of waiting and with ours; by turns, the load made here."""
+    bare = {name: value for name, value in os.environ.items() if name not in (*POLICY, "OMP_WAIT_POLICY", "OMP_NUM_THREADS")}
+    how = {"env": bare, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": Path(__file__).parents[2]}
+    ours, default = (subprocess.Popen([sys.executable, "-c", PICTURES, name], **how) for name in ("ours", "default"))
+
+    def picture(process: subprocess.Popen) -> float:
+        process.stdin.write("\n")
+        process.stdin.flush()
+        return float(process.stdout.readline())
+
+    quiet, plain, loaded, spinning = [], [], [], []
+    for turn in range(5):
+        quiet.append(picture(ours))
+        plain.append(picture(default))
+        load_here = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        loaded.append(picture(ours))
+        if turn == 0:
+            spinning.append(picture(default))
+        load_here.kill()
+        load_here.wait()
+    for process in (ours, default):
+        process.communicate()
+    for what, one, other, wanted in (
+        ("beside one busy process, against alone", loaded, quiet, "≤ 3"),
+        ("alone, against threads that spin", quiet, plain, "≤ 1.1"),
+        ("threads that spin, beside one busy process, against alone", spinning, plain[:1], "what it was"),
+    ):
+        times, spread = ratio(one, other)
+        yield f"a picture {what}", f"{times:.2f} times ({spread})", wanted
+
+
+def together(folder: Path, model: Any) -> Iterator[tuple[str, str, str]]:
+    """A sweep of twelve pictures, several going through the model together."""
+    grid = {"guidance": [4.0, 6.0, 7.5], "seeds": range(4), "say": lambda line: None}
+    works = {width: lambda width=width: sweep(APPLE, model, batch_width=width, **grid) for width in (1, 2, 4, 8)}
+    took = Bench("cpu").by_turns(works, 3)
+    for width in (2, 4, 8):
+        gain, spread = ratio(took[1], took[width])
+        yield f"12 pictures of a sweep, {width} together", f"{gain:.2f} times as fast ({spread})", "≥ 1.3" if width == 4 else ""
+
+
+def drafted(folder: Path, model: Any) -> Iterator[tuple[str, str, str]]:
+    """From a slider's movement to the draft of it, the one before being at work or not."""
+    shown = threading.Event()
+    panel = Panel(APPLE, ["guidance"], model=model)
+    panel.picture.observe(lambda change: shown.set() if "Draft" in change["new"] else None, "value")
+    took, chance = [], random.Random(0)
+    for turn in range(20):
+        panel.controls["guidance"].set_state({"value": 2.0 + turn / 2})
+        time.sleep(chance.uniform(0, 0.3))
+        shown.clear()
+        began = time.perf_counter()
+        panel.controls["guidance"].set_state({"value": 2.5 + turn / 2})
+        shown.wait(60)
+        took.append(time.perf_counter() - began)
+    panel.drafts.stop()
+    one = statistics.median(seconds(lambda: generate(APPLE.vary(steps=10), model)) for _ in range(3))
+    late = statistics.quantiles(took, n=20)[-1]
+    yield "a slider's movement to its draft, 95 % within", f"{late:.2f} s, a picture of 10 steps taking {one:.2f} s", "≤ 0.5 s"
+
+
+def plain(folder: Path, model: Any) -> Iterator[tuple[str, str, str]]:
+    """A picture of ours against a plain diffusers call."""
+    for row in against_diffusers(Bench("cpu")):
+        if row.value is not None:
+            yield row.what, f"{row.value:.3g} {row.unit} {row.note}", "≤ 1.05" if "against" in row.what else ""
+
+
 def reported(folder: Path, model: Any) -> Iterator[tuple[str, str, str]]:
     """The report of the eleven pictures, in both languages."""
     fill(folder / "report")
@@ -153,7 +241,10 @@ def main() -> None:
     print(f"{model.name}, {torch.get_num_threads()} threads")
     generate(APPLE.vary(seed=99), model)  # warms up
     with tempfile.TemporaryDirectory() as folder:
-        for bar in (imported, overhead, warm, panel, reported):
+        chosen = sys.argv[1:]
+        for bar in (imported, plain, overhead, busy, together, drafted, warm, panel, reported):
+            if chosen and bar.__name__ not in chosen:
+                continue
             for what, measured, wanted in bar(Path(folder), model):
                 print(f"{what:<55} {measured:<40} {wanted}", flush=True)
 

@@ -140,6 +140,19 @@ def report(
 
 
 @app.command()
+def bench(
+    parts: Annotated[list[str] | None, typer.Argument(metavar="[PART]...", help="diffusers, settings, memory, replays, use; all for none")] = None,
+    device: Annotated[str | None, typer.Option(help="cuda, mps or cpu", show_default="the best one that works")] = None,
+    again: Annotated[bool, typer.Option("--again", help="measure again what bench.json has")] = False,
+    outputs: Outputs = OUTPUTS,
+) -> None:
+    """Measure this machine, part by part, in at most 8 minutes on a GPU; nothing is fetched."""
+    from tp2lib.cli.bench import bench
+
+    print(bench(outputs, parts, device=device, again=again, say=lambda line: print(line, flush=True)))
+
+
+@app.command()
 def doctor(model_name: ModelName = "auto", outputs: Outputs = OUTPUTS) -> None:
     """Check the installation, and make one timed picture."""
     from tp2lib.cli.doctor import doctor

@@ -1,0 +1,91 @@
+"""``tp2 bench``: every part on a tiny model, resumable by part, and no figure where nothing was measured."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from tp2lib.cli.bench import bench, table
+from tp2lib.cli.benchparts import PARTS, Bench, Row
+from tp2lib.cli.benchsettings import unet_call, unet_inputs, variants
+from tp2lib.errors import RecipeError
+
+
+@pytest.mark.slow
+def test_every_part_runs_on_a_cpu_and_is_measured_once(vitrine, tmp_path, monkeypatch):
+    monkeypatch.setattr("tp2lib.cli.benchparts.EXPERIMENTS", {})
+    said: list[str] = []
+    path = bench(tmp_path, ["diffusers", "memory", "replays"], device="cpu", say=said.append)
+    known = json.loads(path.read_text())
+    assert set(known["parts"]) == {"diffusers", "memory", "replays"} and known["failed"] == {}
+    rows = {row["what"]: row for part in known["parts"].values() for row in part["rows"]}
+    assert rows["generate against diffusers"]["value"] > 0
+    assert rows["memory ladder"]["value"] is None and "needs a CUDA GPU" in rows["memory ladder"]["note"]
+    again: list[str] = []
+    bench(tmp_path, ["diffusers", "memory"], device="cpu", say=again.append)
+    assert again[0] == "diffusers: measured before" and [line for line in again if "measured" not in line] == said[: len(again) - 2]
+
+
+def test_a_part_that_fails_is_said_measured_again_and_stops_no_other(vitrine, tmp_path, monkeypatch):
+    def broken(bench):
+        yield Row(what="first", value=1.0)
+        raise RuntimeError("CUDA error: no kernel image")
+
+    monkeypatch.setitem(PARTS, "settings", broken)
+    said: list[str] = []
+    path = bench(tmp_path, ["settings", "memory"], device="cpu", say=said.append)
+    known = json.loads(path.read_text())
+    assert set(known["parts"]) == {"memory"} and "no kernel image" in known["failed"]["settings"]["rows"][-1]["note"]
+    monkeypatch.setitem(PARTS, "settings", lambda bench: iter([Row(what="first", value=2.0)]))
+    bench(tmp_path, ["settings"], device="cpu", say=said.append)
+    assert json.loads(path.read_text())["parts"]["settings"]["rows"][0]["value"] == 2.0
+
+
+def test_figures_of_another_machine_are_put_aside(vitrine, tmp_path):
+    path = bench(tmp_path, ["memory"], device="cpu", say=lambda line: None)
+    known = json.loads(path.read_text())
+    path.write_text(json.dumps(known | {"machine": known["machine"] | {"gpu": "another"}}))
+    said: list[str] = []
+    bench(tmp_path, ["memory"], device="cpu", say=said.append)
+    assert "memory: measured before" not in said
+
+
+@pytest.mark.parametrize("name", ["channels-last", "fused QKV", "sliced attention", "bfloat16"])
+def test_another_way_to_call_the_unet_gives_the_same_and_leaves_it_as_it_was(model, name):
+    unet = model.pipe.unet
+    before = unet_call(unet, 2)()
+    with variants(False)[name](unet) as other:
+        near = other(*unet_inputs(unet, 2))
+    assert near.shape == before.shape and torch.allclose(near, before, atol=0.1 if name == "bfloat16" else 1e-4)
+    assert torch.equal(unet_call(unet, 2)(), before)
+
+
+def test_a_figure_that_was_not_measured_stays_empty():
+    row = {"what": "a", "value": None, "unit": "GB", "note": "needs a GPU"}
+    assert table({"rows": [row]})[0].split() == ["a", "GB", "needs", "a", "GPU"]
+
+
+def test_an_unknown_part_is_refused(tmp_path):
+    with pytest.raises(RecipeError, match="part 'memmory' is not known.*Did you mean 'memory'"):
+        bench(tmp_path, ["memmory"])
+
+
+def test_turns_meet_the_same_machine(vitrine):
+    order: list[str] = []
+    took = Bench("cpu").by_turns({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 2)
+    assert order == ["a", "b"] * 3 and [len(times) for times in took.values()] == [2, 2]
+
+
+def test_the_model_in_shape_has_sd15s_sizes(monkeypatch):
+    """On meta tensors: nothing is drawn."""
+    from tp2lib.models import blank
+
+    with torch.device("meta"):
+        from diffusers import AutoencoderKL, UNet2DConditionModel
+        from transformers import CLIPTextConfig, CLIPTextModel
+
+        parts = (UNet2DConditionModel(**blank._UNET), AutoencoderKL(**blank._VAE), CLIPTextModel(CLIPTextConfig(max_position_embeddings=77, **blank._TEXT)))
+    sizes = [sum(weight.numel() for weight in part.parameters()) for part in parts]
+    assert sizes == [859_520_964, 83_653_863, 123_060_480]  # as published
