@@ -67,11 +67,11 @@ def test_a_control_has_the_range_the_words_and_the_value_of_its_setting(name: st
 def test_what_a_browser_sends_becomes_the_recipe(name: str) -> None:
     sent = {
         "prompt": "a mug", "negative_prompt": "blur", "seed": 2**32 - 1, "steps": 7, "guidance": 4.5, "width": 128,
-        "height": 128, "scheduler": "DDIM", "strength": 0.35000000000000003, "strength_mode": "constant",
+        "height": 128, "scheduler": "DDIM", "schedule": "trailing", "strength": 0.35000000000000003, "strength_mode": "constant",
     }[name]  # fmt: skip
     shown, _ = panel(name, recipe=PHOTO)
     made = shown.controls[name]
-    made.set_state({"index": made.options.index(sent)} if name in ("scheduler", "strength_mode") else {"value": sent})
+    made.set_state({"index": made.options.index(sent)} if name in ("scheduler", "schedule", "strength_mode") else {"value": sent})
     wanted = 0.35 if name == "strength" else sent
     assert shown.recipe() == PHOTO.vary(**{name: wanted})
 

@@ -149,7 +149,7 @@ class Panel:
             return Ending(words=f"No picture: {problem(run)}.", failed=True)
         alt = alt_of(run)
         words = effects(run)
-        if (model := self._given["model"]) is not None:
+        if getattr(model := self._given["model"], "words", None):
             from tp2lib.models.loading import out_of_vocabulary
 
             words = f"{words} {out_of_vocabulary(model, run.recipe.prompt, run.recipe.negative_prompt)}".strip()
@@ -164,5 +164,5 @@ def effects(run: Any) -> str:
 
 def alt_of(run: Any) -> str:
     """Describe a generated picture by what was asked for, for screen readers."""
-    words = [label(run, axis)[0] for axis in ("scheduler", "schedule", "steps", "guidance", "seed")]
+    words = [label(run, axis)[0] for axis in ("scheduler", "schedule", "steps", "guidance", "seed") if getattr(run.recipe, axis) != "default"]
     return f"Generated picture. {label(run, 'prompt')[0]}; {', '.join(words)}."
