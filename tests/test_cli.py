@@ -12,6 +12,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from foreign_files import A1111, comfy_png, png
 from PIL import Image
 
 from tp2lib.cli.main import main
@@ -286,3 +287,20 @@ def test_it_also_starts_as_a_module_and_survives_a_poor_terminal(tmp_path):
     command = [sys.executable, "-m", "tp2lib", "sweep", str(tmp_path / "…")]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 1 and "cannot be read" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_read_says_what_was_found_assumed_and_ignored_in_any_tools_picture(tmp_path, capsys) -> None:
+    for name, data in (("webui.png", png(parameters=A1111)), ("comfy.png", comfy_png()), ("bare.png", png())):
+        (tmp_path / name).write_bytes(data)
+    assert main(["read", *(str(tmp_path / name) for name in ("webui.png", "comfy.png", "bare.png"))]) == 1
+    said = capsys.readouterr()
+    assert "webui.png: Settings written by A1111." in said.out and "Ignored: Model hash: 6ce0161689" in said.out
+    assert "comfy.png: Settings written by ComfyUI." in said.out and f"seed {2**63 + 1}" in said.out
+    assert "bare.png" in said.err and "carries no recipe" in said.err
+
+
+def test_replay_says_what_a_strangers_picture_holds(tmp_path, capsys) -> None:
+    (tmp_path / "webui.png").write_bytes(png(parameters=A1111))
+    assert main(["replay", str(tmp_path / "webui.png")]) == 1
+    told = capsys.readouterr().err
+    assert "no tp2 record" in told and "Found: prompt" in told and "Assumed" in told and "Ignored" in told

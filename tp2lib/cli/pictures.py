@@ -1,4 +1,4 @@
-"""The commands that make pictures: ``tp2 run``, ``generate``, ``sweep`` and ``replay``."""
+"""The commands that make pictures: ``tp2 run``, ``generate``, ``sweep`` and ``replay``, and the one that reads them: ``tp2 read``."""
 
 from __future__ import annotations
 
@@ -114,11 +114,13 @@ def generate(
     except RecipeError as error:
         raise typer.BadParameter(str(error)) from None
     from tp2lib.engine.generate import generate
+    from tp2lib.metadata.readings import foreign_syntax
     from tp2lib.models.loading import out_of_vocabulary
 
     model, ledger = _load(recipe.model), Ledger(outputs)
-    if unknown := out_of_vocabulary(model, recipe.prompt):
-        say(unknown)
+    for remark in (out_of_vocabulary(model, recipe.prompt), foreign_syntax(recipe.prompt, recipe.negative_prompt)):
+        if remark:
+            say(remark)
     with _progress("generate") as on_step:
         made = generate(recipe, model, ledger=ledger, on_step=on_step)
     say(_cost(made))
@@ -166,6 +168,21 @@ def replay(
         print(f"{picture}: {verdict}")
     worst = max(GRADES.index(verdict.grade) for verdict in verdicts)
     raise typer.Exit(worst > GRADES.index(at_least.replace("-", " ")))
+
+
+@pictures.command()
+def read(files: Annotated[list[Path], typer.Argument(help="PNG, JPEG or WebP files, whichever tool made them")]) -> None:
+    """Say which settings pictures carry: what is found, what would be assumed, what is ignored."""
+    from tp2lib.storage.pictures import read_recipe
+
+    failed = 0
+    for picture in files:
+        try:
+            print(f"{picture}: {read_recipe(picture)}")
+        except TP2Error as error:
+            failed += 1
+            say(f"{picture}: {error}")
+    raise typer.Exit(failed > 0)
 
 
 def _load(name: str) -> Model:

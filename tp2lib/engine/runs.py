@@ -12,6 +12,7 @@ from PIL import Image
 
 from tp2lib.errors import OutputError, RecordError
 from tp2lib.metadata.pixels import open_image
+from tp2lib.metadata.readings import foreign_syntax
 from tp2lib.recipe import Recipe
 from tp2lib.storage.pictures import read_record, save_picture
 
@@ -69,6 +70,7 @@ class Run:
 
     def record(self) -> dict[str, Any]:
         """What is written into the picture's file, beside the recipe."""
+        syntax = foreign_syntax(self.recipe.prompt, self.recipe.negative_prompt)
         return {
             "key": self.key,
             "outcome": self.outcome,
@@ -76,6 +78,7 @@ class Run:
             "timings": {stage: round(seconds, 4) for stage, seconds in self.timings.items()},
             "environment": self.environment,
             "source": self.source,
+            **({"foreign_syntax": syntax} if syntax else {}),
         }
 
     def infotext(self) -> dict[str, Any]:

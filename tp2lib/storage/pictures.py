@@ -112,8 +112,12 @@ def read_record(path: str | os.PathLike[str] | bytes, *, intact: bool = True) ->
     image = _opened(path)
     record = _record(image)
     if record is None:
+        try:
+            told = " It holds these: " + " ".join(str(read_texts(carried_texts(image))).splitlines())
+        except RecordError:
+            told = ""
         raise RecordError(
-            f"{_named(path)} carries no tp2 record; it was not made by tp2lib, or something stripped it. Try read_recipe, which also reads the WebUI's text."
+            f"{_named(path)} carries no tp2 record; it was not made by tp2lib, or something stripped it. read_recipe, or `tp2 read`, finds other tools' settings.{told}"
         )
     if intact and record["pixels_sha256"] != pixels_sha256(image):
         raise RecordError(

@@ -12,6 +12,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from tp2lib.metadata.readings import foreign_syntax
 from tp2lib.plots.display import image_html
 from tp2lib.plots.labels import AXES, label, problem
 from tp2lib.recipe import Recipe
@@ -159,7 +160,8 @@ class Panel:
 def effects(run: Any) -> str:
     """Say what the settings came down to, where that is not what was asked for; else nothing."""
     words = [": ".join(label(run, axis)) for axis in AXES if axis != "steps" and label(run, axis)[1]]
-    return f"{'; '.join(words)}." if words else ""
+    syntax = foreign_syntax(run.recipe.prompt, run.recipe.negative_prompt)
+    return f"{'; '.join(words)}. {syntax}".strip() if words else syntax
 
 
 def alt_of(run: Any) -> str:
