@@ -70,7 +70,7 @@ class Recipe:
     )  # fmt: skip
     width: int | None = _f("whole", None, "width", "pixels; None is the model's own size", min=64, max=1024, step=8)
     height: int | None = _f("whole", None, "height", "pixels; None is the model's own size", min=64, max=1024, step=8)
-    model: str = _f("text", "auto", "model", "auto, vitrine, sd15, a folder or a hub id", max=500, blank=False)
+    model: str = _f("text", "auto", "model", "auto, vitrine, sd15, a folder, a .safetensors file or a hub id", max=500, blank=False)
     source: str | None = _f("text", None, "source", "the path of the source photo", max=4096, blank=False)
 
     def __post_init__(self) -> None:

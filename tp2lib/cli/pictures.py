@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["ModelName", "Outputs", "pictures", "say"]
 
 Outputs = Annotated[Path, typer.Option(metavar="DIR", show_default="outputs/ of the clone", help="where pictures go")]
-ModelName = Annotated[str, typer.Option("--model", metavar="NAME", help="auto, vitrine, sd15, a folder or a hub id")]
+ModelName = Annotated[str, typer.Option("--model", metavar="NAME", help="auto, vitrine, sd15, a folder, a .safetensors file or a hub id")]
 
 _EXAMPLE = inspect.cleandoc((planfile.__doc__ or "").partition("::")[2])
 _NAMES = sorted({*PARTS, *EXPERIMENTS})

@@ -95,6 +95,7 @@ def make_plan(recipe: Recipe, model: Model, source: Source | None = None, rungs:
         "model": model.name,
         "weights_sha256": model.weights_sha256,
         "mode": "text2img" if source is None else "img2img",
+        **({"vae": model.vae} if model.vae else {}),
         **_text(recipe, model),
         **_schedule(recipe, model),
         "seed": recipe.seed,

@@ -13,7 +13,7 @@ from tp2lib.errors import ModelNotFound, did_you_mean, shown
 from tp2lib.models import hub
 from tp2lib.models.devices import Placement
 
-__all__ = ["CATALOGUE", "GONE", "HUB_ID", "ModelCard", "choose_model", "find_card"]
+__all__ = ["CATALOGUE", "GONE", "HUB_ID", "SINGLE_FILES", "ModelCard", "choose_model", "find_card"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +76,8 @@ CATALOGUE: Mapping[str, ModelCard] = MappingProxyType(
 
 GONE = "runwayml/stable-diffusion-v1-5"
 """The id that the report names, and that left the hub."""
+SINGLE_FILES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
+"""How the names of models in one file end; all but the first are pickles, and refused."""
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 """What a hub id looks like: owner/name."""
 
@@ -123,9 +125,11 @@ def find_card(name: str) -> ModelCard:
     with contextlib.suppress(OSError, RuntimeError):  # a name too long for a file, a home that nobody has
         if Path(name).expanduser().is_dir():
             return ModelCard(name=name, where=str(Path(name).expanduser()), note="a local folder")
+        if name.lower().endswith(SINGLE_FILES):
+            return ModelCard(name=name, where=str(Path(name).expanduser()), note="a single file")
     if HUB_ID.fullmatch(name):
         return ModelCard(name=name, where=name, note="a model of the hub")
     raise ModelNotFound(
-        f"there is no model {shown(name)}; it must be auto, {', '.join(CATALOGUE)}, a folder in diffusers format, or a "
-        f"hub id (owner/name).{did_you_mean(name, ['auto', *CATALOGUE])}"
+        f"there is no model {shown(name)}; it must be auto, {', '.join(CATALOGUE)}, a folder in diffusers format, a .safetensors file, or "
+        f"a hub id (owner/name).{did_you_mean(name, ['auto', *CATALOGUE])}"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from tp2lib.errors import ModelError, ModelNotFound
 from tp2lib.models.weights import WEIGHT_FILES, check_folder, check_index
 
-__all__ = ["cached", "fetch"]
+__all__ = ["cached", "cached_configs", "fetch", "fetch_configs"]
 
 log = logging.getLogger("tp2lib")
 
@@ -40,6 +40,38 @@ def cached(repo: str, revision: str | None = None) -> Path | None:
         check_folder(folder)
     except (OSError, ValueError, ModelError):
         return None
+    return folder
+
+
+_CONFIG_FILES = [f"{part}/*{ending}" for part in ("scheduler", "tokenizer", "unet", "vae", "text_encoder") for ending in (".json", ".txt")]
+
+
+def cached_configs(repo: str, revision: str | None = None) -> Path | None:
+    """Find a model's configurations and tokenizer on this machine, whether or not its weights are; the network is not touched."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(repo, revision=revision, local_files_only=True, allow_patterns="model_index.json"))
+    except (OSError, ValueError):
+        return None
+
+
+def fetch_configs(repo: str, revision: str | None = None) -> Path:
+    """Download a model's configurations and tokenizer, some megabytes, without its weights.
+
+    Raises
+    ------
+    ModelError
+        As :func:`fetch`.
+    """
+    from huggingface_hub import snapshot_download
+
+    log.warning("downloading the tokenizer and configurations of %s (3 MB)", repo)
+    try:
+        folder = Path(snapshot_download(repo, revision=revision, allow_patterns=["model_index.json", *_CONFIG_FILES]))
+        check_index(folder)
+    except _faults() as error:
+        raise _explain(error, repo, revision) from error
     return folder
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import json
 import logging
 import os
@@ -18,9 +19,10 @@ import torch
 
 from tp2lib.errors import ModelError, ModelNotFound
 from tp2lib.models import hub
-from tp2lib.models.catalogue import CATALOGUE, GONE, HUB_ID, ModelCard, choose_model, find_card
+from tp2lib.models.catalogue import CATALOGUE, GONE, HUB_ID, SINGLE_FILES, ModelCard, choose_model, find_card
 from tp2lib.models.devices import Placement, choose_device, try_xformers
-from tp2lib.models.weights import check_folder, hash_folder, read_json
+from tp2lib.models.singlefile import CONFIGS, check_file, config_folder, load_pipeline, load_vae
+from tp2lib.models.weights import check_folder, hash_files, hash_folder, read_json
 
 __all__ = ["CATALOGUE", "Model", "ModelCard", "load", "out_of_vocabulary", "unknown_words"]
 
@@ -50,6 +52,8 @@ class Model:
         Side of its own image size, in pixels.
     words : frozenset of str or None
         The words it was trained on, where that list is known.
+    vae : str or None
+        The name of the VAE that was put in its own one's place.
     notes : tuple of str
         What was decided on the way, one sentence each.
     """
@@ -63,18 +67,23 @@ class Model:
     weights_sha256: str
     native_size: int
     words: frozenset[str] | None = field(default=None, repr=False)
+    vae: str | None = None
     notes: tuple[str, ...] = ()
 
 
-def load(model: str | Path = "auto", *, device: str | None = None, download: bool | None = None, xformers: bool = False) -> Model:
+def load(
+    model: str | Path = "auto", *, vae: str | Path | None = None, device: str | None = None, download: bool | None = None, xformers: bool = False
+) -> Model:
     """Load a model, once: asked again for the same one, it is the same object's parts.
 
     Parameters
     ----------
     model : str or Path, default "auto"
-        ``"vitrine"``, ``"sd15"``, a folder in diffusers format, a hub id, or ``"auto"``: what the
+        ``"vitrine"``, ``"sd15"``, a folder in diffusers format, a ``.safetensors`` file of Stable Diffusion 1.x as A1111 has it, a hub id, or ``"auto"``: what the
         environment variable TP2_MODEL names, else ``sd15`` where a CUDA GPU has room for it and it
         need not be fetched (or `download` is True), else ``vitrine``.
+    vae : str or Path, optional
+        Another VAE in its own one's place: a folder in diffusers format, or a ``.safetensors`` file. It is part of the record and of the hash.
     device : {"cuda", "mps", "cpu"}, optional
         Insist on a device.
     download : bool, optional
@@ -104,7 +113,11 @@ def load(model: str | Path = "auto", *, device: str | None = None, download: boo
         notes.append(f"{GONE} is gone from the hub; its copy {card.where} is used instead")
         log.warning(notes[-1])
     folder = _folder(card, placement, download)
-    pipe, base, weights, attention = _open(folder, placement.device, placement.dtype, xformers)
+    configs = _configs(folder, download)
+    other = None if vae is None else Path(vae).expanduser()
+    pipe, base, weights, attention = _open(folder, configs, other, placement.device, placement.dtype, xformers)
+    if other:
+        notes.append(f"the VAE is {other.name}, in its own one's place")
     if attention:
         notes.append(attention)
     return Model(
@@ -117,6 +130,7 @@ def load(model: str | Path = "auto", *, device: str | None = None, download: boo
         weights_sha256=weights,
         native_size=int(pipe.unet.config.sample_size * pipe.vae_scale_factor),
         words=_words(folder) if card.name == "vitrine" else None,
+        vae=other.name if other else None,
         notes=tuple(notes),
     )
 
@@ -156,16 +170,31 @@ def _folder(card: ModelCard, placement: Placement, download: bool | None) -> Pat
     return folder or hub.fetch(card.where, card.revision, half=placement.dtype == torch.float16)
 
 
+def _configs(folder: Path, download: bool | None) -> Path:
+    """Where the model's configurations are: in its folder, or beside a single file."""
+    if folder.suffix.lower() not in SINGLE_FILES or folder.is_dir():
+        return folder
+    check_file(folder)
+    return config_folder(folder, download)
+
+
 @functools.lru_cache(maxsize=1)
-def _open(folder: Path, device: str, dtype: torch.dtype, xformers: bool) -> tuple[Any, Mapping[str, Any], str, str | None]:
+def _open(folder: Path, configs: Path, vae: Path | None, device: str, dtype: torch.dtype, xformers: bool) -> tuple[Any, Mapping[str, Any], str, str | None]:
     """Load the components; the last model asked for stays in memory."""
-    variant = check_folder(folder)
-    weights = hash_folder(folder, variant)
+    single = configs != folder
+    variant = None if single else check_folder(folder)
+    weights = hash_files(folder, *(configs / name for name in CONFIGS)) if single else hash_folder(folder, variant)
     with _quiet():
         from diffusers import StableDiffusionPipeline
 
         try:
-            pipe = StableDiffusionPipeline.from_pretrained(folder, dtype=dtype, variant=variant, use_safetensors=True, local_files_only=True)
+            if single:
+                pipe = load_pipeline(folder, configs, dtype)
+            else:
+                pipe = StableDiffusionPipeline.from_pretrained(folder, dtype=dtype, variant=variant, use_safetensors=True, local_files_only=True)
+            if vae is not None:
+                pipe.vae = load_vae(vae, configs, dtype)
+                weights = hashlib.sha256(f"{weights} {hash_files(vae)}".encode()).hexdigest()
         except (OSError, ValueError, RuntimeError, AttributeError, TypeError, KeyError) as error:
             reason = (str(error).splitlines() or [""])[0]
             raise ModelError(f"the model in {folder} cannot be loaded ({type(error).__name__}: {reason}).") from error
@@ -173,7 +202,7 @@ def _open(folder: Path, device: str, dtype: torch.dtype, xformers: bool) -> tupl
         raise ModelError(f"the tokenizer in {folder} knows {len(pipe.tokenizer)} tokens only. Fetch the model again.")
     pipe.set_progress_bar_config(disable=True)
     pipe.to(device)
-    base = MappingProxyType(read_json(folder / "scheduler" / "scheduler_config.json"))
+    base = MappingProxyType(read_json(configs / "scheduler" / "scheduler_config.json"))
     return pipe, base, weights, try_xformers(pipe) if xformers else None
 
 

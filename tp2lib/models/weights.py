@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from tp2lib.errors import ModelError, ModelNotFound, shown
 
-__all__ = ["WEIGHT_FILES", "check_folder", "check_index", "hash_folder", "read_json"]
+__all__ = ["WEIGHT_FILES", "check_folder", "check_index", "hash_files", "hash_folder", "read_json"]
 
 WEIGHT_FILES = {
     "unet": "diffusion_pytorch_model",
@@ -70,6 +70,12 @@ def check_folder(folder: Path) -> str | None:
     present = [name for name in WEIGHT_FILES if name != "safety_checker" or (index.get(name) or [None])[0] is not None]
     if not (folder / "scheduler" / "scheduler_config.json").is_file():
         raise ModelError(f"the model in {folder} has no scheduler/scheduler_config.json. Fetch it again.")
+    channels = read_json(folder / "unet" / "config.json").get("in_channels", 4) if (folder / "unet" / "config.json").is_file() else 4
+    if channels != 4:
+        raise ModelError(
+            f"the model in {folder} is for inpainting: its UNet reads {shown(channels)} channels, a picture, a mask and what is masked, where text to image and "
+            "image to image give it 4. Use the model that it was made from, such as 'sd15'."
+        )
     variant = _variant(folder, present)
     for name in present:
         _check_weights(folder / name / _file_name(name, variant))
@@ -144,6 +150,17 @@ def hash_folder(folder: Path, variant: str | None) -> str:
             stat = path.stat()
             digest = _hash_file(path, stat.st_size, stat.st_mtime_ns)
             total.update(f"{path.parent.name}/{path.name} {digest}\n".encode())
+    return total.hexdigest()
+
+
+def hash_files(*paths: Path) -> str:
+    """Hash the files of a model that is put together: weights in one file, configurations, another VAE."""
+    total = hashlib.sha256()
+    for path in paths:
+        files = sorted(file for file in path.glob("**/*") if file.suffix in (".json", ".txt", ".safetensors")) if path.is_dir() else [path]
+        for file in files:
+            stat = file.stat()
+            total.update(f"{file.relative_to(path) if path.is_dir() else 'weights'} {_hash_file(file, stat.st_size, stat.st_mtime_ns)}\n".encode())
     return total.hexdigest()
 
 
