@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -187,3 +190,14 @@ def test_a_folder_with_an_inpainting_unet_is_refused_by_name(tiny_folder: Path, 
     path.write_text(json.dumps({**json.loads(path.read_text()), "in_channels": 9}))
     with pytest.raises(ModelError, match="is for inpainting: its UNet reads 9 channels.*'sd15'"):
         load(tmp_path / "inpainting", device="cpu")
+
+
+def test_no_librarys_remark_reaches_a_terminal(vitrine: Path, tmp_path: Path) -> None:
+    code = (
+        "from tp2lib import Recipe, generate, load\n"
+        "from diffusers import StableDiffusionPipeline, StableDiffusionImg2ImgPipeline\n"
+        "run = generate(Recipe(prompt='a red apple ' * 40, steps=1, width=64, height=64), load('vitrine', device='cpu'))\n"
+        "assert run.effective['tokens_cut'] > 0"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "TP2_VITRINE": str(vitrine)}, timeout=300)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -9,6 +9,7 @@ Importing tp2lib is quick and loads none of the large packages: each name is fet
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from tp2lib import threads
@@ -38,4 +39,6 @@ if TYPE_CHECKING:
     from tp2lib.widgets.panel import Panel
 
 threads.settle()  # before torch is loaded: afterwards it has no effect
+for _library in ("DIFFUSERS", "TRANSFORMERS"):  # what they would remark (torchvision, long prompts), the run's record and labels say
+    os.environ.setdefault(f"{_library}_VERBOSITY", "error")
 __getattr__, __dir__, __all__ = attach(__name__, __file__)
