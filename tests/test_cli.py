@@ -96,7 +96,7 @@ def test_the_version_is_the_installed_one(capsys):
     assert capsys.readouterr().out == f"tp2lib {importlib.metadata.version('tp2lib')}\n"
 
 
-@pytest.mark.parametrize(("words", "wanted"), [("tp2 generate apple --scheduler DPM++", "DPM++ 2M Karras"), ("tp2 run i2i", "i2i_run07_strength035")])
+@pytest.mark.parametrize(("words", "wanted"), [("tp2 generate apple --scheduler DPM++", "DPM++ 2M SDE"), ("tp2 run i2i", "i2i_run07_strength035")])
 def test_the_shell_completes_values(words, wanted, monkeypatch, capsys):
     for name, value in {"_TP2_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}.items():
         monkeypatch.setenv(name, value)
