@@ -11,17 +11,26 @@ from tp2lib.cli.bench import bench, table
 from tp2lib.cli.benchparts import PARTS, Bench, Row
 from tp2lib.cli.benchsettings import unet_call, unet_inputs, variants
 from tp2lib.errors import RecipeError
+from tp2lib.evaluation.experiments import EXPERIMENTS
 
 
 @pytest.mark.slow
 def test_every_part_runs_on_a_cpu_and_is_measured_once(vitrine, tmp_path, monkeypatch):
-    monkeypatch.setattr("tp2lib.cli.benchparts.EXPERIMENTS", {})
+    start = Bench.__init__
+
+    def small(self, device=None):
+        start(self, device)
+        self.recipe = self.recipe.vary(width=64, height=64, steps=3)
+
+    monkeypatch.setattr(Bench, "__init__", small)
+    monkeypatch.setattr("tp2lib.cli.benchparts.EXPERIMENTS", {"smoke": EXPERIMENTS["smoke"]})
     said: list[str] = []
-    path = bench(tmp_path, ["diffusers", "memory", "replays"], device="cpu", say=said.append)
+    path = bench(tmp_path, ["diffusers", "memory", "replays", "use"], device="cpu", say=said.append)
     known = json.loads(path.read_text())
-    assert set(known["parts"]) == {"diffusers", "memory", "replays"} and known["failed"] == {}
+    assert set(known["parts"]) == {"diffusers", "memory", "replays", "use"} and known["failed"] == {}
     rows = {row["what"]: row for part in known["parts"].values() for row in part["rows"]}
     assert rows["generate against diffusers"]["value"] > 0
+    assert rows["pictures replayed identically"]["value"] == 1 and rows["steps made after Stop"]["value"] == 0
     assert rows["memory ladder"]["value"] is None and "needs a CUDA GPU" in rows["memory ladder"]["note"]
     again: list[str] = []
     bench(tmp_path, ["diffusers", "memory"], device="cpu", say=again.append)

@@ -267,6 +267,13 @@ def test_a_picture_does_not_depend_on_those_it_is_made_with(model):
         assert np.abs(np.asarray(generate(cell.recipe, model).image, int) - np.asarray(run.image, int)).max() <= 1
 
 
+def test_the_seconds_of_a_batch_are_shared_out_by_rows(model):
+    off, on = sweep(APPLE, model, guidance=[1, 4], batch_width=2, say=silent).runs
+    assert on.timings["denoise"] == pytest.approx(2 * off.timings["denoise"]) and on.timings["total"] == pytest.approx(
+        sum(seconds for stage, seconds in on.timings.items() if stage != "total")
+    )
+
+
 def test_photos_and_schedulers_of_two_calls_a_step_go_together_too(model):
     photo = prepare_source(Image.new("RGB", (64, 64), "red"), 64, 64)
     recipe = APPLE.vary(source="apple.png", strength=0.6, steps=6)
