@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from tp2lib.engine.runs import Run
-from tp2lib.evaluation.evidence import Evidence
 from tp2lib.evaluation.experiments import EXPERIMENTS, Experiment
+from tp2lib.evaluation.reproducibility import Evidence
 from tp2lib.evaluation.rubric import JUDGED
 from tp2lib.evaluation.scoring import BlindScoring
 from tp2lib.metadata.source import Source, prepare_source

@@ -21,7 +21,7 @@ FILES = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 TIMEOUT_S = 900  # a cell; machines under load are slow
 
 LONGEST_LINE = 120  # characters: what JupyterLab shows without scrolling on a laptop
-_OWN = {"tp2lib", "__future__"} | set(sys.stdlib_module_names)
+_OWN = {"tp2lib", "__future__", "pandas"} | set(sys.stdlib_module_names)
 _BY_HAND = {"02_baseline.ipynb": {"torch", "diffusers"}}  # where the pipeline is the lesson
 _WIDGETS = ("Panel(", "before_after(", "book.ask(")
 _PREDICTED = ("show_grid(", "make_convergence(", "make_fidelity(")

@@ -1,4 +1,4 @@
-"""tp2lib.course.predictions, asking and eye: written down before, compared after, and what counts."""
+"""tp2lib.course.predictions, asking and calibration: written down before, compared after, and what counts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import pytest
 from plotted import words
 
-from tp2lib.course.calibration import make_eye, read_eye
+from tp2lib.course.calibration import make_calibration, read_calibration
 from tp2lib.course.predictions import Predictions, judged, score
 from tp2lib.course.progress import FILE, summary
 from tp2lib.errors import RecordError
@@ -33,7 +33,7 @@ def seconds(book):
 
 def test_expectation_and_measurement_stand_side_by_side(steps, tmp_path):
     assert "15 steps" in steps.commit(15).text
-    assert steps.compare(30).text == "expected 15 steps, measured 30 steps: otherwise."
+    assert steps.compare(30).text == "expected 15 steps, measured 30 steps: not as expected."
     assert steps.compare(15).text.endswith("as expected.")
     kinds = [json.loads(line)["event"] for line in (tmp_path / FILE).read_text().splitlines()]
     assert kinds == ["opened", "predicted", "measured", "measured"]
@@ -46,7 +46,7 @@ def test_numbers_are_compared_by_a_factor(seconds):
 
 
 def test_without_an_expectation_the_measurement_stands_alone(steps):
-    assert "You expected nothing" in steps.compare(30).text
+    assert "You made no prediction" in steps.compare(30).text
 
 
 @pytest.mark.parametrize("answer", [20, "15", "", None, True, [15], {}, "x" * 9999])
@@ -131,7 +131,7 @@ def test_forged_predictions_do_no_harm(tmp_path):
         for event in ({**line, "event": "predicted", **more}, {**line, "event": "measured", "measured": [1]}):
             with (tmp_path / FILE).open("a") as file:
                 file.write(json.dumps({**event, "question": f"q{at}"}) + "\n")
-    assert len(judged(tmp_path)) == 3 and read_eye(tmp_path).change is None
+    assert len(judged(tmp_path)) == 3 and read_calibration(tmp_path).change is None
 
 
 # -- the widget ---------------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ def test_a_question_is_escaped(book):
     assert "<script" not in box.children[0].value
 
 
-# -- the eye ------------------------------------------------------------------------------------------
+# -- calibration ------------------------------------------------------------------------------------------
 
 
 def learn(tmp_path, scores):
@@ -173,27 +173,27 @@ def learn(tmp_path, scores):
         one = Predictions(f"0{1 + at // 3}", tmp_path).ask(f"question {at}", ["a", "b"])
         one.commit("a")
         one.compare("a" if hit else "b")
-    return read_eye(tmp_path)
+    return read_calibration(tmp_path)
 
 
 def test_few_predictions_make_no_comparison(tmp_path):
-    eye = learn(tmp_path, [1, 0, 1])
-    assert eye.change is None and "3 predictions" in eye.said()
+    found = learn(tmp_path, [1, 0, 1])
+    assert found.change is None and "3 predictions" in found.said()
 
 
 def test_improvement_is_told_from_luck(tmp_path):
-    eye = learn(tmp_path, [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1])
-    assert eye.change == 1 and eye.interval == (1, 1) and eye.said().endswith("better.")
+    found = learn(tmp_path, [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1])
+    assert found.change == 1 and found.interval == (1, 1) and found.said().endswith("better.")
     (tmp_path / "other").mkdir()
     unsure = learn(tmp_path / "other", [1, 0, 0, 1, 0, 1, 0, 1])
     low, high = unsure.interval
     assert low < 0 < high and "not separable from luck" in unsure.said()
 
 
-def test_the_eye_is_drawn_and_told(tmp_path):
-    eye = learn(tmp_path, [0, 1, 0, 1, 1, 1])
-    assert eye.by_notebook == {"01": (3, pytest.approx(1 / 3), 0.5), "02": (3, 1.0, 0.5)}
-    assert "02                   3        1.00        0.50" in repr(eye)
-    written = words(make_eye(eye))
-    assert eye.said()[:40] in written and "how near" in written
-    make_eye(read_eye(tmp_path / "nothing"))
+def test_calibration_is_drawn_and_told(tmp_path):
+    found = learn(tmp_path, [0, 1, 0, 1, 1, 1])
+    assert found.by_notebook == {"01": (3, pytest.approx(1 / 3), 0.5), "02": (3, 1.0, 0.5)}
+    assert found.table().loc["02"].tolist() == [3, 1.0, 0.5]
+    written = words(make_calibration(found))
+    assert found.said()[:40] in written and "how near" in written
+    make_calibration(read_calibration(tmp_path / "nothing"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tp2lib.errors import OutputError, RecordError
+from tp2lib.evaluation.panels import ReflectionPanel
 from tp2lib.evaluation.reflection import ASKED, FILE, answer, answers
-from tp2lib.evaluation.reflectionpanel import ReflectionPanel
 
 
 def test_the_reports_six_topics_are_asked_in_both_languages():

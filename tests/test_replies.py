@@ -19,3 +19,10 @@ def test_a_reply_says_in_words_what_its_colour_says(kind: str) -> None:
 def test_nothing_that_was_typed_becomes_markup() -> None:
     evil = '<img src=x onerror="alert(1)">'
     assert "<img" not in Reply(kind="wrong", about=evil, text=evil, code=evil)._repr_html_()
+
+
+def test_a_comparison_is_a_small_table():
+    said = Reply(kind="compared", about="<q>", text="expected 1, measured 2", table={"expected": "1", "measured": "<2>"})
+    page = said._repr_html_()
+    assert "<th>expected</th><th>measured</th></tr><tr><td>1</td><td>&lt;2&gt;</td>" in page and "<q>" not in page
+    assert str(said) == "<q> expected and measured: expected 1, measured 2"

@@ -10,8 +10,7 @@ from types import SimpleNamespace
 import pytest
 from filled import apple, fill
 
-from tp2lib.evaluation.evidence import Evidence
-from tp2lib.evaluation.reproducibility import known_proof, prove_all
+from tp2lib.evaluation.reproducibility import Evidence, known_proof, prove_all
 
 NAMES = ("t2i_run01_baseline", "t2i_run05_guid12", "i2i_run09_strength085")
 

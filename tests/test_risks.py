@@ -10,9 +10,9 @@ from PIL import Image, ImageEnhance
 
 import tp2lib.evaluation.risks
 from tp2lib.errors import RecordError
-from tp2lib.evaluation.evidence import Evidence
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.languages import words
+from tp2lib.evaluation.reproducibility import Evidence
 from tp2lib.evaluation.risks import LIMITS, VERDICTS, Inspection, inspect
 from tp2lib.storage.pictures import export_picture
 

@@ -26,7 +26,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, TESTS)
 from filled import fill
-from tp2lib.evaluation.scorepanel import ScorePanel
+from tp2lib.evaluation.panels import ScorePanel
 from tp2lib.evaluation.scoring import BlindScoring
 outputs = Path("outputs")
 runs = fill(outputs, ["t2i_run01_baseline", "t2i_run05_guid12", "i2i_run09_strength085"])

@@ -9,8 +9,8 @@ import pytest
 from filled import fill, made
 
 from tp2lib.evaluation.experiments import EXPERIMENTS
+from tp2lib.evaluation.panels import ScorePanel
 from tp2lib.evaluation.rubric import JUDGED
-from tp2lib.evaluation.scorepanel import ScorePanel
 from tp2lib.evaluation.scoring import BlindScoring
 
 NAMES = ("t2i_run01_baseline", "t2i_run05_guid12", "i2i_run09_strength085")

@@ -81,7 +81,7 @@ def test_a_locked_log_cannot_be_scored_again(runs, tmp_path):
     session = scored(tmp_path, runs, "alice", lambda key, criterion: 1)
     size = session.path.stat().st_size
     for again in (session, blind(runs, tmp_path)):
-        with pytest.raises(RecordError, match="locked, and stay as they are"):
+        with pytest.raises(RecordError, match="locked and cannot be changed"):
             again.score("01", "realism", 2)
         with pytest.raises(RecordError, match="locked already"):
             again.lock()
@@ -118,7 +118,7 @@ def test_the_reveal_gives_each_run_its_points_and_its_repeat(runs, tmp_path):
 def test_an_edited_log_is_not_revealed(runs, tmp_path):
     session = scored(tmp_path, runs, "alice", lambda key, criterion: 1)
     session.path.write_text(session.path.read_text().replace('"points":1', '"points":2', 1))
-    with pytest.raises(RecordError, match="it was edited"):
+    with pytest.raises(RecordError, match="was edited after locking"):
         blind(runs, tmp_path).reveal()
 
 

@@ -1,4 +1,4 @@
-"""What is asked of a learner, said back, and kept on their machine."""
+"""Predictions, exercises and progress of a learner, kept on their computer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tp2lib.lazy import attach
 
 if TYPE_CHECKING:
-    from tp2lib.course.calibration import make_eye, read_eye
+    from tp2lib.course.calibration import make_calibration, read_calibration
     from tp2lib.course.exercises import (
         progress_line,
         q1_1,

@@ -1,4 +1,4 @@
-"""The small form of a prediction: its answers, a button, and a line that says what was written down."""
+"""The form of a prediction: its answers, a button, and a line that shows what was saved."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class PredictionBox:
             low, high = prediction.between
             hint = f"{low:g} to {high:g}{unit}"
             self.entry = widgets.Text(placeholder=hint, tooltip=prediction.question, continuous_update=False)
-        self.button = widgets.Button(description="Write it down", tooltip="keep this expectation, before the measurement")
+        self.button = widgets.Button(description="Write it down", tooltip="save this prediction before the measurement")
         self.button.on_click(lambda button: self.save())
         self.status = widgets.HTML(_line("What do you expect?"))
         question = widgets.HTML(f"<b>{html.escape(prediction.question)}</b>")
@@ -60,7 +60,7 @@ class PredictionBox:
         try:
             number = float(value[:_LONGEST].replace(",", "."))
         except ValueError:
-            raise RecordError(f"{shown(value, _LONGEST)} is no number. Type digits, such as 2.5.") from None
+            raise RecordError(f"{shown(value, _LONGEST)} is not a number. Type digits, such as 2.5.") from None
         return int(number) if number.is_integer() else number
 
 

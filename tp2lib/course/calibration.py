@@ -1,10 +1,11 @@
-"""How a learner's eye improved: their predictions against the measurements, notebook by notebook."""
+"""Calibration of a learner's predictions: how near they came to the measurements, notebook by notebook."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,14 +13,17 @@ from matplotlib.figure import Figure
 from tp2lib.course.predictions import Judged, judged
 from tp2lib.plots.layout import COLOURS, SOFT, new_plot, text_style
 
-__all__ = ["Eye", "make_eye", "read_eye"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Calibration", "make_calibration", "read_calibration"]
 
 _FEWEST = 4  # predictions, below which halves cannot be compared
 _DRAWS = 4000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Eye:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
     """Predictions that counted, and whether the later ones came nearer.
 
     Attributes
@@ -32,7 +36,7 @@ class Eye:
         95 % bootstrap interval of `change` (Efron's percentiles, 4000 draws from a fixed seed).
     """
 
-    judged: list[Judged] = field(default_factory=list)
+    judged: list[Judged] = field(default_factory=list, repr=False)
     change: float | None = None
     interval: tuple[float, float] | None = None
 
@@ -47,7 +51,7 @@ class Eye:
         return rows
 
     def said(self) -> str:
-        """Say in a sentence whether the eye improved, and how sure that is."""
+        """Say in a sentence whether later predictions came nearer, and how sure that is."""
         count = len(self.judged)
         if self.change is None:
             return f"{count} predictions of your own were measured; from {_FEWEST} on, earlier and later ones compare."
@@ -55,33 +59,34 @@ class Eye:
         sure = "better" if low > 0 else "worse" if high < 0 else "not separable from luck"
         return f"{count} predictions: the later half scores {self.change:+.2f} against the earlier one (95 % interval {low:+.2f} to {high:+.2f}): {sure}."
 
-    def __repr__(self) -> str:
-        rows = [f"{'notebook':<10}{'predictions':>12}{'mean score':>12}{'blind pick':>12}"]
-        for notebook, (count, mean, chance) in self.by_notebook.items():
-            rows.append(f"{notebook:<10}{count:>12}{mean:>12.2f}{'-' if chance is None else f'{chance:.2f}':>12}")
-        return "\n".join([*rows, self.said()])
+    def table(self) -> pd.DataFrame:
+        """Return a row for each notebook: predictions, their mean score, and that of blind picks among the choices."""
+        import pandas as pd
+
+        columns = ["predictions", "mean score", "blind pick"]
+        return pd.DataFrame.from_dict(self.by_notebook, orient="index", columns=columns).rename_axis("notebook")
 
 
-def read_eye(outputs: str | os.PathLike[str] | None = None) -> Eye:
+def read_calibration(outputs: str | os.PathLike[str] | None = None) -> Calibration:
     """Read the predictions that count from a folder's record; by default ``outputs/``."""
     found = judged(outputs)
     if len(found) < _FEWEST:
-        return Eye(judged=found)
+        return Calibration(judged=found)
     half = len(found) // 2
     early, late = (np.array([one.score for one in part]) for part in (found[:half], found[half:]))
     draw = np.random.default_rng(0)
     again = [draw.choice(part, (_DRAWS, len(part))).mean(axis=1) for part in (early, late)]
     low, high = np.percentile(again[1] - again[0], [2.5, 97.5])
-    return Eye(judged=found, change=float(late.mean() - early.mean()), interval=(float(low), float(high)))
+    return Calibration(judged=found, change=float(late.mean() - early.mean()), interval=(float(low), float(high)))
 
 
-def make_eye(eye: Eye) -> Figure:
+def make_calibration(found: Calibration) -> Figure:
     """Draw every prediction's score in order, the mean of each notebook, and what blind picks would score."""
-    figure, axes = new_plot(caption=[eye.said(), "1 is a bull's-eye, 0 a miss; a number scores the smaller divided by the larger."])
+    figure, axes = new_plot(caption=[found.said(), "1 is right, 0 is wrong; a number scores the smaller divided by the larger."])
     at, ticks = 0, []
-    for notebook, (count, mean, chance) in eye.by_notebook.items():
+    for notebook, (count, mean, chance) in found.by_notebook.items():
         places = np.arange(at, at + count)
-        scores = [one.score for one in eye.judged if one.notebook == notebook]
+        scores = [one.score for one in found.judged if one.notebook == notebook]
         axes.plot(places, scores, "o", color=COLOURS[0], markersize=4.5, clip_on=False)
         axes.plot([at - 0.4, at + count - 0.6], [mean, mean], color=COLOURS[1], linewidth=2.2)
         if chance is not None:

@@ -1,4 +1,4 @@
-"""What is looked at in the answers of notebooks 01 and 02; their words are in ``exercises.toml``."""
+"""Check the answers to the exercises of notebooks 01 and 02; their texts are in ``exercises.toml``."""
 
 from __future__ import annotations
 

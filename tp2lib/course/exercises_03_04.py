@@ -1,4 +1,4 @@
-"""What is looked at in the answers of notebooks 03 and 04; their words are in ``exercises.toml``."""
+"""Check the answers to the exercises of notebooks 03 and 04; their texts are in ``exercises.toml``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def judge_3_1(answer: Any, plans: Mapping[str, Any]) -> str:
 
 
 def judge_3_2(answer: Any, points: Any) -> str:
-    """Hold limit and steps against the learner's own curve."""
+    """Compare limit and steps with the learner's own curve."""
     limit, steps, because = answer
     limit = as_number(limit, "my_limit", 0, 100)
     mine = [point for point in points if point.group == "DDIM"]
@@ -177,7 +177,7 @@ def judge_4_4(answer: Any) -> str:
 
 
 def judge_4_5(answer: Any, fidelity_study: Any, photo: Any) -> str:
-    """Hold limit and strength against the worst seed of each strength."""
+    """Compare limit and strength with the worst seed of each strength."""
     limit, chosen, because = answer
     limit = as_number(limit, "my_limit", 0, 100)
     strengths = sorted(fidelity_study.axes["strength"])

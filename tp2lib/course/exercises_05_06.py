@@ -1,4 +1,4 @@
-"""What is looked at in the answers of notebooks 05 and 06; their words are in ``exercises.toml``."""
+"""Check the answers to the exercises of notebooks 05 and 06; their texts are in ``exercises.toml``."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def judge_5_3(answer: Any) -> str:
     if image.width != image.height or image.width < LEAST_PIXELS:
         raise Wrong(f"it has {size} pixels; it must be a square of {LEAST_PIXELS} or more.")
     if digital_source_type(image) not in (GENERATED, COMPOSITE):
-        raise Wrong(f"it is {size}, but bears no mark of origin: nobody can tell that it was generated.")
+        raise Wrong(f"it is {size}, but has no mark of origin: the file does not say that it was generated.")
     recipe = read_recipe(Path(answer)).recipe
     return f"{size} pixels, marked as generated, and made with {shown(recipe.prompt, 40)}."
 
@@ -192,7 +192,7 @@ def read_plan_text(answer: Any) -> Any:
     if not isinstance(answer, str):
         raise Wrong(f"{shown(answer)} is no text; write the plan between triple quotes.")
     if len(answer) > _LONGEST:
-        raise Wrong(f"it has {len(answer)} characters; an honest plan has a few hundred.")
+        raise Wrong(f"it has {len(answer)} characters; a plan has a few hundred.")
     with tempfile.TemporaryDirectory(prefix="tp2-plan-") as folder:
         path = Path(folder) / "plan.toml"
         path.write_text(answer, encoding="utf-8")

@@ -1,24 +1,26 @@
-"""Sentences held against measurements: the report's claims seed by seed, and medians along an axis."""
+"""Test sentences of the report on measurements, seed by seed, and tabulate medians along an axis."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tp2lib.errors import SourceError
 from tp2lib.metrics.measures import measure
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["tabulate", "verdict"]
 
 
 def verdict(claim: str, holds: Sequence[bool], what: str = "seeds") -> str:
-    """Say whether the measurements bear a sentence of the report out.
+    """Say whether the measurements support a sentence of the report.
 
     Parameters
     ----------
     claim : str
-        The sentence, made sharp enough to be wrong.
+        The sentence, precise enough to be wrong.
     holds : sequence of bool
         Whether it holds, case by case.
     what : str, default "seeds"
@@ -36,12 +38,12 @@ def verdict(claim: str, holds: Sequence[bool], what: str = "seeds") -> str:
     """
     holds = list(holds)
     if not holds:
-        raise SourceError(f"there is no case to hold “{claim}” against. Measure at least one run.")
+        raise SourceError(f"there is no case to test “{claim}” on. Measure at least one run.")
     said = "agree with" if all(holds) else "are split on" if any(holds) else "contradict"
     return f"“{claim}”: {sum(map(bool, holds))} of {len(holds)} {what}. Here the measurements {said} the report."
 
 
-def tabulate(study: Any, axis: str, *names: str) -> str:
+def tabulate(study: Any, axis: str, *names: str) -> pd.DataFrame:
     """Return a table: for each value of a sweep's axis, the median of some measures over all its pictures.
 
     Parameters
@@ -52,10 +54,10 @@ def tabulate(study: Any, axis: str, *names: str) -> str:
     *names : str
         Of `tp2lib.metrics.measures.MEASURES`, those that need no reference.
     """
-    wide = max(map(len, names), default=0) + 2
-    lines = [f"{axis:>10}" + "".join(f"{name:>{wide}}" for name in names)]
-    for value in study.axes[axis]:
-        taken = [measure(cell.run.image) for cell in study.at(**{axis: value}) if cell.run and cell.run.image]
-        row = (f"{median(getattr(one, name) for one in taken):{wide}.3f}" if taken else f"{'-':>{wide}}" for name in names)
-        lines.append(f"{value!s:>10}" + "".join(row))
-    return "\n".join(lines)
+    import pandas as pd
+
+    taken = [
+        {axis: cell.place[axis]} | ({name: getattr(measure(cell.run.image), name) for name in names} if cell.run and cell.run.image else {})
+        for cell in study.cells
+    ]
+    return pd.DataFrame(taken, columns=[axis, *names]).groupby(axis, sort=False).median()

@@ -1,4 +1,4 @@
-"""Predictions: what a learner expects, written down before the measurement, and both side by side after it.
+"""Predictions of a learner: saved before the measurement, and compared with it afterwards.
 
 Only the last answer *before* the first measurement counts; what is changed afterwards is kept, and called late.
 """
@@ -111,9 +111,9 @@ class Prediction:
         lost = note("predicted", self.book.notebook, outputs=self.book.outputs, question=self.question, **facts)
         text = f"{self._said()}. " + (f"It could not be kept: {lost}" if lost else "It is written down.")
         if not own:
-            text = f"{self._said()} stands in, an example. Answer yourself and it counts."
+            text = f"{self._said()} is an example. Your own answer replaces it, and counts."
         if late:
-            text += " But the answer was measured before: what counts is what you expected then."
+            text += " But it was measured before: only a prediction made before the measurement counts."
         return Reply(kind="expected", about=self.question, text=text)
 
     def compare(self, measured: Any) -> Reply:
@@ -129,9 +129,10 @@ class Prediction:
         note("measured", self.book.notebook, outputs=self.book.outputs, **facts)
         came = f"measured {self._worded(measured)}"
         if self.answer is None:
-            return Reply(kind="compared", about=self.question, text=f"{came}. You expected nothing, so nothing is learnt.")
-        expected = f"expected {self._said()}" if self.own else f"expected {self._said()} (an example, not yours)"
-        return Reply(kind="compared", about=self.question, text=f"{expected}, {came}: {self._how(measured)}.")
+            return Reply(kind="compared", about=self.question, text=f"{came}. You made no prediction, so there is nothing to compare.")
+        expected, how = self._said() if self.own else f"{self._said()} (an example, not yours)", self._how(measured)
+        table = {"expected": expected, "measured": self._worded(measured), "result": how}
+        return Reply(kind="compared", about=self.question, text=f"expected {expected}, {came}: {how}.", table=table)
 
     @property
     def widget(self) -> Any:
@@ -178,11 +179,11 @@ class Prediction:
 
     def _how(self, measured: Any) -> str:
         if self.choices is not None:
-            return "as expected" if score(self.answer, measured, True) else "otherwise"
+            return "as expected" if score(self.answer, measured, True) else "not as expected"
         near = score(self.answer, measured, False)
         if near >= 0.95:
             return "as expected"
-        return f"a factor of {1 / near:.2g} between them" if near else "not of one kind"
+        return f"a factor of {1 / near:.2g} between them" if near else "not comparable"
 
 
 def _plain(value: Any) -> Any:

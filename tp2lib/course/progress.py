@@ -1,4 +1,4 @@
-"""What a learner did, kept on this machine: one JSON line an event in ``outputs/progress.jsonl``, only ever added to.
+"""A learner's progress, kept on this computer: one JSON line for each event in ``outputs/progress.jsonl``.
 
 ``outputs/README.md`` describes the events. Nothing is sent anywhere; the report and the instructor's view read
 the file where it lies, and since it may come from anybody, every line is checked when it is read.
@@ -25,8 +25,8 @@ EVENTS = ("opened", "predicted", "measured", "check", "hint", "solution", "answe
 STATES = ("right", "right after the solution", "saved", "solution seen", "wrong", "not attempted")
 """What may be known of a question, from best to least."""
 
-_PAUSE_S = 600.0  # a longer gap between two events counts as this much: somebody went for coffee
-_MAX_BYTES = 20_000_000  # an honest file has a few thousand lines
+_PAUSE_S = 600.0  # a longer gap between two events counts as this much: a break
+_MAX_BYTES = 20_000_000  # a normal file has a few thousand lines
 _NOTEBOOK = re.compile(r"\d\d")
 _QUESTION = re.compile(r"\d\.\d{1,2}")
 
@@ -99,7 +99,7 @@ def read_events(outputs: str | os.PathLike[str] | None = None) -> list[dict[str,
     Raises
     ------
     RecordError
-        The file is larger than any honest one.
+        The file is too large.
     OutputError
         It is there, and cannot be read.
     """

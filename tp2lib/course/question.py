@@ -1,4 +1,4 @@
-"""What every question of the course shares: its outcomes, hints and solution, and how an answer is looked at.
+"""The questions of the course: their outcomes, hints and solutions, and checks of what an answer is.
 
 A check gets ordinary values (numbers, names, recipes, runs, sweeps, pictures, the text of a plan) and looks at
 the property that was asked for. It never runs text as code.

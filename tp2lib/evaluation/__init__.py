@@ -1,4 +1,4 @@
-"""The report's experiments, judged blind and measured."""
+"""The report's experiments, and their evaluation: rubric, blind scoring, agreement, publication check."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ if TYPE_CHECKING:
     from tp2lib.evaluation.cases import CASES, check_cases
     from tp2lib.evaluation.exemplars import make_exemplars
     from tp2lib.evaluation.experiments import APPLE, BACKPACK, EXPERIMENTS, PEN, WALLET, Experiment, choose_experiments, prepare_photo, run_experiment
+    from tp2lib.evaluation.panels import ReflectionPanel, ScorePanel
     from tp2lib.evaluation.product import fidelity_to, find_product
     from tp2lib.evaluation.rater_agreement import Agreement, agreement, compare, consistency, correlation, interval
     from tp2lib.evaluation.ratings import Ratings, find_ratings, read_ratings
     from tp2lib.evaluation.reflection import answer, answers
-    from tp2lib.evaluation.reflectionpanel import ReflectionPanel
     from tp2lib.evaluation.reproducibility import Proof, prove_all
     from tp2lib.evaluation.risks import LIMITS, inspect
     from tp2lib.evaluation.rubric import CRITERIA, JUDGED, LEVELS, POINTS, total
     from tp2lib.evaluation.running_costs import costs, energy_kwh
-    from tp2lib.evaluation.scorepanel import ScorePanel
     from tp2lib.evaluation.scoring import BlindScoring
 
 __getattr__, __dir__, __all__ = attach(__name__, __file__)

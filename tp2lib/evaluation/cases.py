@@ -1,7 +1,7 @@
-"""The report's three judged cases as data, and a check of what is claimed about a picture against its own record.
+"""The report's three judged cases as data, and a check of claims about a picture against its record.
 
 The report judges its baseline for showing a backpack, while its own table made that file with the prompt of a wallet.
-Nobody need notice that by reading: a claim names a file, a prompt and settings, and the file knows better.
+A claim names a file, a prompt and settings; the file's record shows whether they are right.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ __all__ = ["CASES", "Case", "Contradiction", "check_case", "check_cases", "claim
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """What somebody claims of a picture.
+    """A claim about a picture.
 
     Attributes
     ----------
     name : str
         The picture's name, such as ``"t2i_run01_baseline"``.
     about : mapping of str to str
-        What it stands for, by language.
+        A short description, by language.
     settings : dict
-        What it is said to be made with; the prompt too.
+        The claimed settings, with the prompt.
     scores : dict
         Points by criterion.
     total : int
-        What they are said to add up to.
+        The sum that is claimed.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contradiction:
-    """Where a claim and a picture's record part.
+    """A difference between a claim and a picture's record.
 
     `what` is a setting, ``"total"`` or ``"reproducibility"``; `claimed` and `found` are the two sides.
     """
@@ -75,7 +75,7 @@ def claim(name: str, recipe: Recipe, scores: Mapping[str, int], total: int | Non
 
 
 def check_case(case: Case, recipe: Recipe, points: int | None = None) -> list[Contradiction]:
-    """Hold a claim against the recipe in the picture's file, its own sum, and the measured reproducibility.
+    """Compare a claim with the recipe in the picture's file, its own sum, and the measured reproducibility.
 
     Parameters
     ----------

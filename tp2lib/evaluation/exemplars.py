@@ -1,7 +1,6 @@
-"""What each level of each criterion looks like: our own product photos, with a fault put in on purpose.
+"""An example picture for each level of each criterion: our own product photos with a fault added.
 
-The faults are made by arithmetic, not by a model, so the exemplars are the same everywhere, and nobody's score depends on
-what some model happened to draw.
+The faults are made by arithmetic, not by a model, so the examples are the same everywhere and do not depend on a model.
 """
 
 from __future__ import annotations
@@ -107,7 +106,7 @@ def _dim(image: Image.Image) -> Image.Image:
 
 
 def _mislabelled(image: Image.Image) -> Image.Image:
-    """Cut off, with a price that nobody asked for."""
+    """Cropped, with an unwanted price tag."""
     cut = image.crop((96, 40, 256, 200)).resize(image.size, Image.Resampling.LANCZOS)
     draw = ImageDraw.Draw(cut)
     draw.rectangle((14, 190, 132, 232), fill="#d55e00")
@@ -116,7 +115,7 @@ def _mislabelled(image: Image.Image) -> Image.Image:
 
 
 def _one_off(image: Image.Image) -> Image.Image:
-    """Every second value off by one: nobody sees it, arithmetic does."""
+    """Every second value changed by one: invisible, but measurable."""
     pixels = np.asarray(image).astype(np.int16)
     return Image.fromarray((pixels - (np.indices(pixels.shape[:2]).sum(0) % 2)[..., None]).clip(0, 255).astype(np.uint8))
 

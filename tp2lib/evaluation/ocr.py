@@ -1,7 +1,7 @@
-"""Text in a picture, read by an optional reader whose wheel brings its weights: ``pip install "tp2lib[ocr]"``.
+"""Read text in a picture with an optional reader whose wheel contains its weights: ``pip install "tp2lib[ocr]"``.
 
-A generated picture may bear letters that nobody asked for: a price, a brand, half a logo. The reader finds letters
-only; a mark without letters is for a person to see.
+A generated picture may contain unwanted letters: a price, a brand, part of a logo. The reader finds letters
+only; a person must look for marks without letters.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tp2lib.metrics.distances import as_pixels
 __all__ = ["MISSING", "READER", "read_text"]
 
 READER = "rapidocr"
-MISSING = 'No reader of text is installed, so letters were not looked for. Install it: pip install "tp2lib[ocr]".'
+MISSING = 'No text reader is installed, so text was not searched for. Install it: pip install "tp2lib[ocr]".'
 
 _SURE = 0.8  # the reader's own confidence, 0 to 1
 _LEAST = 2  # letters or digits: rims and reflections are often taken for a single one

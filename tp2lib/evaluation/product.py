@@ -1,7 +1,7 @@
-"""Where the product is in a picture, told from its background by colour, and what became of it.
+"""Find the product in a picture by its colour against the background, and measure how it changed.
 
-Measured, not recognised: the product is what differs from the frame's own colour and hangs together. That
-works for a product on a plain or softly lit ground, which is what shops ask for, and says so where it does not.
+The product is the largest connected region whose colour differs from the frame's border. That works for a product
+on a plain or softly lit background; elsewhere nothing is found, and None is returned.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Product:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fidelity:
-    """What became of a product between its photo and a picture.
+    """How a product changed between its photo and a picture.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ def find_product(image: Picture) -> Product | None:
 
 
 def fidelity_to(image: Picture, photo: Picture) -> Fidelity | None:
-    """Measure what became of the product of a photo; None where the photo shows none apart from its background.
+    """Measure how the product of a photo changed; None where the photo shows none apart from its background.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Do raters agree, does a rater agree with herself, do scores go with a measure, and may two pictures be told apart?
+"""Do raters agree, does a rater agree with herself, do scores correlate with a measure, and do two pictures differ?
 
 Every figure comes with its n and a bootstrap interval, and says "not separable" where the interval leaves it open:
 in published studies of generated pictures two people's scores correlate at about 0.45 only (Ku et al., "VIEScore",
@@ -37,7 +37,7 @@ class Agreement:
         Raters, and pictures (or repeats) that all of them scored.
     value : float or None
         Quadratic weighted kappa, the mean over pairs of raters, or a correlation: 1 is agreement, 0 is chance. None
-        where it is not defined, because somebody gave the same points throughout.
+        where it is not defined, because a rater always gave the same points.
     low, high : float or None
         The 95 % bootstrap interval over pictures.
     equal : float or None
@@ -177,7 +177,7 @@ def compare(ratings: Sequence[Ratings], first: str, second: str, *, by: str = "p
     Returns
     -------
     Difference or None
-        None where nobody scored both, or nothing is known of the noise.
+        None where no rater scored both, or the noise is unknown.
     """
     sums = [[sum(of.values()) for picture in (first, second) if len(of := one.of(picture, by=by)) == len(JUDGED)] for one in ratings]
     apart = np.array([both[0] - both[1] for both in sums if len(both) == 2], float)

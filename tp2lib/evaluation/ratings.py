@@ -1,8 +1,8 @@
-"""What a rater's log holds, read as anybody's file: the pictures shown, the points given, and whether it was locked.
+"""Read and check a rater's log: the pictures shown, the points given, and whether it was locked.
 
 A log is lines of JSON: ``opened`` (the order of the pictures), ``scored`` (one point given), ``locked`` (the digest
-of all that stands before). What comes after the lock does not count, and is counted. The digest shows an
-accident or a careless edit; it is no signature, for whoever can write the file can write another digest.
+of all that stands before). Lines after the lock have no effect; their number is reported. The digest shows
+accidental edits. It is not a signature: whoever can write the file can also write a new digest.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def read_ratings(path: str | os.PathLike[str]) -> Ratings:
     except OSError as error:
         raise RecordError(f"{shown(str(path), 200)} cannot be read ({error.strerror}). Give a rater's .jsonl file.") from error
     if size > _MAX_BYTES:
-        raise RecordError(f"{shown(str(path), 200)} has {size} bytes; a log of scores has {_MAX_BYTES} at most. It is another file.")
+        raise RecordError(f"{shown(str(path), 200)} has {size} bytes; a log of scores has {_MAX_BYTES} at most. It is probably another file.")
     journal = Journal(path)
     try:
         _, events = journal.read()
@@ -170,7 +170,7 @@ def from_events(events: Sequence[Mapping[str, Any]], name: str, *, damaged: int 
         They do not begin as a log does, or an event cannot be.
     """
     if not events or events[0].get("event") != "opened":
-        raise RecordError(f"{shown(name, 200)} is no log of scores: it does not begin by opening a session.")
+        raise RecordError(f"{shown(name, 200)} is not a log of scores: its first line does not open a session.")
     items = _items(events[0].get("items"), name)
     codes = {item.code for item in items}
     scores: dict[str, dict[str, int]] = {}

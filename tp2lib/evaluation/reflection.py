@@ -1,6 +1,6 @@
 """The closing questions: quality, latency and cost, reproducibility, risks, negative prompts, disclosure.
 
-Answers are kept in ``outputs/reflection.json`` and go into the report word by word; what is missing there is a gap.
+Answers are kept in ``outputs/reflection.json`` and are printed in the report; a missing answer is a gap there.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def answer(name: str, text: str, outputs: str | os.PathLike[str]) -> Path:
 
     def check(written: Path) -> None:
         if written.read_text(encoding="utf-8") != line:
-            raise OutputError(f"{FILE} read back otherwise than written; the disk may be failing.")
+            raise OutputError(f"{FILE} does not read back as it was written; the disk may be failing.")
 
     return write_atomically(Path(outputs) / FILE, lambda file: file.write(line.encode()), check)
 

@@ -1,19 +1,68 @@
-"""The fifth criterion, measured: each picture is made again from its file in a fresh process, and graded."""
+"""Measure the fifth criterion: each picture is rendered again from its file in a new process, and graded.
+
+What is found out about a picture after it was made (grades of replays, texts read in it) takes seconds, so it is kept in
+``outputs/evidence.jsonl``, a line each. A line counts for the picture whose pixels it names, and for no other.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from tp2lib.engine.runs import Run
-from tp2lib.evaluation.evidence import Evidence
 from tp2lib.evaluation.rubric import POINTS
+from tp2lib.metadata.pixels import pixels_sha256
+from tp2lib.storage.journal import Journal
 
-__all__ = ["Proof", "known_proof", "prove_all"]
+__all__ = ["Evidence", "Proof", "known_proof", "prove_all"]
 
 KIND = "replayed"
+
+
+class Evidence:
+    """The findings about the pictures of one outputs folder.
+
+    Parameters
+    ----------
+    outputs : path
+        The folder of the ledger.
+    """
+
+    def __init__(self, outputs: str | os.PathLike[str]) -> None:
+        self._journal = Journal(Path(outputs) / "evidence.jsonl")
+        self._found: dict[tuple[str, str, str], dict[str, Any]] = {}
+
+    def note(self, kind: str, run: Run, **facts: Any) -> dict[str, Any]:
+        """Keep a finding, on the disk when this returns.
+
+        Parameters
+        ----------
+        kind : str
+            Such as ``"replayed"``.
+        run : Run
+            With its picture.
+        **facts
+            What JSON can hold.
+        """
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        event = {**facts, "event": kind, "key": run.key, "pixels_sha256": pixels_sha256(run.image), "at": now}
+        self._journal.append(event)
+        return event
+
+    def latest(self, kind: str, run: Run) -> dict[str, Any] | None:
+        """Return the last finding of a kind about a run's picture, or None."""
+        replaced, events = self._journal.read()
+        if replaced:
+            self._found = {}
+        for event in events:
+            self._found[tuple(str(event.get(name)) for name in ("event", "key", "pixels_sha256"))] = event
+        if run.image is None:
+            return None
+        return self._found.get((kind, run.key, pixels_sha256(run.image)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +121,7 @@ def prove_all(runs: Sequence[Run], outputs: str | os.PathLike[str], *, again: bo
 
 def known_proof(run: Run, evidence: Evidence) -> Proof | None:
     """Return the last grade of a run's picture, or None if it was never made again."""
-    event = evidence.latest(KIND, run)
-    return None if event is None else _proof(event)
-
-
-def _proof(event: dict[str, Any]) -> Proof | None:
-    """Read a grade from a line that may be anybody's."""
+    event = evidence.latest(KIND, run) or {}  # a line that may be anybody's
     grade, psnr, suspects = (event.get(name) for name in ("grade", "psnr_db", "suspects"))
     if grade not in POINTS:
         return None

@@ -1,7 +1,7 @@
-"""The risk desk: may this picture be published, does it need retouching, or is it to be rejected, and why?
+"""The publication check: publish a picture, retouch it or reject it, and why.
 
-The report's list of risks, each as a check with a figure and a limit. The limits are a shop's own decision: change
-`LIMITS` and say so. What cannot be checked here is named, and is a person's to look at; no verdict replaces that person.
+Each risk of the report is a check with a number and a limit. A shop decides on its own limits: change `LIMITS` and
+say so. What cannot be checked here is named, and a person must check it.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from PIL import Image
 
 from tp2lib.engine.runs import Run
 from tp2lib.errors import RecordError, SourceError, shown
-from tp2lib.evaluation.evidence import Evidence
 from tp2lib.evaluation.languages import Number, words
 from tp2lib.evaluation.ocr import READER, read_text
 from tp2lib.evaluation.product import Product, fidelity_to, find_product
+from tp2lib.evaluation.reproducibility import Evidence
 from tp2lib.metadata.pixels import open_image, pixels_sha256
 from tp2lib.metadata.provenance import COMPOSITE, GENERATED, digital_source_type
 from tp2lib.metrics.distances import as_pixels, perceptual_map
@@ -43,7 +43,7 @@ LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType(
         "background": (0.95, 0.0),  # whiteness of the frame's outer band: below the first, retouch; nothing to reject
     }
 )
-"""From where on a figure asks for retouching, and from where on it rejects."""
+"""The limits for retouching and for rejecting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class Finding:
     figures: dict[str, Any] = field(default_factory=dict)
 
     def say(self, language: str = "en") -> str:
-        """Say it in a sentence."""
+        """Return the finding as a sentence."""
         figures = {name: Number(one, language) if isinstance(one, float) else one for name, one in self.figures.items()}
         return words(language)["reasons"][self.reason].format(**figures)
 
@@ -82,16 +82,16 @@ class Inspection:
 
     @property
     def verdict(self) -> str:
-        """The gravest of the findings: "publish", "retouch" or "reject"."""
+        """The worst of the findings: "publish", "retouch" or "reject"."""
         return max((one.verdict for one in self.findings if one.verdict in VERDICTS), key=VERDICTS.index, default="publish")
 
     @property
     def unchecked(self) -> tuple[str, ...]:
-        """Risks that could not be checked: a person must."""
+        """Risks that could not be checked here; a person must check them."""
         return tuple(one.risk for one in self.findings if one.verdict == "unknown")
 
     def why(self, language: str = "en") -> list[str]:
-        """Say what stands against publishing, the gravest first."""
+        """List the reasons against publishing, the worst first."""
         against = sorted((one for one in self.findings if one.verdict != "publish"), key=lambda one: one.verdict != "reject")
         own = words(language)
         return [f"{own['risks'][one.risk]}{own['colon']}{one.say(language)}" for one in against]
@@ -122,7 +122,7 @@ def inspect(run: Run, *, outputs: str | os.PathLike[str], use: str | None = None
         There is no picture, or no such use.
     """
     if run.image is None:
-        raise RecordError(f"run {run.key} has no picture; it came out {run.outcome!r}. There is nothing to inspect.")
+        raise RecordError(f"run {run.key} has no picture; it came out {run.outcome!r}. Inspect a run that ended well.")
     use = use or ("product" if run.recipe.source else "illustration")
     if use not in USES:
         raise RecordError(f"the use is {shown(use)}; it must be one of {', '.join(USES)}.")
@@ -186,7 +186,7 @@ def _text(run: Run, evidence: Evidence, photo: Image.Image | None, read: bool) -
 
 
 def _clipped(image: Image.Image, product: Product | None, photo: Image.Image | None) -> Finding:
-    """What was clipped in the photo already, as bright reds are, is the product's own."""
+    """Pixels that are already clipped in the photo, such as bright reds, do not count."""
     if photo is not None:
         before = find_product(photo) if product else None
         share, own = _clipped_share(image, product if before else None), _clipped_share(photo, before)

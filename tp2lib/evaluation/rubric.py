@@ -1,7 +1,7 @@
-"""The rubric: five criteria of 0 to 2 points, each level in words, and what the points add up to.
+"""The rubric: five criteria of 0 to 2 points, each level in words, and their sum.
 
-The criteria are the report's. Four are judged by people, blind; the fifth, reproducibility, is never
-judged: its points follow from the grade of a replay in a fresh process.
+The criteria are the report's. People score four of them, blind. The fifth, reproducibility, is measured: its points
+follow from the grade of a replay in a new process.
 
 A level is a sentence that can be true or false of a picture, after the practice that Otani et al. ("Toward
 verifiable and reproducible human evaluation for text-to-image generation", CVPR 2023) found missing in most studies.

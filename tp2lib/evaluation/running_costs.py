@@ -1,4 +1,4 @@
-"""What pictures cost here: seconds a step and a picture, as the ledger's own runs took them."""
+"""Measure running costs: seconds a step and a picture, from the runs in the ledger."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def costs(runs: Iterable[Run]) -> list[Cost]:
         known = run.effective
         calls, spent, whole = known.get("model_calls"), run.timings.get("denoise"), run.timings.get("total")
         if not all(isinstance(one, (int, float)) and one > 0 for one in (calls, spent, whole)):
-            continue  # a record of somebody else's making
+            continue  # a record from elsewhere
         size = f"{known.get('width')} × {known.get('height')}"
         kind = (shown(known.get("model"))[1:-1], shown(known.get("device"))[1:-1], size, known.get("threads"))
         kinds.setdefault(kind, []).append((run.key, spent / calls, whole))

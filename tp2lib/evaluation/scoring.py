@@ -1,7 +1,7 @@
-"""Scoring blind: pictures in random order, without their settings, some of them twice, until the log is locked.
+"""Blind scoring: pictures in random order, without their settings, some of them twice, until the log is locked.
 
 What the rater sees is the picture, its prompt (adherence needs it) and, for image to image, the photo of the
-product. What it was made with is told after the lock, when no point can be given any more.
+product. The settings are shown after locking, when points can no longer be changed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _GAP = 2  # other pictures between a picture and its repeat, at least, where the
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revealed:
-    """One picture after the lock: what it was, and the points it got.
+    """One picture after locking: its run and its points.
 
     `again` holds the points of its hidden repeat, or is empty.
     """
@@ -77,7 +77,7 @@ class BlindScoring:
         self.rater = rater_name(rater)
         self._runs = {pixels_sha256(run.image): run for run in runs if run.outcome == "ok" and run.image is not None}
         if not self._runs:
-            raise RecordError("there are no pictures to score; give runs that ended well. Run the experiments first.")
+            raise RecordError("there are no pictures to score; give finished runs. Run the experiments first.")
         self._ledger = Ledger(outputs)
         self.path = Path(outputs) / FOLDER / f"{self.rater}.jsonl"
         self._journal = Journal(self.path)
@@ -129,7 +129,7 @@ class BlindScoring:
         check_scores({criterion: points})
         ratings = self.ratings
         if ratings.locked:
-            raise RecordError(f"the scores of {self.rater} are locked, and stay as they are. Score under another name to begin anew.")
+            raise RecordError(f"the scores of {self.rater} are locked and cannot be changed. Use another rater's name to start again.")
         if code not in {item.code for item in ratings.items}:
             raise RecordError(f"there is no picture {shown(code)}; there are {', '.join(item.code for item in ratings.items)}.")
         self._append({"event": "scored", "item": code, "criterion": criterion, "points": points})
@@ -153,7 +153,7 @@ class BlindScoring:
         return sealed
 
     def reveal(self) -> list[Revealed]:
-        """Tell what the pictures were, in the order of the runs given.
+        """Return what the pictures were, in the order of the runs given.
 
         Raises
         ------
@@ -163,9 +163,9 @@ class BlindScoring:
         ratings = self.ratings
         if not ratings.locked:
             left = len(ratings.missing())
-            raise RecordError(f"the scores of {self.rater} are not locked; {left} points are missing. Lock them, then look.")
+            raise RecordError(f"the scores of {self.rater} are not locked; {left} points are missing. Lock them first.")
         if ratings.altered:
-            raise RecordError(f"the log {shown(str(self.path), 200)} is not what was locked; it was edited. Score again.")
+            raise RecordError(f"the log {shown(str(self.path), 200)} was edited after locking. Score again under another name.")
         found = {item.code: item for item in ratings.items}
         rows: dict[str, dict[str, dict[str, int]]] = {}
         for code, item in found.items():

@@ -1,4 +1,4 @@
-"""What is told of all this, each figure with its source."""
+"""The report and the class view, in which each number names its source."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The instructor's view: many learners' outputs folders in one table, with agreement, outliers, and runs that do not replay.
 
-Every folder is foreign: what cannot be read becomes a remark on its learner, and never stops the table.
+Folders are untrusted: what cannot be read becomes a remark about its learner and does not stop the table.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def replay_sample(folder: str | os.PathLike[str], names: Sequence[str] = ("basel
 
 
 def outliers(values: Sequence[float | None]) -> list[bool]:
-    """Tell which values lie far from the others; with fewer than five, none.
+    """Find the values that lie far from the others; with fewer than five, none.
 
     Notes
     -----
@@ -201,5 +201,5 @@ def _read(name: str, material: Material) -> Learner:
         not_replayed=tuple(experiment for experiment, proof in proofs.items() if proof.points == 0),
         image_s=median(seconds) if seconds else None,
         judged=fmean(sums) if sums else None,
-        remarks=tuple(dict.fromkeys(f"{file}: {why}" for file, why in material.troubles)),
+        remarks=tuple(dict.fromkeys(f"{file}: {why}" for file, why in material.problems)),
     )

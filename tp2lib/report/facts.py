@@ -18,7 +18,7 @@ from tp2lib.report.pages import Cell, Trace
 __all__ = ["FACTS", "fact", "value_of", "write"]
 
 NOTHING = "–"
-_MOST = 400  # characters of somebody's text in one place
+_MOST = 400  # characters of a text in one place
 
 _Read = Callable[[Material, list[Run], str], Any]
 
@@ -161,7 +161,7 @@ FACTS: dict[str, _Fact] = {
 
 
 def fact(material: Material, what: str, *runs: Run, language: str = "en") -> Cell:
-    """Return a fact of a run as a cell that bears its trace.
+    """Return a fact of a run as a cell with its trace.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The facts of a report that lie in files and not in a run: scores and their agreement, answers, costs, failures."""
+"""The facts of a report that are read from files, not from a run: scores and their agreement, answers, costs, failures."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Filed = dict[tuple[str, str], Cell]
 
 
 def filed(material: Material, language: str, words: Mapping[str, str]) -> Filed:
-    """List every fact that lies in a file, under the file's name and its own."""
+    """List every fact that is read from a file, under the file's name and its own."""
     say = _Writer(language, words)
     found: Filed = {}
     for part in (_answers, _predictions, _progress, _claims, _scores, _agreements, _contradictions, _costs, _failures):

@@ -15,11 +15,10 @@ from tp2lib.course.predictions import Judged, judged
 from tp2lib.course.progress import NotebookProgress, open_answers, summary
 from tp2lib.engine.runs import Run, read_run
 from tp2lib.errors import TP2Error, shown
-from tp2lib.evaluation.evidence import Evidence
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.ratings import Ratings, find_ratings, read_ratings
 from tp2lib.evaluation.reflection import answers
-from tp2lib.evaluation.reproducibility import Proof, known_proof
+from tp2lib.evaluation.reproducibility import Evidence, Proof, known_proof
 from tp2lib.evaluation.risks import Inspection, inspect
 from tp2lib.metadata.pixels import open_image, pixels_sha256
 from tp2lib.metadata.record import load_record
@@ -37,7 +36,7 @@ _MOST_TEXT = 2000
 
 
 class Material:
-    """An outputs folder, read once; whatever cannot be read is named in `troubles`, and is never fatal.
+    """An outputs folder, read once; what cannot be read is listed in `problems` and does not stop the report.
 
     Parameters
     ----------
@@ -49,7 +48,7 @@ class Material:
         The report's pictures that are there and in the ledger, by experiment.
     strangers : list of str
         Pictures under the report's names that the ledger does not know: they are left out.
-    troubles : list of (str, str)
+    problems : list of (str, str)
         A file's name, and what is wrong with it.
     """
 
@@ -57,7 +56,7 @@ class Material:
         self.outputs = Path(outputs)
         self.ledger = Ledger(self.outputs)
         self.evidence = Evidence(self.outputs)
-        self.troubles: list[tuple[str, str]] = []
+        self.problems: list[tuple[str, str]] = []
         self.named: dict[str, Run] = {}
         for name, experiment in EXPERIMENTS.items():
             path = self.outputs / experiment.file
@@ -66,13 +65,13 @@ class Material:
         self.strangers = [name for name, run in self.named.items() if not self._in_ledger(run)]
         for name in self.strangers:
             del self.named[name]
-            self.troubles.append((EXPERIMENTS[name].file, "the ledger knows no run with these pixels, so it is left out"))
+            self.problems.append((EXPERIMENTS[name].file, "the ledger knows no run with these pixels, so it is left out"))
         self.ratings = self._ratings()
         self._events = self._safely("ledger.jsonl", self.ledger.events, [])
 
     @cached_property
     def favourites(self) -> list[Run]:
-        """What somebody marked in the mini-product, the latest first."""
+        """Favourites of the mini-product, the latest first."""
         keys = list(Favourites(self.ledger))[::-1][:50]
         return [run for key in keys if (run := read_run(self.ledger, key)) is not None]
 
@@ -114,7 +113,7 @@ class Material:
 
     @cached_property
     def failures(self) -> list[dict[str, Any]]:
-        """Runs that came to nothing, and why: the last 20."""
+        """Failed runs, with their reasons: the last 20."""
         return [event for event in self._events if event.get("event") in ("failed", "quarantined")][-20:]
 
     def known(self, key: str) -> bool:
@@ -131,7 +130,7 @@ class Material:
         return known_proof(run, self.evidence)
 
     def inspection(self, run: Run) -> Inspection:
-        """What the risk desk says; texts are not read now, which would take seconds."""
+        """The result of the publication check; text are not read now, which would take seconds."""
         if run.key not in self._inspected:
             self._inspected[run.key] = inspect(run, outputs=self.outputs, read=False)
         return self._inspected[run.key]
@@ -185,13 +184,13 @@ class Material:
         return list(found.values())
 
     def _safely(self, name: str, read: Any, otherwise: Any) -> Any:
-        """Read a part; what somebody else wrote may break in ways that no check foresaw."""
+        """Read a part; a file from elsewhere can fail in unexpected ways."""
         try:
             return read()
         except TP2Error as error:
-            self.troubles.append((name, str(error)))
+            self.problems.append((name, str(error)))
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            self.troubles.append((name, f"{type(error).__name__}: {shown(str(error))}"))
+            self.problems.append((name, f"{type(error).__name__}: {shown(str(error))}"))
         return otherwise
 
 

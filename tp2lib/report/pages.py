@@ -1,6 +1,6 @@
-"""Pages in Markdown and HTML from one template each, in which every figure says where it is from.
+"""Write a page as Markdown and as HTML from one template; every number in it names its source.
 
-A template says the order of things; ``templates/markdown.j2`` and ``templates/html.j2`` say how each is written. What is filled
+A template holds the order of the parts; ``templates/markdown.j2`` and ``templates/html.j2`` hold how each part is written. What is filled
 in is a `Cell`, and a cell has a `Trace`: the runs, or the file, that its value is read from. A page remembers its
 cells, so it can be audited. Everything that is filled in is escaped, in both formats.
 """

@@ -1,6 +1,6 @@
-"""The report that writes itself: the seed report's sections, filled from records alone.
+"""Write the report from records: the sections of the original report, each number with its source.
 
-What is there is told with its run's number; what is missing is a gap that names the notebook which makes it.
+What is missing is shown as a gap that names the notebook which makes it.
 ``templates/report.j2`` says what stands where; :func:`write_report` writes it as Markdown and as one HTML file.
 """
 
@@ -171,7 +171,7 @@ def write_report(outputs: str | os.PathLike[str], language: str = "en", *, to: s
     OutputError
         There is no such folder, or it cannot be written.
     RecordError
-        No such language, or a figure that cannot be traced: it would be a fault of the pack.
+        No such language, or a number without a source, which is a bug in this package.
     """
     report = make_report(outputs, language)
     if wrong := report.audit():

@@ -1,26 +1,52 @@
-"""The blind session as a panel: a picture, its prompt, three sentences for each criterion, and the keys 0, 1 and 2.
+"""The panels of notebook 06: blind scoring with the keys 0, 1 and 2, and the closing questions as a form.
 
-Every handler calls one method that a program can call as well: `press`, `back`, `lock`.
+Every handler calls one method that a program can call as well: `press`, `back`, `lock`, `save`.
 """
 
 from __future__ import annotations
 
 import html
+import os
 from typing import Any
 
 import ipywidgets as widgets
 
 from tp2lib.errors import TP2Error
+from tp2lib.evaluation.reflection import ASKED, answer, answers
 from tp2lib.evaluation.rubric import CRITERIA, JUDGED, LEVELS
 from tp2lib.evaluation.scoring import BlindScoring
 from tp2lib.plots.display import image_html
 
-__all__ = ["ScorePanel"]
+__all__ = ["ReflectionPanel", "ScorePanel"]
 
 BACK = "b"
 
 
-class ScorePanel:
+class _Panel:
+    """Shows its `widget`, and says in its `status` what happened."""
+
+    widget: widgets.Box
+    status: widgets.HTML
+    _quiet = False
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        return self.widget._repr_mimebundle_(**options)
+
+    def _guard(self, act: Any) -> None:
+        """Do what a click asks for; an error in a callback would not be shown."""
+        if self._quiet:
+            return
+        try:
+            act()
+        except TP2Error as error:
+            self._say(str(error), error=True)
+
+    def _say(self, words: str, error: bool = False) -> None:
+        sign, role = ("✗ ", "alert") if error else ("", "status")
+        self.status.value = f'<div role="{role}" aria-live="polite">{sign}{html.escape(words)}</div>'
+
+
+class ScorePanel(_Panel):
     """Scores a session's pictures one by one; it opens at the first point that is missing.
 
     Parameters
@@ -54,7 +80,7 @@ class ScorePanel:
             The points cannot be, or the log is locked.
         """
         if self.at is None:
-            self._say("All points are given. Lock them, and look what the pictures were.")
+            self._say("All points are given. Lock them to see what the pictures were.")
             return
         code, criterion = self.at
         self.session.score(code, criterion, points)
@@ -73,10 +99,10 @@ class ScorePanel:
         self._move(places[max(now - 1, 0)])
 
     def lock(self) -> None:
-        """Lock the points: none can be given after it."""
+        """Lock the points; they cannot be changed afterwards."""
         self.session.lock()
         self._move(None)
-        self._say("Locked. Now the settings may be looked at: session.reveal().")
+        self._say("Locked. session.reveal() shows the settings.")
 
     def type(self, text: str) -> None:
         """Take what was typed, a key at a time; other keys do nothing."""
@@ -86,21 +112,18 @@ class ScorePanel:
             elif key in "012":
                 self.press(int(key))
 
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        return self.widget._repr_mimebundle_(**options)
-
     # -- the widgets ----------------------------------------------------------------------------------
 
     def _build(self) -> None:
         self.picture, self.words, self.status = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self.bar = widgets.IntProgress(value=0, max=1, description="given", layout={"width": "20em"})
         self.keys = widgets.Text(
-            placeholder="0, 1, 2 or b", description="keys", tooltip="type 0, 1 or 2 for the point asked; b goes back",
+            placeholder="0, 1, 2 or b", description="keys", tooltip="type 0, 1 or 2; b goes back by one point",
             continuous_update=True, layout={"width": "14em"},
         )  # fmt: skip
         self.buttons = {name: self._row(name) for name in JUDGED}
-        self.back_button = widgets.Button(description="Back", tooltip="ask for the point before again")
-        self.lock_button = widgets.Button(description="Lock", button_style="warning", tooltip="no point can be given after it")
+        self.back_button = widgets.Button(description="Back", tooltip="go back by one point")
+        self.lock_button = widgets.Button(description="Lock", button_style="warning", tooltip="points cannot be changed afterwards")
         self.keys.observe(lambda change: self._guard(self._typed), "value")
         self.back_button.on_click(lambda button: self._guard(self.back))
         self.lock_button.on_click(lambda button: self._guard(self.lock))
@@ -118,15 +141,6 @@ class ScorePanel:
             tooltips=[f"{level}: {sentences[level]}" for level in LEVELS],
             style={"description_width": "11em", "button_width": "3em"},
         )  # fmt: skip
-
-    def _guard(self, act: Any) -> None:
-        """Do what a click asks for; an error in a callback would be seen by nobody."""
-        if self._quiet:
-            return
-        try:
-            act()
-        except TP2Error as error:
-            self._say(str(error), error=True)
 
     def _typed(self) -> None:
         text, self._quiet = self.keys.value, True
@@ -195,6 +209,52 @@ class ScorePanel:
         prompt = f"<p>Asked for: <q>{html.escape(self.session.prompt(code))}</q></p>"
         self.words.value = f"{prompt}<details><summary>What the points mean</summary><dl>{levels}</dl></details>"
 
-    def _say(self, words: str, error: bool = False) -> None:
-        sign, role = ("✗ ", "alert") if error else ("", "status")
-        self.status.value = f'<div role="{role}" aria-live="polite">{sign}{html.escape(words)}</div>'
+
+class ReflectionPanel(_Panel):
+    """Shows the closing questions and the saved answers.
+
+    Parameters
+    ----------
+    outputs : path
+        Where the answers are saved.
+    language : {"en", "fr"}
+
+    Attributes
+    ----------
+    boxes : dict of str to Textarea
+        One a question.
+    """
+
+    def __init__(self, outputs: str | os.PathLike[str], language: str = "en") -> None:
+        self.outputs = outputs
+        kept = answers(outputs)
+        self.boxes = {
+            name: widgets.Textarea(
+                value=kept.get(name, ""), rows=4, layout={"width": "44em", "max_width": "100%"},
+                tooltip=asked.title[language], continuous_update=False,
+            )
+            for name, asked in ASKED.items()
+        }  # fmt: skip
+        self.button = widgets.Button(description="Save answers", button_style="primary", tooltip="save them for the report")
+        self.status = widgets.HTML()
+        self.button.on_click(lambda button: self._guard(self.save))
+        rows: list[Any] = []
+        for name, asked in ASKED.items():
+            rows += [widgets.HTML(f"<b>{html.escape(asked.title[language])}</b><br>{html.escape(asked.question[language])}"), self.boxes[name]]
+        self.widget = widgets.VBox([*rows, self.button, self.status])
+
+    def save(self) -> list[str]:
+        """Keep every answer that is not blank, as the button does, and return which ones.
+
+        Raises
+        ------
+        RecordError
+            An answer is too long.
+        OutputError
+            They cannot be written.
+        """
+        given = [name for name, box in self.boxes.items() if box.value.strip()]
+        for name in given:
+            answer(name, self.boxes[name].value, self.outputs)
+        self._say(f"{len(given)} of {len(ASKED)} answers are saved.")
+        return given
