@@ -31,6 +31,7 @@ PROGRESS, LEDGER = "progress.jsonl", "ledger.jsonl"
 _FIGURE = re.compile(r"[\d\s.,/+%–…-]+s?")  # a number, a share, a sum of ten, an interval, seconds
 
 Filed = dict[tuple[str, str], Cell]
+_Facts = Iterator[tuple[str, str, Mapping[str, Any]]]  # file, what the facts are about, and the facts
 
 
 def filed(material: Material, language: str, words: Mapping[str, str]) -> Filed:
@@ -38,10 +39,11 @@ def filed(material: Material, language: str, words: Mapping[str, str]) -> Filed:
     say = _Writer(language, words)
     found: Filed = {}
     for part in (_answers, _predictions, _progress, _claims, _scores, _agreements, _contradictions, _costs, _failures):
-        for file, what, value in part(material, say):
-            text = value if isinstance(value, str) else say.number(value)
-            kind = "number" if _FIGURE.fullmatch(text) else "text"
-            found[file, what] = Cell(text=text, trace=Trace(what=what, file=file), kind=kind)
+        for file, about, facts in part(material, say):
+            for name, value in facts.items():
+                what, text = f"{about} {name}".strip(), value if isinstance(value, str) else say.number(value)
+                kind = "number" if _FIGURE.fullmatch(text) else "text"
+                found[file, what] = Cell(text=text, trace=Trace(what=what, file=file), kind=kind)
     return found
 
 
@@ -61,99 +63,82 @@ class _Writer:
     def interval(self, low: float | None, high: float | None, form: str = "{:.2f}") -> str:
         return NOTHING if low is None else f"{self.number(low, form)} … {self.number(high, form)}"
 
-    def agreed(self, one: Agreement) -> str:
+    def verdict(self, separable: bool) -> str:
+        return self.words["separable" if separable else "not separable"]
+
+    def estimate(self, one: Agreement, form: str = "{:.2f}") -> dict[str, Any]:
+        """Return the facts of an agreement or a correlation."""
         if one.n == 0:
-            return self.words["no shared"]
-        if one.value is None:
-            return self.words["no spread"]
-        if one.low is None:
-            return self.words["too few"]
-        return self.words["separable" if one.separable else "not separable"]
+            verdict = self.words["no shared"]
+        elif one.value is None:
+            verdict = self.words["no spread"]
+        elif one.low is None:
+            verdict = self.words["too few"]
+        else:
+            verdict = self.verdict(one.low > 0 or one.high < 0 if one.equal is None else one.separable)
+        numbers = {"value": self.number(one.value, form), "interval": self.interval(one.low, one.high, form), "n": one.n}
+        return {**numbers, "raters": one.raters, "equal": self.number(one.equal, "{:.0%}"), "verdict": verdict}
 
 
-_Row = tuple[str, str, Any]
-
-
-def _answers(material: Material, say: _Writer) -> Iterator[_Row]:
-    for name, text in material.answers.items():
-        yield REFLECTION, f"answer {name}", text
+def _answers(material: Material, say: _Writer) -> _Facts:
+    yield REFLECTION, "answer", material.answers
     for number, (title, text) in material.open_answers.items():
-        yield PROGRESS, f"open {number} title", title
-        yield PROGRESS, f"open {number} text", text
+        yield PROGRESS, f"open {number}", {"title": title, "text": text}
 
 
-def _predictions(material: Material, say: _Writer) -> Iterator[_Row]:
+def _predictions(material: Material, say: _Writer) -> _Facts:
     for number, one in enumerate(material.judged):
-        yield PROGRESS, f"prediction {number} notebook", one.notebook
-        yield PROGRESS, f"prediction {number} question", one.question[:200]
-        yield PROGRESS, f"prediction {number} answer", _short(one.answer, say)
-        yield PROGRESS, f"prediction {number} measured", _short(one.measured, say)
-        yield PROGRESS, f"prediction {number} score", say.number(one.score, "{:.2f}")
+        answers = {"answer": _short(one.answer, say), "measured": _short(one.measured, say), "score": say.number(one.score, "{:.2f}")}
+        yield PROGRESS, f"prediction {number}", {"notebook": one.notebook, "question": one.question[:200], **answers}
     if material.judged:
-        yield PROGRESS, "predictions", len(material.judged)
-        yield PROGRESS, "predictions score", say.number(fmean(one.score for one in material.judged), "{:.2f}")
+        yield PROGRESS, "predictions", {"": len(material.judged), "score": say.number(fmean(one.score for one in material.judged), "{:.2f}")}
 
 
-def _progress(material: Material, say: _Writer) -> Iterator[_Row]:
+def _progress(material: Material, say: _Writer) -> _Facts:
     for one in material.progress:
-        yield PROGRESS, f"notebook {one.notebook}", one.notebook
-        yield PROGRESS, f"notebook {one.notebook} done", one.done
-        yield PROGRESS, f"notebook {one.notebook} hints", one.hints
-        yield PROGRESS, f"notebook {one.notebook} predictions", one.predictions
-        yield PROGRESS, f"notebook {one.notebook} minutes", say.number(one.minutes, "{:.0f}")
+        counts = {"done": one.done, "hints": one.hints, "predictions": one.predictions, "minutes": say.number(one.minutes, "{:.0f}")}
+        yield PROGRESS, f"notebook {one.notebook}", {"": one.notebook, **counts}
 
 
-def _claims(material: Material, say: _Writer) -> Iterator[_Row]:
+def _claims(material: Material, say: _Writer) -> _Facts:
     for name, case in CASES.items():
-        for criterion, points in case.scores.items():
-            yield REPORT, f"points {name} {criterion}", points
-        yield REPORT, f"total {name}", f"{case.total}/10"
+        yield REPORT, f"points {name}", case.scores
+        yield REPORT, "total", {name: f"{case.total}/10"}
 
 
-def _scores(material: Material, say: _Writer) -> Iterator[_Row]:
+def _scores(material: Material, say: _Writer) -> _Facts:
     for one in material.ratings:
         file = f"{FOLDER}/{one.rater}.jsonl"
-        yield file, "rater", one.rater
-        yield file, "state", say.words["altered" if one.altered else "locked" if one.locked else "open"]
-        yield file, "pictures", sum(item.repeat_of is None for item in one.items)
-        own = consistency(one)
-        yield file, "repeats", own.n
-        yield file, "own equal", say.number(own.equal, "{:.0%}")
-        yield file, "own kappa", say.number(own.value, "{:.2f}")
-        yield file, "own interval", say.interval(own.low, own.high)
-        yield file, "own verdict", say.agreed(own)
+        state = say.words["altered" if one.altered else "locked" if one.locked else "open"]
+        own = say.estimate(consistency(one))
+        yield file, "", {"rater": one.rater, "state": state, "pictures": sum(item.repeat_of is None for item in one.items), "repeats": own["n"]}
+        yield file, "own", {"kappa": own["value"], **{name: own[name] for name in ("equal", "interval", "verdict")}}
         for name, run in material.named.items():
             points = counted(one).get(run.key, {})
-            for criterion in JUDGED:
-                yield file, f"points {name} {criterion}", points.get(criterion)
             proof = material.proof(run)
             whole = total({**points, "reproducibility": None if proof is None else proof.points})
-            yield file, f"total {name}", NOTHING if whole is None else f"{whole:g}/10"
+            yield file, f"points {name}", {criterion: points.get(criterion) for criterion in JUDGED}
+            yield file, "total", {name: NOTHING if whole is None else f"{whole:g}/10"}
 
 
 def counted(ratings: Ratings) -> dict[str, dict[str, int]]:
-    """Points by run and criterion that count: those of a log that was locked, and is as it was then."""
+    """Points by run and criterion that count: those of a log that was locked and not edited since."""
     if not ratings.locked or ratings.altered:
         return {}
     return {item.key: ratings.of(item.key) for item in ratings.items}
 
 
-def _agreements(material: Material, say: _Writer) -> Iterator[_Row]:
+def _agreements(material: Material, say: _Writer) -> _Facts:
     sound = [one for one in material.ratings if one.locked and not one.altered]
     if len(sound) > 1:
         for one in agreement(sound):
-            yield FOLDER, f"kappa {one.criterion} value", say.number(one.value, "{:.2f}")
-            yield FOLDER, f"kappa {one.criterion} interval", say.interval(one.low, one.high)
-            yield FOLDER, f"kappa {one.criterion} n", one.n
-            yield FOLDER, f"kappa {one.criterion} raters", one.raters
-            yield FOLDER, f"kappa {one.criterion} equal", say.number(one.equal, "{:.0%}")
-            yield FOLDER, f"kappa {one.criterion} verdict", say.agreed(one)
+            yield FOLDER, f"kappa {one.criterion}", say.estimate(one)
     if sound:
         yield from _correlations(material, sound, say)
         yield from _differences(material, sound, say)
 
 
-def _correlations(material: Material, sound: Sequence[Ratings], say: _Writer) -> Iterator[_Row]:
+def _correlations(material: Material, sound: Sequence[Ratings], say: _Writer) -> _Facts:
     """Mean judged points of each picture, against the measures."""
     sums: dict[str, list[int]] = {}
     for one in sound:
@@ -165,57 +150,39 @@ def _correlations(material: Material, sound: Sequence[Ratings], say: _Writer) ->
     measured["seen"] = material.seen
     for name, read in measured.items():
         values = {key: value for key in means if (value := read(material.runs[key])) is not None}
-        one = correlation(means, values, name=name)
-        yield FOLDER, f"rho {name} value", say.number(one.value, "{:+.2f}")
-        yield FOLDER, f"rho {name} interval", say.interval(one.low, one.high, "{:+.2f}")
-        yield FOLDER, f"rho {name} n", one.n
-        apart = one.low is not None and (one.low > 0 or one.high < 0)
-        yield FOLDER, f"rho {name} verdict", say.words["separable"] if apart else say.agreed(one) if one.low is None else say.words["not separable"]
+        yield FOLDER, f"rho {name}", say.estimate(correlation(means, values, name=name), "{:+.2f}")
 
 
-def _differences(material: Material, sound: Sequence[Ratings], say: _Writer) -> Iterator[_Row]:
-    first, *others = CASES
-    for other in others:
-        pair = [material.named.get(name) for name in (first, other)]
-        if None in pair:
-            continue
-        found = compare(sound, *(run.key for run in pair), by="key")
-        if found is None:
-            continue
-        yield FOLDER, f"difference {other} mean", say.number(found.mean, "{:+.1f}")
-        yield FOLDER, f"difference {other} interval", say.interval(found.low, found.high, "{:+.1f}")
-        yield FOLDER, f"difference {other} raters", found.raters
-        yield FOLDER, f"difference {other} verdict", say.words["separable" if found.separable else "not separable"]
+def _differences(material: Material, sound: Sequence[Ratings], say: _Writer) -> _Facts:
+    first, *others = (material.named.get(name) for name in CASES)
+    for name, other in zip(list(CASES)[1:], others, strict=True):
+        found = compare(sound, first.key, other.key, by="key") if first and other else None
+        if found is not None:
+            numbers = {"mean": say.number(found.mean, "{:+.1f}"), "interval": say.interval(found.low, found.high, "{:+.1f}")}
+            yield FOLDER, f"difference {name}", {**numbers, "raters": found.raters, "verdict": say.verdict(found.separable)}
 
 
-def _contradictions(material: Material, say: _Writer) -> Iterator[_Row]:
+def _contradictions(material: Material, say: _Writer) -> _Facts:
     points = {name: proof.points for name, run in material.named.items() if (proof := material.proof(run)) is not None}
     recipes = {name: run.recipe for name, run in material.named.items()}
     for number, one in enumerate(check_cases(recipes, points)):
-        yield REPORT, f"contradiction {number} case", one.case
         named = CRITERIA[one.what].label[say.language] if one.what in CRITERIA else say.words.get(one.what, one.what)
-        yield REPORT, f"contradiction {number} what", named
-        yield REPORT, f"contradiction {number} kind", "points" if one.what in (*CRITERIA, "total") else "setting"
-        yield REPORT, f"contradiction {number} claimed", _short(one.claimed, say)
-        yield REPORT, f"contradiction {number} found", _short(one.found, say)
+        kind = "points" if one.what in (*CRITERIA, "total") else "setting"
+        sides = {"claimed": _short(one.claimed, say), "found": _short(one.found, say)}
+        yield REPORT, f"contradiction {number}", {"case": one.case, "what": named, "kind": kind, **sides}
 
 
-def _costs(material: Material, say: _Writer) -> Iterator[_Row]:
+def _costs(material: Material, say: _Writer) -> _Facts:
     for number, one in enumerate(costs(material.timed)[:6]):
-        yield LEDGER, f"cost {number} model", f"{one.model}, {one.size}"
-        yield LEDGER, f"cost {number} device", one.device
-        yield LEDGER, f"cost {number} threads", _short(one.threads, say)
-        yield LEDGER, f"cost {number} runs", len(one.runs)
-        yield LEDGER, f"cost {number} step", say.number(one.step_s, "{:.2f} s")
-        yield LEDGER, f"cost {number} image", say.number(one.image_s, "{:.1f} s")
-        yield LEDGER, f"cost {number} hour", say.number(one.per_hour, "{:.0f}")
+        kind = {"model": f"{one.model}, {one.size}", "device": one.device, "threads": _short(one.threads, say), "runs": len(one.runs)}
+        seconds = {"step": say.number(one.step_s, "{:.2f} s"), "image": say.number(one.image_s, "{:.1f} s"), "hour": say.number(one.per_hour, "{:.0f}")}
+        yield LEDGER, f"cost {number}", {**kind, **seconds}
 
 
-def _failures(material: Material, say: _Writer) -> Iterator[_Row]:
+def _failures(material: Material, say: _Writer) -> _Facts:
     for number, event in enumerate(material.failures):
-        yield LEDGER, f"failure {number} key", str(event.get("key"))[:8]
-        yield LEDGER, f"failure {number} at", str(event.get("at"))[:19]
-        yield LEDGER, f"failure {number} reason", str(event.get("reason"))[:300]
+        facts = {"key": str(event.get("key"))[:8], "at": str(event.get("at"))[:19], "reason": str(event.get("reason"))[:300]}
+        yield LEDGER, f"failure {number}", facts
 
 
 def _short(value: Any, say: _Writer) -> str:
