@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -161,14 +161,14 @@ def _build(info: SchedulerInfo, base_config: Mapping[str, Any], schedule: str) -
     return cls.from_config(dict(base_config), **{**info.overrides, **chosen})
 
 
-def noise_levels(scheduler: SchedulerMixin) -> list[float]:
-    """Return σ at each model call of a laid-out schedule: the standard deviation of the noise beside a picture of scale 1.
+def noise_levels(timesteps: Sequence[float], base_config: Mapping[str, Any] = SD15_BASE) -> list[float]:
+    """Return σ at each timestep: the standard deviation of the noise beside a picture of scale 1.
 
-    σ = √((1 − ᾱ) / ᾱ), with ᾱ at the timestep (Karras et al. 2022, eq. 7 in the variance-exploding scale), linear in log σ between timesteps.
+    σ = √((1 − ᾱ) / ᾱ) (Karras et al. 2022, table 1, variance preserving), linear in log σ between the model's timesteps.
     """
-    alphas = scheduler.alphas_cumprod.double().numpy()
+    alphas = _build(SCHEDULERS["DDIM"], base_config, "default").alphas_cumprod.double().numpy()
     logs = np.log((1 - alphas) / alphas) / 2
-    return [float(np.exp(np.interp(float(t), np.arange(len(logs)), logs))) for t in scheduler.timesteps]
+    return [float(level) for level in np.exp(np.interp(timesteps, np.arange(len(logs)), logs))]
 
 
 def scheduler_hash(scheduler: SchedulerMixin) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tp2lib.lazy import attach
 
 if TYPE_CHECKING:
-    from tp2lib.plots.curves import Point, convergence, fidelity, make_convergence, make_fidelity
+    from tp2lib.plots.curves import Point, convergence, fidelity, make_convergence, make_fidelity, make_schedules
     from tp2lib.plots.display import alt_text, before_after, show
     from tp2lib.plots.figures import Film, Frame, make_crops, make_difference, make_filmstrip
     from tp2lib.plots.grid import describe_grid, make_grid, show_grid

@@ -13,12 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from tp2lib.engine.schedulers import noise_levels
 from tp2lib.errors import ControlError, shown
 from tp2lib.metrics.measures import axis_title, take
-from tp2lib.plots.labels import fixed, label, problem, value, values, varying
+from tp2lib.plots.labels import changes, fixed, label, problem, value, values, varying
 from tp2lib.plots.layout import COLOURS, SOFT, new_plot, text_style
 
-__all__ = ["Point", "convergence", "fidelity", "make_convergence", "make_fidelity"]
+__all__ = ["Point", "convergence", "fidelity", "make_convergence", "make_fidelity", "make_schedules"]
 
 _MARKS = ("o", "s", "^", "D", "v", "P", "X")  # with a line style of its own each: colour is never alone
 _LINES = ("-", "--", "-.", ":")
@@ -120,6 +121,33 @@ def make_fidelity(runs: Sequence[Any], source: Image.Image, *, measure: str = "s
     axes.set_xticks(places, [f"{x:g}\n{effects[x].pop() if len(effects[x]) == 1 else ''}" for x in places])
     axes.set_xlabel("strength", **text_style(8))
     axes.set_ylabel(f"{axis_title(measure)} to the source photo", **text_style(8))
+    return figure
+
+
+def make_schedules(runs: Sequence[Any], *, title: str = "") -> Figure:
+    """Draw which noise levels each run's steps visit, as a curve over its model calls, and its picture beside them.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        Of one seed, each with a picture; what varies names the curves.
+    """
+    names = changes(runs)
+    figure, axes = new_plot(title, [f"Each point is a model call. Fixed: {'; '.join(fixed(runs))}."])
+    for number, (run, name) in enumerate(zip(runs, names, strict=True)):
+        levels, colour = noise_levels(run.effective["timesteps"]), COLOURS[number % len(COLOURS)]
+        look = {"color": colour, "linestyle": _LINES[number % len(_LINES)], "marker": _MARKS[number % len(_MARKS)], "markersize": 3.5, "linewidth": 1.5}
+        axes.plot(range(1, len(levels) + 1), levels, label=name, **look)
+        beside = axes.inset_axes((1.05, 1 - (number + 0.97) / len(runs), 0.3, 0.8 / len(runs)))
+        beside.imshow(run.image)
+        beside.set(xticks=[], yticks=[])
+        beside.set_title(name, pad=2, **text_style(7.5, color=colour, weight="bold"))
+        for spine in beside.spines.values():
+            spine.set(color=colour, linewidth=1.2)
+    axes.set_yscale("log")
+    axes.set_xlabel("model call", **text_style(8))
+    axes.set_ylabel("noise level σ", **text_style(8))
+    axes.legend(frameon=False, prop={"family": text_style()["family"], "size": 7.5})
     return figure
 
 
