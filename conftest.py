@@ -23,17 +23,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the quick ones first; among several processes, share out whole files, those with the most slow ones first."""
     slow = Counter()
     for item in items:
-        book = item.path.suffix == ".ipynb"
-        item.add_marker(pytest.mark.xdist_group("notebooks" if book else item.path.stem))
-        slow[_group(item)] += 100 * book + (item.get_closest_marker("slow") is not None)
+        item.add_marker(pytest.mark.xdist_group("notebooks" if _rank(item) else item.path.stem))
+        slow[_group(item)] += 100 * _rank(item) + (item.get_closest_marker("slow") is not None)
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: -slow[_group(item)])
+        items.sort(key=lambda item: (-slow[_group(item)], _rank(item)))
     else:
-        items.sort(key=lambda item: item.path.suffix == ".ipynb" or item.get_closest_marker("slow") is not None)
+        items.sort(key=lambda item: (_rank(item), item.get_closest_marker("slow") is not None))
+
+
+def _rank(item: pytest.Item) -> int:
+    """1 for a notebook, 2 for what looks at executed notebooks, 0 for all else."""
+    return 1 if item.path.suffix == ".ipynb" else 2 * (item.get_closest_marker("course") is not None)
 
 
 def _group(item: pytest.Item) -> str:
     return item.get_closest_marker("xdist_group").args[0]
+
+
+@pytest.fixture
+def executed_course() -> Path:
+    """The notebooks as this process has executed them, with outputs/ beside them."""
+    executed = Path(SCRATCH.name) / "executed"
+    if len([*executed.glob("*.ipynb")]) < len([*(ROOT / "notebooks").glob("*.ipynb")]):
+        pytest.skip("the notebooks have not been executed in this run: pytest notebooks tests/test_site.py")
+    return executed
 
 
 @pytest.hookimpl(wrapper=True)
@@ -45,5 +58,5 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
             from executed import CommittedRun
 
             patch.setattr("nbmake.pytest_items.NotebookRun", CommittedRun)
-            patch.setenv("TP2_OUTPUTS", str(Path(SCRATCH.name) / "outputs"))
+            patch.setenv("TP2_OUTPUTS", str(Path(SCRATCH.name) / "executed" / "outputs"))
         return (yield)

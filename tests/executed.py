@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+import tempfile
+from pathlib import Path
 
-from nbformat import NotebookNode
+from nbformat import NotebookNode, from_dict, read, write
+from nbformat.v4 import new_code_cell
 from nbmake.nb_result import NotebookError, NotebookResult
 from nbmake.nb_run import NotebookRun
 
@@ -31,15 +35,41 @@ def replies(book: NotebookNode) -> list[str]:
     return [text for text in texts if re.match(r"\d\.\d+ (not attempted|right|wrong|saved):", text)]
 
 
+def with_solutions(book: NotebookNode) -> NotebookNode:
+    """A copy with, after its last cell, every question's solution and check: one run shows both what a stub and what a solution is told."""
+    copy = from_dict(book)
+    for question in asked(book):
+        check = next(cell.source for cell in book.cells if cell.source.startswith(f"{question.name}.check("))
+        copy.cells += [new_code_cell(question.answer), new_code_cell(check)]
+    return copy
+
+
+def asked(book: NotebookNode) -> list:
+    """The questions whose stubs a notebook has."""
+    return [questions()[tag] for cell in book.cells for tag in cell.metadata.get("tags", ()) if tag in questions()]
+
+
 class CommittedRun(NotebookRun):
-    """A notebook as committed: nothing hidden went wrong, and every check says that its stub is one."""
+    """A notebook as committed, then its solutions: nothing hidden goes wrong, every stub is told that it is one, every solution that it is right.
+
+    The executed copy, without the solutions, stays beside ``TP2_OUTPUTS``: ``tp2 pages`` is tested on it.
+    """
 
     def execute(self) -> NotebookResult:
-        result = super().execute()
+        book = read(self.filename, as_version=4)
+        with tempfile.TemporaryDirectory() as folder:
+            plain, self.filename = self.filename, Path(folder) / self.filename.name
+            write(with_solutions(book), self.filename)
+            result = super().execute()
         if result.error is not None:
             return result
-        said = replies(result.nb)
-        wrong = [*hidden_errors(result.nb), *(line for line in said if "not attempted" not in line)]
-        if len(said) != len(asked := questions(self.filename.name[:2])):
-            wrong.append(f"{len(asked)} exercises, and {len(said)} replies of their checks")
+        said, count = replies(result.nb), len(asked(book))
+        wrong = hidden_errors(result.nb)
+        wrong += [line for line in said[:count] if "not attempted" not in line]
+        wrong += [line for line in said[count:] if not re.match(r"\d\.\d+ (right|saved):", line)]
+        if (known := len(questions(plain.name[:2]))) != count or len(said) != 2 * count:
+            wrong.append(f"{known} exercises, {count} stubs, and {len(said)} replies of their checks")
+        if outputs := os.environ.get("TP2_OUTPUTS"):
+            result.nb.cells = result.nb.cells[: len(book.cells)]
+            write(result.nb, Path(outputs).parent / plain.name)
         return NotebookResult(result.nb, NotebookError(wrong[0], "\n".join(wrong), -1)) if wrong else result
