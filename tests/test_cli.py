@@ -50,6 +50,7 @@ def test_help_is_there_and_is_no_failure(command, capsys):
     assert all(name in said for name in COMMANDS) or command
 
 
+@pytest.mark.slow
 def test_help_does_not_wait_for_torch():
     code = "import sys; from tp2lib.cli.main import main\nmain(['generate', '--help'])\n"
     done = subprocess.run([sys.executable, "-c", f"{code}sys.exit('torch' in sys.modules)"], capture_output=True)
@@ -282,6 +283,7 @@ def test_lab_without_notebooks_says_so(monkeypatch, tmp_path, capsys):
     assert "come with the clone" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_it_also_starts_as_a_module_and_survives_a_poor_terminal(tmp_path):
     environment = {**os.environ, "PYTHONIOENCODING": "ascii:strict"}
     command = [sys.executable, "-m", "tp2lib", "sweep", str(tmp_path / "…")]

@@ -588,6 +588,7 @@ def test_the_five_strengths_have_one_pair_of_twins():
     assert len(set(ran)) == 4 and len(positions()) == 9
 
 
+@pytest.mark.slow
 def test_the_forger_is_another_one_on_another_model(model):
     from tp2lib.storage.ledger import Ledger
 

@@ -50,6 +50,7 @@ STARVED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stage", "part", "method", "times", "rungs"), STARVED)
 def test_a_run_that_is_starved_at_a_stage_climbs_and_goes_on(model, photo, monkeypatch, stage, part, method, times, rungs):
     recipe = APPLE.vary(source="photo.png", strength=0.7)
@@ -62,6 +63,7 @@ def test_a_run_that_is_starved_at_a_stage_climbs_and_goes_on(model, photo, monke
         assert np.array_equal(np.asarray(run.image), np.asarray(calm.image))
 
 
+@pytest.mark.slow
 def test_running_out_in_the_middle_of_the_steps_starts_the_noise_anew(model, monkeypatch):
     recipe = APPLE.vary(scheduler="EulerA")  # draws noise at each step
     calm, forward, calls = generate(recipe, model), model.pipe.unet.forward, []
@@ -78,6 +80,7 @@ def test_running_out_in_the_middle_of_the_steps_starts_the_noise_anew(model, mon
     assert run.effective["timesteps"] == calm.effective["timesteps"]
 
 
+@pytest.mark.slow
 def test_a_decoder_that_is_starved_costs_no_second_sampling(model, monkeypatch):
     starve(monkeypatch, model.pipe.vae, "decode", 2)
     steps = []
@@ -85,6 +88,7 @@ def test_a_decoder_that_is_starved_costs_no_second_sampling(model, monkeypatch):
     assert steps == [0, 1, 2]
 
 
+@pytest.mark.slow
 def test_the_top_of_the_ladder_is_an_error_that_says_what_was_tried(model, monkeypatch):
     starve(monkeypatch, model.pipe.vae, "decode", 99)
     with pytest.raises(OutOfMemory, match="stage 'decode'.*after: free caches, VAE slicing, VAE tiling.*allow_smaller"):
@@ -93,6 +97,7 @@ def test_the_top_of_the_ladder_is_an_error_that_says_what_was_tried(model, monke
     assert issubclass(OutOfMemory, ModelError)
 
 
+@pytest.mark.slow
 def test_a_smaller_size_is_taken_only_with_consent_and_recorded(model, photo, monkeypatch):
     forward, recipe = model.pipe.unet.forward, APPLE.vary(source="photo.png", strength=0.7)
 
@@ -109,12 +114,14 @@ def test_a_smaller_size_is_taken_only_with_consent_and_recorded(model, photo, mo
     assert run.image.size == (72, 72) and run.requested["width"] == run.effective["width"] + 56
 
 
+@pytest.mark.slow
 def test_there_is_a_size_below_which_it_gives_up(model, monkeypatch):
     starve(monkeypatch, model.pipe.unet, "forward", 99)
     with pytest.raises(OutOfMemory, match="smaller size 72x72"):
         generate(APPLE, model, allow_smaller=True)
 
 
+@pytest.mark.slow
 def test_a_gpu_offloads_the_model_before_giving_up():
     class Pipe:
         device = torch.device("cuda")
@@ -149,6 +156,7 @@ def test_starting_on_a_rung_is_recorded_and_undone(model):
     assert run.effective["rungs"] == ["VAE slicing"] and not model.pipe.vae.use_slicing
 
 
+@pytest.mark.slow
 def test_the_retry_runs_when_the_tensors_of_the_failed_try_are_gone(model):
     class Big:
         pass

@@ -43,6 +43,7 @@ def plain(kind, model, scheduler, **settings) -> Image.Image:
     ).images[0]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheduler", SCHEDULER_NAMES)
 def test_pixels_are_those_of_a_plain_diffusers_call(model, photo, scheduler):
     run = generate(APPLE.vary(scheduler=scheduler), model)

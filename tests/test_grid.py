@@ -202,6 +202,7 @@ def test_formulas_and_foreign_scripts_are_plain_text() -> None:
     assert legible("a\tb\n c\xa0d") == "a b c\xa0d"
 
 
+@pytest.mark.slow
 @given(st.text(st.sampled_from("abcW i"), max_size=120), st.floats(0.3, 5))
 def test_wrapping_loses_nothing_and_fits(text: str, width: float) -> None:
     lines = wrap(text, width).split("\n")
@@ -257,6 +258,7 @@ def test_the_users_own_style_changes_nothing() -> None:
         assert to_png(make_grid(sweep()[:4], cols="steps"), alt="x") == plain
 
 
+@pytest.mark.slow
 def test_plots_and_widgets_need_neither_torch_nor_pyplot() -> None:
     ours = "labels, layout, display, grid, figures, curves; from tp2lib.widgets import jobs, controls, panel"
     heavy = "{'torch', 'diffusers', 'transformers', 'matplotlib.pyplot'}"

@@ -236,12 +236,14 @@ def test_a_model_of_another_kind_is_refused_before_its_weights_are_fetched(serve
     assert server.served == ["model_index.json"]
 
 
+@pytest.mark.slow
 def test_end_to_end_from_a_hub_to_a_picture(server):
     model = load(REPO, device="cpu")
     assert model.card.revision == COMMIT and model.name == REPO
     assert generate(Recipe(prompt="a red apple", steps=2, width=64, height=64), model).outcome == "ok"
 
 
+@pytest.mark.slow
 def test_the_hub_of_the_environment_is_the_one_that_is_asked(server, tmp_path):
     """In a process of its own, since the client reads HF_ENDPOINT when it is imported."""
     script = f"from tp2lib.models import hub; print(hub.fetch({REPO!r}).name, hub.cached({REPO!r}).name)"

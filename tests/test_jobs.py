@@ -151,6 +151,7 @@ def test_states_are_the_ones_that_are_named() -> None:
     assert {Job(steps(0)).state, "running", "cancelled", "failed", "done"} <= {*STATES}
 
 
+@pytest.mark.slow
 def test_a_process_that_ends_takes_its_job_along() -> None:
     code = """
 import threading, time

@@ -253,6 +253,7 @@ print(json.dumps({"total": total, "killed": killed, "redone": redone, "leftovers
 """
 
 
+@pytest.mark.slow
 @needs_fork
 def test_kill_9_before_any_line_of_our_code_costs_at_most_the_picture_in_flight(tmp_path: Path) -> None:
     found = helper(AT_EVERY_LINE, tmp_path, 3)
@@ -295,6 +296,7 @@ print(json.dumps({"kills": kills, "good": good, "starts": starts, "damaged": led
 """
 
 
+@pytest.mark.slow
 @needs_fork
 def test_two_processes_killed_at_random_end_with_the_right_pictures(tmp_path: Path) -> None:
     found = helper(AT_RANDOM, tmp_path)
@@ -322,6 +324,7 @@ print(json.dumps({"refused": refused, "events": events, "reason": reason, "after
 """
 
 
+@pytest.mark.slow
 @needs_fork
 def test_a_run_that_kills_two_processes_is_quarantined_until_it_is_released(tmp_path: Path) -> None:
     found = helper(QUARANTINE, tmp_path)
@@ -396,6 +399,7 @@ def test_threads_share_one_ledger(tmp_path: Path) -> None:
     assert ledger.events() == Ledger(tmp_path).events()
 
 
+@pytest.mark.slow
 def test_processes_share_one_file_without_mixing_lines(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from tp2lib.storage.journal import Journal\n"

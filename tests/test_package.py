@@ -300,6 +300,7 @@ def test_the_readme_names_files_that_exist():
         assert (ROOT / name).is_file(), name
 
 
+@pytest.mark.slow
 def test_the_readmes_example_runs_as_it_stands(vitrine, tmp_path):
     (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     code = [line for line in example.splitlines() if line.strip()]

@@ -75,6 +75,7 @@ def noisy(noise, seed):
     return lambda key, criterion: int(np.clip((int(key, 16) - 1) // 3 + draw.integers(-noise, noise + 1), 0, 2))
 
 
+@pytest.mark.slow
 def test_raters_who_see_the_same_agree_and_dice_do_not(runs, tmp_path):
     alike = [scored(tmp_path, runs, name, noisy(0, 1)).ratings for name in ("ann", "ben", "cid")]
     for one in agreement(alike):

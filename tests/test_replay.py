@@ -30,6 +30,7 @@ def photo():
     return prepare_source(Image.fromarray(pixels), 64, 64)
 
 
+@pytest.mark.slow
 def test_a_fresh_process_gives_identical_pixels(model, photo, tmp_path):
     """Four pictures in one fresh process: ordinary, stochastic, from a photo, and made on a rung."""
     ledger = Ledger(tmp_path)

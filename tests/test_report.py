@@ -74,6 +74,7 @@ def document(full):
 # -- traced ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_full_set_has_every_section_and_only_the_gap_that_is_left(document):
     titles = [title for title, _ in document.sections]
     for title in ("smoke", "baseline", "text2img", "img2img", "mini-product", "evaluation", "cases", "reflection", "runs"):
@@ -117,6 +118,7 @@ def test_a_number_without_a_trace_is_found(document, full):
     assert audit_report(swap(document, cell, Cell(text="quick")), full) == []  # no figure, nothing to trace
 
 
+@pytest.mark.slow
 def test_a_number_of_another_run_is_found(document, full):
     cell = first(document, "seconds")
     other = next(c for c in document.cells if c.trace and c.trace.what == "seconds" and c.text != cell.text)
@@ -147,6 +149,7 @@ def test_a_sentence_that_is_not_in_the_file_of_words_is_no_page(document):
         document.sentence("no such sentence", {})
 
 
+@pytest.mark.slow
 def test_reports_do_not_change_unless_the_records_do(full):
     first_time = write_report(full)[0].read_text()
     assert write_report(full)[0].read_text() == first_time
@@ -279,6 +282,7 @@ def test_markdown_is_left_readable():
 # -- the page ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_page_needs_nothing_else_and_its_pictures_are_the_ledgers_own(full):
     page = write_report(full)[1].read_text()
     assert not re.search(r"https?://(?!www\.w3\.org)|url\(|@import|<link|<script", re.sub(r"base64,[^\"]+", "", page))
@@ -303,6 +307,7 @@ def test_sentences_hold_no_figures_of_their_own():
         assert not re.search(r"\d{2}(?!\w)", re.sub(r"notebook 03|95 %|10 in all|SHA-256", "", sentence)), key  # figures are filled in, not written
 
 
+@pytest.mark.slow
 def test_french_has_french_words_and_commas(full):
     markdown, page = (path.read_text() for path in write_report(full, "fr"))
     assert write_report(full, "fr")[0].name == "rapport.md" and '<html lang="fr">' in page
@@ -319,6 +324,7 @@ def test_french_has_french_words_and_commas(full):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_command_writes_both_files_and_prints_their_paths(full, tmp_path, capsys):
     assert main(["report", "--outputs", str(full), "--lang", "fr", "--to", str(tmp_path)]) == 0
     assert capsys.readouterr().out.split() == [str(tmp_path / "rapport.md"), str(tmp_path / "rapport.html")]
@@ -327,6 +333,7 @@ def test_the_command_writes_both_files_and_prints_their_paths(full, tmp_path, ca
     assert main(["report", "--outputs", str(tmp_path / "nowhere")]) == 1
 
 
+@pytest.mark.slow
 def test_it_is_built_in_ten_seconds(full):
     began = time.process_time()
     write_report(full)

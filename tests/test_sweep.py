@@ -145,6 +145,7 @@ def test_a_leak_from_run_to_run_is_no_controlled_sweep(model, monkeypatch):
         sweep(APPLE, model, guidance=[4, 8], say=silent)
 
 
+@pytest.mark.slow
 def test_cells_made_on_another_rung_are_all_made_again(model, monkeypatch):
     decode, starved = model.pipe.vae.decode, []
 
@@ -219,6 +220,7 @@ def test_progress_counts_model_calls(model, monkeypatch, capsys):
     assert "5/5" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that can fork")
 def test_a_sweep_survives_being_killed_and_a_deadly_recipe_is_set_aside(vitrine):
     """Eight random SIGKILLs here; `python tests/kill_sweep.py 200` does as many as you like."""
