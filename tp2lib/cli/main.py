@@ -153,6 +153,21 @@ def bench(
 
 
 @app.command()
+def pages(
+    to: Annotated[Path, typer.Option(metavar="DIR", help="the site's folder")] = Path("_build/pages"),
+    executed: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="notebooks that are executed already, with outputs/ beside them", show_default="they are executed")
+    ] = None,
+) -> None:
+    """Build the executed course as a static site, to read without running anything (extra `pages`)."""
+    from tp2lib.cli.site import build_pages
+
+    for warning in build_pages(to, executed, say=say):
+        say(warning)
+    print(to / "index.html")
+
+
+@app.command()
 def doctor(model_name: ModelName = "auto", outputs: Outputs = OUTPUTS) -> None:
     """Check the installation, and make one timed picture."""
     from tp2lib.cli.doctor import doctor

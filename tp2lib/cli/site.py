@@ -1,0 +1,209 @@
+"""The course as a static site, ``tp2 pages``: executed notebooks, report, model card and API, to read without running anything.
+
+Sphinx builds it from a folder that is put together first: the clone's Markdown, the notebooks with their widgets as still
+pictures, the report in every language, and a page of the API for each door. Nothing is fetched, neither while it is built
+nor while it is read.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import io
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tp2lib.cli.stills import Stills
+from tp2lib.errors import OutputError
+from tp2lib.evaluation.languages import LANGUAGES, words
+from tp2lib.paths import NOTEBOOKS, ROOT
+
+__all__ = ["build_pages", "execute_notebooks"]
+
+DOORS = ("tp2lib", "tp2lib.plots", "tp2lib.metrics", "tp2lib.widgets", "tp2lib.evaluation", "tp2lib.report", "tp2lib.course")
+_TEXTS = ("README.md", "TEACHING.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "vitrine/README.md", "outputs/README.md")
+_CELL_S = 1800  # seconds for one cell, on a slow machine
+_LINK = re.compile(r"(?<!!)\[([^\]\n]*)\]\((?![a-z]+:|#)([^)#\s]+)(#[^)\s]*)?\)")
+_CONFIG: dict[str, Any] = {
+    "project": "TP2",
+    "extensions": ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"],
+    "html_theme": "furo",
+    "html_title": "TP2: controlled image generation",
+    "html_static_path": ["_static"],
+    "html_css_files": ["site.css"],
+    "html_copy_source": False,
+    "html_show_sourcelink": False,
+    "nb_execution_mode": "off",
+    "nb_ipywidgets_js": {},
+    "nb_merge_streams": True,
+    "myst_heading_anchors": 3,
+    "napoleon_google_docstring": False,
+    "napoleon_use_ivar": True,
+    "autodoc_member_order": "bysource",
+    "python_use_unqualified_type_names": True,
+    "exclude_patterns": ["report/README.md"],
+    "suppress_warnings": ["myst.header", "misc.highlighting_failure"],  # pages below the first level, diagrams as their text
+}
+
+
+def execute_notebooks(to: Path, *, say: Callable[[str], Any] = print) -> Path:
+    """Execute the course from an empty outputs folder, and write the executed notebooks to `to`, beside ``to/outputs``.
+
+    Raises
+    ------
+    OutputError
+        A cell failed.
+    """
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
+    to.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "TP2_OUTPUTS": str(to.resolve() / "outputs")}
+    for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
+        say(f"executing {path.name}")
+        book = nbformat.read(path, as_version=4)
+        client = NotebookClient(book, timeout=_CELL_S, resources={"metadata": {"path": str(NOTEBOOKS)}})
+        try:
+            client.execute(env=environment)
+        except CellExecutionError as error:
+            raise OutputError(f"{path.name} failed: {error.ename}: {error.evalue}. Run it in JupyterLab to see where.") from None
+        nbformat.write(book, to / path.name)
+    return to
+
+
+def build_pages(to: Path, executed: Path | None = None, *, say: Callable[[str], Any] = print) -> list[str]:
+    """Build the site; open ``to/index.html``.
+
+    Parameters
+    ----------
+    to : path
+        The site's folder; one that is there is replaced.
+    executed : path, optional
+        What :func:`execute_notebooks` wrote. By default, the course is executed first, which takes minutes.
+
+    Returns
+    -------
+    list of str
+        Sphinx's warnings: links that lead nowhere, docstrings it cannot read.
+
+    Raises
+    ------
+    OutputError
+        The extra ``pages`` is not installed, `executed` has no notebooks, `to` is a folder with other things in it, or Sphinx gives up.
+    """
+    try:
+        from sphinx.application import Sphinx
+        from sphinx.errors import SphinxError
+    except ImportError:
+        raise OutputError("Sphinx is not installed, which builds the pages. Install it: pip install 'tp2lib[pages]'.") from None
+    if to.exists() and any(to.iterdir()) and not (to / "objects.inv").is_file():
+        raise OutputError(f"{to} has other things in it, which would be replaced. Name an empty folder, or a new one.")
+    with tempfile.TemporaryDirectory(prefix="tp2-pages-") as scratch:
+        source, site, heard = Path(scratch) / "source", Path(scratch) / "site", io.StringIO()
+        executed = executed or execute_notebooks(Path(scratch) / "executed", say=say)
+        if not (books := sorted(executed.glob("[0-9][0-9]_*.ipynb"))):
+            raise OutputError(f"{executed} has no executed notebooks. Leave --executed out, and they are executed first.")
+        _gather(source, books, executed / "outputs")
+        say("building the pages")
+        try:
+            app = Sphinx(source, None, site, Path(scratch) / "doctrees", "html", dict(_CONFIG), status=None, warning=heard)
+            app.build()
+        except SphinxError as error:
+            raise OutputError(f"the pages cannot be built: {error}. Report this.") from None
+        shutil.rmtree(to, ignore_errors=True)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(site, to)
+    return [re.sub(r"\x1b\[[\d;]*m", "", line) for line in heard.getvalue().splitlines() if line.strip()]
+
+
+def _gather(source: Path, books: list[Path], outputs: Path) -> None:
+    """Put together what Sphinx reads."""
+    import nbformat
+
+    for name in _TEXTS:
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_file():
+            shutil.copy(ROOT / name, source / name)
+    for folder in ("notebooks", "vitrine", "docs"):
+        for picture in (ROOT / folder).glob("*.jpg"):
+            (source / folder).mkdir(exist_ok=True)
+            shutil.copy(picture, source / folder)
+    static = source / "_static"
+    static.mkdir()
+    shutil.copy(Path(__file__).with_name("site.css"), static)
+    (source / "notebooks").mkdir(exist_ok=True)
+    here = {str(outputs.resolve()): "outputs", str(outputs): "outputs", sys.prefix: ".venv", str(ROOT): "tp2"}
+    for path in books:
+        text = path.read_text(encoding="utf-8")
+        for folder, name in here.items():  # of the machine that ran them: nobody's business
+            text = text.replace(json.dumps(folder)[1:-1], name)
+        book = Stills(nbformat.reads(text, as_version=4), static / "pictures", "../_static/pictures").still()
+        nbformat.write(book, source / "notebooks" / path.name)
+    reports = _write_reports(source, outputs)
+    told: set[int] = set()
+    api = [_write_api(source / "api", door, told) for door in DOORS]
+    _write_index(source, [f"notebooks/{path.stem}" for path in books], reports, api)
+    _mend_links(source)
+
+
+def _write_reports(source: Path, outputs: Path) -> list[str]:
+    from tp2lib.report.report import write_report
+
+    if not outputs.is_dir():
+        return []
+    shutil.copytree(outputs, source / "report", ignore=shutil.ignore_patterns("*.html", "*.md"))
+    for language in LANGUAGES:
+        write_report(source / "report", language)
+    return [f"report/{words(language)['file']}" for language in LANGUAGES]
+
+
+def _write_api(folder: Path, door: str, told: set[int]) -> str:
+    """A page of what a door offers, each with its docstring; what an earlier door `told` of is in the index once."""
+    folder.mkdir(exist_ok=True)
+    package = importlib.import_module(door)
+    about = (inspect.getdoc(package) or "").partition("\n")[0]
+    lines = [f"# {door}", "", about, "", "```{eval-rst}", f".. py:module:: {door}", ""]
+    for name in package.__all__:
+        value = getattr(package, name)
+        again = ["   :no-index:"] if id(value) in told else []
+        told.add(id(value))
+        if inspect.isclass(value):
+            kind = "autoexception" if issubclass(value, Exception) else "autoclass"
+            lines += [f".. {kind}:: {door}.{name}", "   :members:", *again, ""]
+        elif callable(value) and hasattr(value, "__name__"):
+            lines += [f".. autofunction:: {door}.{name}", *again, ""]
+        else:
+            lines += [f".. py:data:: {name}", f"   :type: {type(value).__name__}", *again, ""]
+    (folder / f"{door}.md").write_text("\n".join([*lines, "```", ""]), encoding="utf-8")
+    return f"api/{door}"
+
+
+def _write_index(source: Path, books: list[str], reports: list[str], api: list[str]) -> None:
+    """The README, and after it the table of contents."""
+    rest = [name.removesuffix(".md") for name in _TEXTS[1:] if name.endswith(".md") and (source / name).is_file()]
+    trees = {"Notebooks": books, "The report": reports, "The library": api, "More": rest}
+    text = (source / "README.md").read_text(encoding="utf-8")
+    (source / "README.md").unlink()
+    for caption, pages in trees.items():
+        text += "\n".join(["", "```{toctree}", f":caption: {caption}", ":hidden:", ":maxdepth: 1", "", *pages, "```", ""])
+    (source / "index.md").write_text(text, encoding="utf-8")
+
+
+def _mend_links(source: Path) -> None:
+    """Lead links to the README to the first page, and leave of those to files that the site does not have the words."""
+    for page in [*source.rglob("*.md"), *source.rglob("*.ipynb")]:
+
+        def mended(found: re.Match[str], page: Path = page) -> str:
+            target = found[2].replace("README.md", "index.md") if (page.parent / found[2]).resolve() == source.resolve() / "README.md" else found[2]
+            return f"[{found[1]}]({target}{found[3] or ''})" if (page.parent / target).exists() else found[1]
+
+        text = page.read_text(encoding="utf-8")
+        page.write_text(_LINK.sub(mended, text), encoding="utf-8")
