@@ -102,6 +102,7 @@ def build_pages(to: Path, executed: Path | None = None, *, say: Callable[[str], 
     try:
         from sphinx.application import Sphinx
         from sphinx.errors import SphinxError
+        from sphinx.util.docutils import docutils_namespace
     except ImportError:
         raise OutputError("Sphinx is not installed, which builds the pages. Install it: pip install 'tp2lib[pages]'.") from None
     if to.exists() and any(to.iterdir()) and not (to / "objects.inv").is_file():
@@ -114,8 +115,8 @@ def build_pages(to: Path, executed: Path | None = None, *, say: Callable[[str], 
         _gather(source, books, executed / "outputs")
         say("building the pages")
         try:
-            app = Sphinx(source, None, site, Path(scratch) / "doctrees", "html", dict(_CONFIG), status=None, warning=heard)
-            app.build()
+            with docutils_namespace():
+                Sphinx(source, None, site, Path(scratch) / "doctrees", "html", dict(_CONFIG), status=None, warning=heard).build()
         except SphinxError as error:
             raise OutputError(f"the pages cannot be built: {error}. Report this.") from None
         shutil.rmtree(to, ignore_errors=True)
