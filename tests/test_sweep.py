@@ -133,10 +133,10 @@ def test_a_leak_from_run_to_run_is_no_controlled_sweep(model, monkeypatch):
 
     last = {"config": model.base_scheduler_config}
 
-    def leaky(name, base):
+    def leaky(name, base, schedule="default"):
         from tp2lib.engine.schedulers import make_scheduler
 
-        scheduler = make_scheduler(name, last["config"])
+        scheduler = make_scheduler(name, last["config"], schedule)
         last["config"] = {**scheduler.config, "steps_offset": scheduler.config.get("steps_offset", 0) + 1}
         return scheduler
 
