@@ -364,7 +364,7 @@ PLANTED: dict[str, list[tuple[Any, str]]] = {
         (9, "come down to the same settings"), (3, "too many count as one"), (4.5, "not a whole number"), ("4", "take the quotes off"),
     ],
     "q5_3": [
-        (lambda at: at["OUTPUTS"] / "small.png", "it has 256×256 pixels"), (lambda at: at["OUTPUTS"] / "bare.jpg", "bears no mark of origin"),
+        (lambda at: at["OUTPUTS"] / "small.png", "it has 256×256 pixels"), (lambda at: at["OUTPUTS"] / "bare.jpg", "has no mark of origin"),
         (lambda at: str(at["OUTPUTS"] / "oblong.png"), "it has 1200×1000 pixels"), ("nowhere.png", "there is no file 'nowhere.png'"), (5, "is no path"),
     ],
     "q5_4": [
@@ -381,7 +381,7 @@ PLANTED: dict[str, list[tuple[Any, str]]] = {
         (PLAN.replace("steps", "step"), "Did you mean 'steps'"), (PLAN.replace("[recipe]", "[recipes]"), "the plan has 'recipes'"),
         (PLAN.replace("[5, 9]", "[5, 999]"), "steps is 999"), (PLAN.replace("[5, 9]", "[5, 5]"), "each value once"),
         (PLAN.replace("[1, 2, 3]", str(list(range(40)))), "160 pictures"), ("seeds = [1,\n", "plan.toml"), (12, "is no text"),
-        ("no\nplan = " + "x" * 30_000, "an honest plan"), (PLAN + "negative_prompt = ['', 'x']\n", "must have one or two"),
+        ("no\nplan = " + "x" * 30_000, "a plan has a few hundred"), (PLAN + "negative_prompt = ['', 'x']\n", "must have one or two"),
     ],
     "q6_3": [
         ((SYNTHETIC, "contrast", lambda at: -at["size"]), "the wrong sign"), ((SYNTHETIC, "contrast", 0.5), "is not the mean over the seeds"),
