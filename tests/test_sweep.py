@@ -363,6 +363,7 @@ def test_two_processes_make_a_sweep_together_and_a_killed_one_is_made_good(vitri
     while not any(event["event"] == "started" for event in ledger.events()):
         pass
     pair[0].kill()
+    pair[0].communicate()
     third = start()
     said = [process.communicate(timeout=300)[0] for process in (pair[1], third)]
     assert said[0] == said[1] and pair[1].returncode == third.returncode == 0
