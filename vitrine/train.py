@@ -100,7 +100,7 @@ def export(data: Path, to: Path, size: Size = FULL) -> None:
     """Write the pipeline of the averaged weights, with the sharpened decoder where there is one."""
     model = Denoiser(size)
     state = torch.load(data / "denoiser.pt", weights_only=True, map_location="cpu")["average"]["module"]
-    model.load_state_dict({name.replace("_orig_mod.", ""): value for name, value in state.items()})
+    model.load_state_dict(state)
     vae = AutoencoderKL.from_pretrained(data / ("sharp" if (data / "sharp" / "config.json").exists() else "vae"))
     save_pipeline(to, model.text, vae, model.unet, model.tokenizer)
     seal(to)
