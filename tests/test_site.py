@@ -19,6 +19,9 @@ from tp2lib.errors import OutputError
 from tp2lib.paths import NOTEBOOKS
 
 MB = 25  # the whole site
+SPHINX = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::PendingDeprecationWarning", "ignore::ResourceWarning"
+)  # its parts warn of each other
 
 
 def executed(*shown: ipywidgets.Widget, html: str = "", text: str = "") -> nbformat.NotebookNode:
@@ -135,7 +138,7 @@ def check_site(site: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning", "ignore::ResourceWarning")
+@SPHINX
 def test_a_site_is_built_and_loads_nothing_from_elsewhere(tmp_path):
     slider = ipywidgets.VBox([ipywidgets.IntSlider(description="steps")])
     where = tmp_path / "course" / "outputs"
@@ -157,6 +160,7 @@ def _made(folder: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.course
+@SPHINX
 def test_the_course_as_it_was_executed_becomes_a_site(executed_course, tmp_path):
     """The notebooks' own tests have executed them; see the root conftest."""
     assert pages.build_pages(tmp_path / "site", executed_course, say=len) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,7 @@ def reconstruction(bench: Bench, data: Path, n: int = 200) -> list[Row]:
 
 def square(image: Image.Image, side: int = 256) -> np.ndarray:
     """The middle of a photo, (side, side, 3) uint8."""
-    return np.asarray(ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.LANCZOS))
+    return np.array(ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.LANCZOS))
 
 
 def texture_kept(vae: AutoencoderKL, pictures: list[np.ndarray]) -> float:
@@ -92,7 +93,8 @@ def realism(bench: Bench, data: Path, n: int = 500) -> list[Row]:
 
 def kernel_distance(some: list[np.ndarray], others: list[np.ndarray]) -> float:
     net = PooledFeatures()
-    kid = KernelInceptionDistance(feature=net, subset_size=max(2, min(100, len(some), len(others))), subsets=50)
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # that it keeps 1,280 numbers a picture in memory
+        kid = KernelInceptionDistance(feature=net, subset_size=max(2, min(100, len(some), len(others))), subsets=50)
     for real, pictures in ((True, others), (False, some)):
         for k in range(0, len(pictures), 25):
             kid.update(torch.from_numpy(np.stack(pictures[k : k + 25])).permute(0, 3, 1, 2), real=real)

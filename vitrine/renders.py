@@ -53,7 +53,7 @@ class Renders:
     def _decode(self, k: int) -> np.ndarray:
         """Picture ``k`` as ndarray of shape (H, W, 3), uint8."""
         with Image.open(io.BytesIO(self._readers[k]("picture"))) as image:
-            return np.asarray(image.convert("RGB"))
+            return np.array(image.convert("RGB"))
 
     def mask(self, k: int) -> np.ndarray:
         """Where picture ``k`` shows the product: ndarray of shape (H, W), bool."""
@@ -66,7 +66,7 @@ class Renders:
         out = torch.empty((len(self), side, side, 3), dtype=torch.uint8)
 
         def fill(k: int) -> None:
-            out[k] = torch.from_numpy(self._decode(k).copy())
+            out[k] = torch.from_numpy(self._decode(k))
 
         with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
             list(pool.map(fill, range(len(self))))

@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tp2lib.engine.schedulers import noise_levels
 from tp2lib.errors import ControlError, shown
 from tp2lib.metrics.measures import axis_title, take
 from tp2lib.plots.labels import changes, fixed, label, problem, value, values, varying
@@ -132,6 +131,8 @@ def make_schedules(runs: Sequence[Any], *, title: str = "") -> Figure:
     runs : sequence of Run
         Of one seed, each with a picture; what varies names the curves.
     """
+    from tp2lib.engine.schedulers import noise_levels  # brings torch
+
     names = changes(runs)
     figure, axes = new_plot(title, [f"Each point is a model call. Fixed: {'; '.join(fixed(runs))}."])
     for number, (run, name) in enumerate(zip(runs, names, strict=True)):
