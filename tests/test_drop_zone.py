@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 
+import foreign_files
 import pytest
 from PIL import Image
 from plotted import fake_run, picture
@@ -61,6 +62,19 @@ def test_an_upload_is_known_by_its_pixels(tool) -> None:
     assert source.pixels_sha256 == prepare_source(png(cutout), 64, 64).pixels_sha256
     run = tool.image.run(timeout=10)
     assert tool.ledger.find_source(run.recipe.source) is not None  # so that it can be replayed
+
+
+def test_a_dropped_picture_with_settings_says_which_were_found_assumed_and_ignored(tool) -> None:
+    photo = tool.image.photo
+    before = tool.image.recipe()
+    photo.drop.take(foreign_files.png(parameters=foreign_files.A1111), "shared.png")
+    said = photo.drop.said
+    assert "shared.png" in said and "taken" in said and "drop it in the gallery" in said
+    assert "Settings written by A1111" in said and "steps 25" in said and "seed 7" in said
+    assert "Assumed, for want" in said and "model 'auto'" in said and "Ignored:" in said and "deliberate" in said
+    assert tool.image.recipe().vary(source=before.source) == before  # the sliders stay where they are
+    photo.drop.take(png(picture()), "plain.png")
+    assert photo.drop.said.endswith("taken.")
 
 
 def test_a_photo_fitted_otherwise_is_known_by_its_pixels_too(tool) -> None:

@@ -16,6 +16,7 @@ from tp2lib.metadata.source import Source, prepare_source
 from tp2lib.paths import INPUTS
 from tp2lib.plots.display import image_html
 from tp2lib.storage.ledger import Ledger
+from tp2lib.storage.pictures import read_recipe
 
 __all__ = ["MAX_UPLOAD", "DropZone", "PhotoPicker"]
 
@@ -208,7 +209,7 @@ class PhotoPicker:
         except (SourceError, RecordError) as error:
             return f"✗ {' '.join(str(error).split())}"
         self.choice.value = ""
-        return f"{name}, {len(data) / 1e3:.0f} kB: taken."
+        return f"{name}, {len(data) / 1e3:.0f} kB: taken.{_settings_in(data)}"
 
     def fail(self, error: Exception) -> None:
         """Say in the photo's place why there is none."""
@@ -220,3 +221,12 @@ class PhotoPicker:
         picture = image_html(source.image, alt=alt, caption=f"{self._called}, as the model gets it")
         digest = source.pixels_sha256[:12]
         self.view.value = f"{picture}<div>What was done to it:<ol>{acts}</ol>pixels {digest}…</div>"
+
+
+def _settings_in(data: bytes) -> str:
+    """Say which settings a photo carries; they are not those of the picture to be made."""
+    try:
+        reading = read_recipe(data)
+    except RecordError:  # a photo, as most are
+        return ""
+    return f" It was made with settings of its own, which stay unused here; drop it in the gallery to use them. {reading}"
