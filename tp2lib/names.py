@@ -20,7 +20,7 @@ SCHEDULES = ("default", "karras", "exponential", "beta", "trailing")
 
 # What each scheduler of diffusers can lay out; the tests ask diffusers itself, pair by pair.
 _NO_SIGMAS = ("EulerA", "DDIM", "DDPM", "PNDM")
-SCHEDULES_OF = {name: ("default", "trailing") if name in _NO_SIGMAS else SCHEDULES for name in SCHEDULER_NAMES}
+SCHEDULES_OF: dict[str, tuple[str, ...]] = {name: ("default", "trailing") if name in _NO_SIGMAS else SCHEDULES for name in SCHEDULER_NAMES}
 SCHEDULES_OF |= {"DPM++ 2S": SCHEDULES[:-1], "LCM": ("default",)}
 
 # What people type, once case, blanks and punctuation are gone, "++" has become "pp", and a k in front is off.

@@ -13,7 +13,7 @@ from typing import Any
 
 from tp2lib.errors import RecipeError, did_you_mean, shown
 from tp2lib.names import SCHEDULER_NAMES, SCHEDULES, check_schedule, schedule_name, spelled_as_in_0_1, split_scheduler
-from tp2lib.settings import Setting
+from tp2lib.settings import Kind, Setting
 
 __all__ = ["SCHEDULER_NAMES", "SCHEDULES", "STRENGTH_MODES", "Recipe", "Setting", "drawn", "setting"]
 
@@ -26,11 +26,10 @@ def drawn(seed: Any) -> Any:
     return secrets.randbelow(2**32) if type(seed) is int and seed == -1 else seed
 
 
-def _f(kind: str, default: Any, label: str, help: str, **limits: Any) -> Any:
-    given = {} if default is dataclasses.MISSING else {"default": default}
+def _f(kind: Kind, default: Any, label: str, help: str, **limits: Any) -> Any:
     required = default is dataclasses.MISSING
-    known = Setting(kind=kind, label=label, help=help, required=required, **limits, **given)
-    return field(metadata={"setting": known}, **given)
+    known = Setting(kind=kind, label=label, help=help, required=required, default=None if required else default, **limits)
+    return field(default=default, metadata={"setting": known})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +148,7 @@ class Recipe:
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
+    def from_dict(cls, values: object) -> Recipe:
         """Make a recipe from a dictionary such as :meth:`to_dict` returns; missing keys take their default.
 
         Raises

@@ -12,7 +12,9 @@ from typing import Any, Literal
 
 from tp2lib.errors import RecipeError, did_you_mean, shown
 
-__all__ = ["Setting"]
+__all__ = ["Kind", "Setting"]
+
+Kind = Literal["text", "whole", "real", "choice"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,13 +25,13 @@ class Setting:
     characters. A real number may lie between two steps, and above `over` although below `min`.
     """
 
-    kind: Literal["text", "whole", "real", "choice"]
+    kind: Kind
     label: str
     help: str
-    min: float | None = None
-    max: float | None = None
-    step: float | None = None
-    choices: tuple[str, ...] | None = None
+    min: float = -math.inf
+    max: float = math.inf
+    step: float = 1
+    choices: tuple[str, ...] = ()
     default: Any = None
     required: bool = False
     blank: bool = True
@@ -47,12 +49,12 @@ class Setting:
             return None
         return getattr(self, f"_{self.kind}")(name, value)
 
-    def _whole(self, name: str, value: object) -> int:
+    def _whole(self, name: str, value: Any) -> int:
         try:
             number = operator.index(value)  # NumPy's integers pass; floats and strings do not
+            inside = self.min <= number <= self.max and number % self.step == 0
         except TypeError:
-            number = None
-        inside = number is not None and self.min <= number <= self.max and number % self.step == 0
+            inside = False
         if not inside or isinstance(value, bool):
             kind = "a whole number" if self.step == 1 else f"a multiple of {self.step}"
             raise self._wrong(name, value, f"{kind} from {self.min} to {self.max}")
@@ -94,7 +96,7 @@ class Setting:
         rule += "" if self.required or self.default is not None else ", or None"
         return RecipeError(f"{name} is {shown(value)}; it must be {rule}. {advice or self._advice(value)}")
 
-    def _advice(self, value: object) -> str:
+    def _advice(self, value: Any) -> str:
         try:
             nearest = min(max(float(value), self.min), self.max)  # also reads "30"
         except (TypeError, ValueError, OverflowError):

@@ -45,7 +45,7 @@ def read_comfyui(texts: Mapping[str, str]) -> Reading | None:
 
 def _graph(content: Mapping[str, Any]) -> Graph:
     """Return the graph's nodes, with constants in the place of links to nodes that only hold one, and the parts of a sampler in it."""
-    graph = {str(name): {"class_type": str(node.get("class_type")), "inputs": dict(list(node["inputs"].items())[:_MAX_INPUTS])}
+    graph: Graph = {str(name): {"class_type": str(node.get("class_type")), "inputs": dict(list(node["inputs"].items())[:_MAX_INPUTS])}
              for name, node in content.items() if isinstance(node, dict) and isinstance(node.get("inputs"), dict)}  # fmt: skip
     if len(graph) > _MAX_NODES:
         raise RecordError(f"the ComfyUI graph has {len(graph)} nodes; at most {_MAX_NODES} are read. Type the settings yourself.")

@@ -106,7 +106,7 @@ def from_infotext(text: str) -> Reading:
         del pairs["Size"]
     if str(given.get("schedule")).casefold() == "automatic":
         given["schedule"] = _automatic(given.get("sampler"))
-    notes = () if given else ("The text has no settings line: every setting but the prompt was assumed.",)
+    notes: tuple[str, ...] = () if given else ("The text has no settings line: every setting but the prompt was assumed.",)
     if "Denoising strength" in pairs:
         second = any(key.startswith("Hires") for key in pairs)
         what = "A second pass (Hires) is not done here" if second else "Made from a photo that the text does not hold: use recipe.vary(strength=…, source=…)"

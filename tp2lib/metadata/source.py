@@ -92,8 +92,8 @@ def prepare_source(
         image, digest = open_image(image_or_path)
         path = os.fspath(image_or_path) if isinstance(image_or_path, (str, os.PathLike)) else None
         chain = [f"read {image.format} {image.mode} {image.width}x{image.height}"]
-        if getattr(image, "n_frames", 1) > 1:
-            chain.append(f"took the first of {image.n_frames} frames")
+        if (frames := getattr(image, "n_frames", 1)) > 1:
+            chain.append(f"took the first of {frames} frames")
     try:
         image = _to_rgb(image, background.lower(), chain)
     except Exception as error:  # hostile EXIF and profiles raise anything from KeyError to struct.error
@@ -119,7 +119,7 @@ def _to_rgb(image: Image.Image, background: str, chain: list[str]) -> Image.Imag
         upright = upright.convert("RGBA" if transparent else "RGB")
     upright = _to_srgb(upright, profile, chain)
     if transparent:
-        if upright.getchannel("A").getextrema()[0] < 255:
+        if any(upright.getchannel("A").histogram()[:255]):
             chain.append(f"transparency flattened on {background}")
         upright = Image.alpha_composite(Image.new("RGBA", upright.size, background), upright)
     if mode != "RGB":
@@ -136,7 +136,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None, chain: list[str]) -> Ima
         if "sRGB" in name:
             return image
         mode = "RGBA" if image.mode == "RGBA" else "RGB"
-        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode=mode)
+        converted = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), image.mode, mode).apply(image)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         chain.append("colour profile ignored (unreadable, or for another kind of picture)")
         return image
@@ -154,7 +154,7 @@ def _resized(image: Image.Image, size: tuple[int, int], resize: str, background:
                 f"the photo has {from_width}x{from_height} pixels, too thin to fit {size[0]}x{size[1]} in multiples of {multiple}. Use resize='pad' or 'crop'."
             )
     if resize == "pad":
-        inner = tuple(max(1, round(side * scale)) for side in image.size)
+        inner = max(1, round(from_width * scale)), max(1, round(from_height * scale))
         left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
         canvas = Image.new("RGB", (width, height), background)
         canvas.paste(image.resize(inner, Image.Resampling.LANCZOS), (left, top))

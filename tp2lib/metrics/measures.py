@@ -8,7 +8,7 @@ prompt and one seed, and only then.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -106,7 +106,7 @@ def background_whiteness(image: Picture) -> float:
 
 def _measure(label: str, form: str, compute: Any, compares: bool = False) -> Any:
     about = {"label": label, "form": form, "compute": compute, "compares": compares}
-    return field(metadata=about, **({"default": None} if compares else {}))
+    return field(default=None if compares else MISSING, metadata=about)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from tp2lib.errors import ModelNotFound, RecipeError, shown
+from tp2lib.models.vocabulary import ATTRIBUTES
 
 __all__ = ["CLIP", "Adherence", "adherence", "clip_score", "named_values"]
 
@@ -125,8 +126,7 @@ def named_values(prompt: str, words: Words | None = None) -> dict[str, tuple[str
     """
     if not isinstance(prompt, str):
         raise RecipeError(f"the prompt is {shown(prompt)}; it must be text. Give recipe.prompt.")
-    if words is None:
-        from tp2lib.models.vocabulary import ATTRIBUTES as words
+    words = ATTRIBUTES if words is None else words
     found = _find(" ".join(prompt.casefold().split()), words)
     if "kind" in found and "colour" in found:
         product = min(at for at, _ in found["kind"])

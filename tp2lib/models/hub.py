@@ -116,7 +116,7 @@ def fetch(repo: str, revision: str | None = None, *, half: bool = False) -> Path
         folder = Path(snapshot_download(repo, revision=revision, allow_patterns=list(chosen), max_workers=4))
         check_folder(folder)
     except _faults() as error:
-        _forget(repo, info.sha)
+        _forget(repo, str(info.sha))
         raise _explain(error, repo, revision) from error
     return folder
 

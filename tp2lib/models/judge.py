@@ -46,7 +46,7 @@ class JudgeNet(nn.Module):
         layers += [_Block(widths[-1]), nn.GroupNorm(8, widths[-1]), nn.SiLU()]
         self.trunk = nn.Sequential(*layers)
         self.heads = nn.ModuleDict({name: nn.Linear(2 * widths[-1], len(values)) for name, values in ATTRIBUTES.items()})
-        self.register_buffer("temperature", torch.ones(len(ATTRIBUTES)))
+        self.temperature = nn.Buffer(torch.ones(len(ATTRIBUTES)))
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         features = self.trunk(x)

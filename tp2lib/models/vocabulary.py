@@ -6,6 +6,7 @@ judge (what to read back), so the three cannot drift apart.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import product as _pairs
 
 # Linear-light reflectances are derived from these sRGB values by the renderer.
@@ -119,7 +120,7 @@ DEFECT_WORDS = {
 }
 
 # One attribute name -> its wordings; the judge has one head for each of these.
-ATTRIBUTES: dict[str, dict[str, tuple[str, ...]]] = {
+ATTRIBUTES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "kind": KIND_WORDS,
     "colour": COLOUR_WORDS,
     "set": SET_WORDS,

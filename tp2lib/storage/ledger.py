@@ -112,20 +112,21 @@ class Ledger:
     def crashes(self, key: str) -> int:
         """Count the processes that ended while they were making this run, since its last outcome."""
         with self._thread_lock:
-            self._open_session()
-            return sum(not self._session.is_alive(name) for name in self._open.get(_checked(key), ()))
+            session = self._open_session()
+            return sum(not session.is_alive(name) for name in self._open.get(_checked(key), ()))
 
     def _at_work(self, key: str) -> bool:
-        return any(self._session.is_alive(name) for name in self._open.get(_checked(key), ()))
+        return any(self._open_session().is_alive(name) for name in self._open.get(_checked(key), ()))
 
     def _took_down(self, key: str) -> dict[str, str]:
         return {"reason": f"it took down {self.crashes(key)} processes"}
 
-    def _open_session(self) -> None:
+    def _open_session(self) -> Session:
         if self._session is None:
             with self._journal.locked():
                 self._session = Session(self._journal.locks)
-            self._sweep_litter()
+            self._sweep_litter(self._session)
+        return self._session
 
     def finish(
         self,
@@ -206,7 +207,7 @@ class Ledger:
         """
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise RecordError(f"the name is {shown(name)}; it must be like 't2i_run01_baseline.png', without folders.")
-        key = run if isinstance(run, str) else getattr(run, "key", None)
+        key: Any = run if isinstance(run, str) else getattr(run, "key", None)
         if self.lookup(key) is None:
             raise RecordError(f"run {shown(key)} has no finished picture in {shown(str(self.outputs))}. Run it first.")
         data = self.picture(key).read_bytes()
@@ -225,7 +226,7 @@ class Ledger:
             write_atomically(path, lambda file: bare.save(file, "PNG"), check)
         return path
 
-    def find_source(self, digest: str) -> Path | None:
+    def find_source(self, digest: object) -> Path | None:
         """Return the kept source photo with these pixels (64 hex digits or ``"sha256:…"``), or None."""
         digest = digest.removeprefix("sha256:") if isinstance(digest, str) else ""
         return self._source(digest) if is_sha256(digest) and _has_pixels(self._source(digest), digest) else None
@@ -271,10 +272,10 @@ class Ledger:
                 if session not in sessions:
                     sessions.append(session)
 
-    def _sweep_litter(self) -> None:
+    def _sweep_litter(self, session: Session) -> None:
         """Remove the temporary files and session locks that killed processes left."""
         for path in self._journal.locks.glob("*.alive"):
-            self._session.is_alive(path.stem)
+            session.is_alive(path.stem)
         for folder in (self.outputs, self.outputs / "runs", self.outputs / "sources"):
             for path in folder.glob(f".*{TEMPORARY}"):
                 with contextlib.suppress(OSError):

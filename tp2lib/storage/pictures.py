@@ -155,9 +155,9 @@ def read_recipe(path: str | os.PathLike[str] | bytes, *, trusted: bool = False) 
             return read_texts(carried_texts(image))
         except RecordError as error:
             raise RecordError(f"{_named(path)}: {error}") from None
-    recipe, assumed, notes = Recipe.from_dict(record["recipe"]), {}, ()
-    if record["pixels_sha256"] != pixels_sha256(image):
-        notes = ("The picture was altered after it was made; the settings are those of its making.",)
+    recipe, assumed = Recipe.from_dict(record["recipe"]), {}
+    altered = record["pixels_sha256"] != pixels_sha256(image)
+    notes = ("The picture was altered after it was made; the settings are those of its making.",) if altered else ()
     if not trusted:
         if recipe.model not in KNOWN_MODELS:
             assumed["model"] = "auto"
