@@ -49,7 +49,7 @@ class LinearDecoder(torch.nn.Module):
     """A decoder whose colours are a known linear function of its latents."""
 
     matrix = torch.tensor([[0.1, 0.2, 0.3], [0.3, -0.1, 0.0], [0.0, 0.2, -0.2], [-0.1, 0.1, 0.1]])
-    config = SimpleNamespace(scaling_factor=0.5)
+    config = SimpleNamespace(scaling_factor=0.5, latent_channels=4)
     device, dtype = torch.device("cpu"), torch.float32
     decoded = 0
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler, StableDiffusionPipeline
 
+from tp2lib import INPUTS, Ledger, Recipe, generate, load, sweep
 from vitrine.captions import known_words
 from vitrine.model import SCHEDULER_CONFIG, TINY, fold_whitening, make_autoencoder, make_text_encoder, make_tokenizer, make_unet, save_pipeline
 
@@ -51,6 +52,20 @@ def test_the_saved_folder_loads_with_plain_diffusers(folder):
     assert pipe.vae_scale_factor == 8 and pipe.safety_checker is None
     assert json.loads((folder / "words.json").read_text()) == known_words()
     assert pipe("a red apple", num_inference_steps=2).images[0].size == (256, 256)
+
+
+def test_the_library_runs_it_from_words_and_from_a_photo_with_previews_and_batches(folder, monkeypatch, tmp_path):
+    """Eight latent channels, where Stable Diffusion 1.5 has four."""
+    monkeypatch.setenv("TP2_VITRINE", str(folder))
+    model, seen = load("vitrine", device="cpu"), []
+    words = Recipe(prompt="a red apple", steps=3, width=64, height=64)
+    photo = words.vary(source=str(INPUTS / "product.jpg"), strength=0.7)
+    for recipe in (words, photo):
+        run = generate(recipe, model, on_step=lambda step: seen.append((step.latents.shape, step.preview().size)), ledger=Ledger(tmp_path))
+        assert run.outcome == "ok" and run.image.size == (64, 64)
+    assert len(seen) == 5 and set(seen) == {((1, 8, 8, 8), (8, 8))}
+    study = sweep(words, model, guidance=[1, 7.5, 12], ledger=Ledger(tmp_path))
+    assert len({run.image.tobytes() for run in study.runs}) == 3
 
 
 def test_timestep_grids_are_those_of_stable_diffusion_1_5(folder):

@@ -27,7 +27,7 @@ class StepInfo:
         Model calls that the run makes.
     timestep : float
         Noise level of the step, from 999 (noise alone) to 0.
-    latents : Tensor of shape (1, 4, height / 8, width / 8)
+    latents : Tensor of shape (1, channels, height / 8, width / 8)
         The noisy latents after the step.
     x0 : Tensor
         What the model expected, at this step, to end up with; same shape.
@@ -113,11 +113,11 @@ def colour_map(vae: torch.nn.Module) -> torch.Tensor:
 
     Returns
     -------
-    Tensor of shape (5, 3)
-        Four weights and a constant, for red, green and blue from -1 to 1.
+    Tensor of shape (channels + 1, 3)
+        A weight a channel and a constant, for red, green and blue from -1 to 1.
     """
     if vae not in _MAPS:
-        coarse = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+        coarse = torch.randn(1, vae.config.latent_channels, 8, 8, generator=torch.Generator().manual_seed(0))
         latents = functional.interpolate(coarse, scale_factor=3)  # patches of 3 x 3: the middle is one flat colour
         scaled = latents.to(vae.device, vae.dtype) / vae.config.scaling_factor
         pixels = vae.decode(scaled, return_dict=False)[0].float().cpu()

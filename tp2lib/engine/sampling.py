@@ -184,7 +184,7 @@ class _Execution:
         )
 
     def encode_photo(self) -> torch.Tensor:
-        """Sample the latents of the prepared photo; shape (1, 4, height / 8, width / 8)."""
+        """Sample the latents of the prepared photo; shape (1, channels, height / 8, width / 8)."""
         _, drawn, _ = draw_noise(self.plan.recipe.seed, self.plan.latents_shape, True)
         pixels = self.pipe.image_processor.preprocess(self.plan.source.image)
         device = self.pipe._execution_device

@@ -8,7 +8,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from tp2lib.errors import ModelError, ModelNotFound
+from tp2lib.errors import ModelError, ModelNotFound, shown
 from tp2lib.models import hub
 from tp2lib.models.catalogue import CATALOGUE
 from tp2lib.models.weights import check_index, read_json
@@ -115,13 +115,14 @@ def load_vae(path: Path, configs: Path, dtype: Any) -> Any:
     Raises
     ------
     ModelError
-        It is none, or not one with the four channels of Stable Diffusion 1.
+        It is none, or not one with the model's number of channels: four with Stable Diffusion 1.
     """
     from diffusers import AutoencoderKL
 
     if path.is_dir():
-        if read_json(path / "config.json").get("latent_channels", 4) != 4:
-            raise ModelError(f"the VAE in {path} has other than 4 channels; it belongs to another kind of model. Choose one for Stable Diffusion 1.x.")
+        own, wanted = (read_json(folder / "config.json").get("latent_channels", 4) for folder in (path, configs / "vae"))
+        if own != wanted:
+            raise ModelError(f"the VAE in {path} has {shown(own)} channels and the model {shown(wanted)}; it belongs to another kind of model. Choose one for {'Stable Diffusion 1.x' if wanted == 4 else 'this model'}.")
         return AutoencoderKL.from_pretrained(path, dtype=dtype, use_safetensors=True, local_files_only=True)
     check_file(path, "VAE")
     return AutoencoderKL.from_single_file(str(path), config=str(configs), subfolder="vae", local_files_only=True, dtype=dtype)

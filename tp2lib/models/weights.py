@@ -70,11 +70,13 @@ def check_folder(folder: Path) -> str | None:
     present = [name for name in WEIGHT_FILES if name != "safety_checker" or (index.get(name) or [None])[0] is not None]
     if not (folder / "scheduler" / "scheduler_config.json").is_file():
         raise ModelError(f"the model in {folder} has no scheduler/scheduler_config.json. Fetch it again.")
-    channels = read_json(folder / "unet" / "config.json").get("in_channels", 4) if (folder / "unet" / "config.json").is_file() else 4
-    if channels != 4:
+    channels, latents = (
+        read_json(config).get(key, 4) if (config := folder / part / "config.json").is_file() else 4 for part, key in (("unet", "in_channels"), ("vae", "latent_channels"))
+    )
+    if channels != latents:
         raise ModelError(
             f"the model in {folder} is for inpainting: its UNet reads {shown(channels)} channels, a picture, a mask and what is masked, where text to image and "
-            "image to image give it 4. Use the model that it was made from, such as 'sd15'."
+            f"image to image give it {shown(latents)}. Use the model that it was made from, such as 'sd15'."
         )
     variant = _variant(folder, present)
     for name in present:
