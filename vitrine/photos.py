@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from PIL import Image
+
 from .scene import draw
 
 _CLEAN = {"defect": "none", "palette": "plain", "style": "plain", "focus": "deep", "light": "studio"}
@@ -44,11 +46,12 @@ def record(name: str) -> dict:
 
 
 def take(folder: Path, size: int = 512, spp: int = 64) -> None:
-    """Render the photos at high quality into ``folder``, as JPEG."""
+    """Render the photos at high quality into ``folder``, as JPEG, and their masks into ``folder/masks``."""
     from .render import photograph
 
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "masks").mkdir(parents=True, exist_ok=True)
     for name in PHOTOS:
-        image, _ = photograph(record(name), size, spp)
+        image, mask = photograph(record(name), size, spp)
+        Image.fromarray(mask).save(folder / "masks" / f"{name}.png", optimize=True)
         image.save(folder / f"{name}.jpg", quality=95, subsampling=0)
         print(f"{name}.jpg", flush=True)
