@@ -29,13 +29,15 @@ class Renders:
         ``NNNNNN.webp`` and ``NNNNNN.mask.png``, the records in a ``records.jsonl.gz`` in or beside them), or both. Where a seed
         stands twice the renderer's own counts; pictures of an older edition of their scene are left out.
     split : {"train", "judge", "test"}
+    older : bool, default False
+        Take pictures of older editions, too: their masks are as exact as any.
     """
 
-    def __init__(self, folder: Path, split: str):
+    def __init__(self, folder: Path, split: str, older: bool = False):
         first, stop = SPLITS[split]
         found: dict[int, tuple[dict, Callable[[str], bytes]]] = {}
         for record, read in (*_archived(Path(folder)), *_rendered(Path(folder))):
-            if first <= record["seed"] < stop and record.get("edition", 1) == EDITION.get(record["kind"], 1):
+            if first <= record["seed"] < stop and (older or record.get("edition", 1) == EDITION.get(record["kind"], 1)):
                 found[record["seed"]] = record, read
         if not found:
             raise FileNotFoundError(f"no {split} pictures in {folder}; run: python -m vitrine render --split {split}")
