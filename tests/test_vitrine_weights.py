@@ -32,11 +32,12 @@ def test_they_are_whole_and_small():
     lines = (WEIGHTS / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
     listed = {name: digest for digest, name in (line.split("  ") for line in lines)}
     files = {path.relative_to(WEIGHTS).as_posix(): path for path in WEIGHTS.rglob("*.safetensors")}
-    assert listed.keys() == files.keys() and len(files) == 4
+    assert listed.keys() == files.keys() and len(files) == 5
     for name, path in files.items():
         assert hashlib.sha256(path.read_bytes()).hexdigest() == listed[name]
-    assert sum(path.stat().st_size for path in files.values()) <= 40e6
+    assert sum(path.stat().st_size for name, path in files.items() if name != "cutout.safetensors") <= 40e6
     assert files["judge.safetensors"].stat().st_size <= 3e6
+    assert files["cutout.safetensors"].stat().st_size <= 2e6
     assert not [path for path in WEIGHTS.rglob("*") if path.suffix in {".bin", ".pt", ".ckpt", ".pkl"}]
 
 

@@ -1,0 +1,225 @@
+"""Find the product in a photo: a small network's soft mask, with how sure it is.
+
+Its encoder is the first two thirds of EfficientNet-lite0 (Tan and Le, 2019, arXiv:1905.11946); `vitrine/cutout.py` trains it
+on renders, whose masks are exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from scipy import ndimage
+from torch import nn
+
+from tp2lib.errors import ModelError, ModelNotFound, SourceError, shown
+
+__all__ = ["Cutout", "CutoutNet", "find_mask", "load_cutout"]
+
+WEIGHTS = Path(__file__).parent / "vitrine" / "cutout.safetensors"
+SIDE = 256  # the network works on about 256² pixels, whatever the photo's shape
+STEP = 32  # the sides it works on are multiples of this
+RADIUS, EPSILON = 4, 1e-4  # of the guided filter: pixels at that size, and the variance of colour that counts as none
+SURE = 0.85  # confidence from which nothing is said
+BLOCKS = (  # EfficientNet-lite0's blocks 0 to 10: kernel, stride, expansion, channels out
+    (3, 1, 1, 16),
+    *((3, 2, 6, 24), (3, 1, 6, 24)),
+    *((5, 2, 6, 40), (5, 1, 6, 40)),
+    *((3, 2, 6, 80), (3, 1, 6, 80), (3, 1, 6, 80)),
+    *((5, 1, 6, 112), (5, 1, 6, 112), (5, 1, 6, 112)),
+)
+
+
+class _Block(nn.Module):
+    """Inverted bottleneck, its normalisation folded into the convolutions."""
+
+    def __init__(self, kernel: int, stride: int, expansion: int, a: int, b: int):
+        super().__init__()
+        self.expand = nn.Conv2d(a, a * expansion, 1) if expansion > 1 else None
+        self.depth = nn.Conv2d(a * expansion, a * expansion, kernel, stride, padding=kernel // 2 if stride == 1 else 0, groups=a * expansion)
+        self.project = nn.Conv2d(a * expansion, b, 1)
+        self.pad = (kernel // 2 - 1, kernel // 2) * 2 if stride == 2 else None
+        self.residual = stride == 1 and a == b
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = F.relu6(self.expand(x)) if self.expand else x
+        h = self.project(F.relu6(self.depth(F.pad(h, self.pad) if self.pad else h)))
+        return x + h if self.residual else h
+
+
+class CutoutNet(nn.Module):
+    """U-Net on (N, 3, H, W) pictures in [0, 1], sides multiples of 32; logits of shape (N, 1, H, W)."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[None, :, None, None])
+        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225])[None, :, None, None])
+        self.register_buffer("temperature", torch.ones(1))
+        self.stem = nn.Conv2d(3, 32, 3, stride=2)
+        ins = (32, *(block[3] for block in BLOCKS))
+        self.blocks = nn.ModuleList(_Block(k, s, e, a, b) for (k, s, e, b), a in zip(BLOCKS, ins, strict=False))
+        conv = lambda a, b, kernel: nn.Sequential(nn.Conv2d(a, b, kernel, padding=kernel // 2), nn.ReLU())
+        self.far, self.wide = conv(112, 96, 3), conv(192, 96, 1)
+        self.up16 = nn.Sequential(conv(112 + 96, 96, 1), conv(96, 64, 3))
+        self.up8 = nn.Sequential(conv(64 + 40, 64, 1), conv(64, 48, 3))
+        self.up4 = nn.Sequential(conv(48 + 24, 40, 1), conv(40, 32, 3))
+        self.up2 = conv(32 + 16 + 12, 24, 3)
+        self.head = nn.Conv2d(24, 4, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = (x - self.mean) / self.std
+        h = F.relu6(self.stem(F.pad(x, (0, 1, 0, 1))))
+        seen = []
+        for block in self.blocks:
+            h = block(h)
+            seen.append(h / 8)  # about the scale of everything else
+        h = h / 4
+        far = self.far(F.avg_pool2d(h, 2))
+        far = self.wide(torch.cat([far, far.mean((2, 3), keepdim=True).expand_as(far)], 1))
+        h = self.up16(torch.cat([h, _twice(far)], 1))
+        h = self.up8(torch.cat([_twice(h), seen[4]], 1))
+        h = self.up4(torch.cat([_twice(h), seen[2]], 1))
+        h = self.up2(torch.cat([_twice(h), seen[0], F.pixel_unshuffle(x, 2)], 1))
+        return F.pixel_shuffle(self.head(h), 2) / self.temperature
+
+
+def _twice(x: torch.Tensor) -> torch.Tensor:
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cutout:
+    """Where a photo shows its product.
+
+    Attributes
+    ----------
+    mask : ndarray of shape (H, W), float32
+        Share of the product in each pixel of the photo, in [0, 1]: 1 inside, 0 outside, in between on its edge.
+    confidence : float
+        The intersection over union with the true mask that the network expects, in [0, 1]: the product's mean probability inside its outline,
+        over all probability outside it. It was calibrated on renders (`vitrine/README.md`), and is lowered where the product covers more than a
+        quarter of the photo's border. 0 where nothing was found.
+    doubt : str
+        A sentence that says why the mask needs a look, or nothing.
+    """
+
+    mask: np.ndarray = field(repr=False)
+    confidence: float
+    doubt: str = ""
+
+
+def find_mask(image: Image.Image, weights: Path = WEIGHTS) -> Cutout:
+    """Find the product in a photo.
+
+    Parameters
+    ----------
+    image : PIL image
+        Of any size from 16×16 on and any shape, as it is to be seen: the orientation in its EXIF data is not applied. The network sees it at
+        about 256×256 pixels, its shape kept. An alpha channel is not looked at: it is a mask already.
+    weights : Path
+        The network's file; by default the one of the package.
+
+    Raises
+    ------
+    SourceError
+        If it is not a picture, or too small.
+    ModelNotFound, ModelError
+        If the network's weights are missing or damaged.
+
+    Examples
+    --------
+    >>> found = find_mask(Image.new("RGB", (64, 48), "white"))
+    >>> found.mask.shape, found.confidence
+    ((48, 64), 0.0)
+    >>> found.doubt[:21]
+    'No product was found.'
+    """
+    if not isinstance(image, Image.Image):
+        raise SourceError(f"the photo is {shown(image)}; it must be a PIL image. Open the file with PIL.Image.open, or use prepare_source.")
+    if min(image.size) < 16:
+        raise SourceError(f"the photo has {image.width}×{image.height} pixels; to find a product in it takes 16×16 at least. Use a larger photo.")
+    image = image.convert("RGB")
+    photo = np.asarray(image, np.float32) / 255
+    small = np.asarray(image.resize(_working_size(*image.size), Image.Resampling.LANCZOS), np.float32) / 255
+    with torch.inference_mode():
+        logits = load_cutout(weights)(torch.from_numpy(small).permute(2, 0, 1)[None].contiguous(memory_format=torch.channels_last))
+    probability = logits.sigmoid()[0, 0].numpy()
+    inside = _main_parts(probability > 0.5)
+    if inside.mean() < 0.002:
+        doubt = "No product was found. Draw the mask by hand, or take a photo in which the product stands out from what is behind it."
+        return Cutout(mask=np.zeros(photo.shape[:2], np.float32), confidence=0.0, doubt=doubt)
+    expected = float(probability[inside].sum() / (inside.sum() + probability[~inside].sum()))
+    border = float(np.concatenate([inside[0], inside[-1], inside[:, 0], inside[:, -1]]).mean())
+    confidence = expected * min(1.0, 1.25 - border)
+    kept = np.where(ndimage.binary_dilation(inside, iterations=3), probability, 0)  # without the pieces that are not the product's
+    return Cutout(mask=_along_edges(kept, small, photo), confidence=confidence, doubt=_doubt(confidence, border))
+
+
+def _working_size(width: int, height: int) -> tuple[int, int]:
+    """About 256² pixels in the photo's shape, both sides multiples of 32; photos longer than 4:1 are squeezed."""
+    ratio = min(max(width / height, 0.25), 4.0) ** 0.5
+    return STEP * round(SIDE * ratio / STEP), STEP * round(SIDE / ratio / STEP)
+
+
+def _main_parts(inside: np.ndarray) -> np.ndarray:
+    """The largest piece that hangs together, and those at least a tenth of its size."""
+    pieces, count = ndimage.label(inside)
+    if count < 2:
+        return inside
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    return np.isin(pieces, np.flatnonzero(sizes >= max(1, sizes.max() / 10)))
+
+
+def _along_edges(probability: np.ndarray, small: np.ndarray, photo: np.ndarray) -> np.ndarray:
+    """The map at the photo's own size, its edge laid along the photo's.
+
+    The fast guided filter (He and Sun, 2015, arXiv:1505.00996): near each pixel of the small picture the map is fitted as a linear function of the
+    colours; that function, enlarged, is read at the colours of the full photo. What it says of less than a tenth, or more than nine, is cut.
+    """
+    mean = lambda x: ndimage.uniform_filter(x, (2 * RADIUS + 1, 2 * RADIUS + 1, *(1,) * (x.ndim - 2)), mode="nearest")
+    colour, p = mean(small), mean(probability)
+    spread = mean(small[..., :, None] * small[..., None, :]) - colour[..., :, None] * colour[..., None, :]
+    shared = mean(small * probability[..., None]) - colour * p[..., None]
+    slope = np.linalg.solve(spread + EPSILON * np.eye(3, dtype=np.float32), shared[..., None])[..., 0]
+    line = torch.from_numpy(mean(np.concatenate([slope, (p - (slope * colour).sum(-1))[..., None]], -1)))
+    line = F.interpolate(line.permute(2, 0, 1)[None], size=photo.shape[:2], mode="bilinear", align_corners=False, antialias=True)[0].numpy()
+    mask = np.einsum("chw,hwc->hw", line[:3], photo) + line[3]
+    return (1.25 * mask - 0.125).clip(0, 1).astype(np.float32)
+
+
+def _doubt(confidence: float, border: float) -> str:
+    if confidence >= SURE:
+        return ""
+    if border > 0.25:
+        return "The product runs out of the photo. Check the mask, or take a photo that shows all of it."
+    return "Product and background are hard to tell apart here, as white on white, glass or blur are. Check the mask, and correct it."
+
+
+@lru_cache(maxsize=2)
+def load_cutout(path: Path = WEIGHTS) -> CutoutNet:
+    """Load the network once; float32 on the CPU.
+
+    Raises
+    ------
+    ModelNotFound
+        If its file is missing.
+    ModelError
+        If the file is damaged, or holds another network.
+    """
+    if not path.is_file():
+        raise ModelNotFound(f"the weights of the cut-out network are missing: no {path.name} in {path.parent}. Install tp2lib again.")
+    net = CutoutNet()
+    try:
+        net.load_state_dict({k: v.float() for k, v in load_file(path).items()})
+    except (SafetensorError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise ModelError(f"the weights of the cut-out network in {path} cannot be used ({reason}). Install tp2lib again.") from None
+    return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)
