@@ -309,10 +309,23 @@ def test_the_tiny_chain_renders_trains_travels_and_measures(tmp_path, capsys):
         pytest.importorskip(name, reason="the training's packages are in the extra 'train'")
     main(["all", "--tiny", "--data", str(tmp_path), "--parts", str(tmp_path / "parts")])
     text = capsys.readouterr().out
-    for word in ("PSNR", "schedulers", "judge: kind", "obedience", "realism", "guidance", "steps: DDIM", "strength", "negative", "diversity", "speed"):
+    for word in (
+        "PSNR",
+        "schedulers",
+        "judge: kind",
+        "obedience",
+        "realism",
+        "guidance",
+        "steps: DDIM",
+        "strength",
+        "negative",
+        "diversity",
+        "cut-out: IoU",
+        "speed",
+    ):
         assert word in text
     made = tmp_path / "weights"
-    assert {p.name for p in made.iterdir()} >= {"model_index.json", "words.json", "judge.safetensors", "SHA256SUMS"}
+    assert {p.name for p in made.iterdir()} >= {"model_index.json", "words.json", "judge.safetensors", "cutout.safetensors", "SHA256SUMS"}
     assert (made / "SHA256SUMS").read_text().count("  ") == len(list(made.rglob("*.safetensors")))
     assert (tmp_path / "evaluation" / "table.md").read_text().strip() in text
     main(["join", "--tiny", "--data", str(tmp_path / "home"), "--parts", str(tmp_path / "parts")])

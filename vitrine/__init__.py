@@ -8,6 +8,8 @@ here are the whole chain that made them, in the order it runs::
     model, linear_start ─► autoencoder ─► latents ─► denoiser ─► sharpen     (train)
                                                                     │
                                                       judging ─► evaluate
+                                                                    │
+                                          composites ─► cutout ─► cutout_bars
 
 Run a step with ``python -m vitrine STEP``; ``--help`` lists them.
 """

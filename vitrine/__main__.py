@@ -1,6 +1,6 @@
 """The chain that makes Vitrine: ``python -m vitrine STEP``, from the folder of the clone.
 
-``all`` runs it in order (render, train, judge, evaluate); each step goes on where it was cut off. On a GPU elsewhere: ``pack``
+``all`` runs it in order (render, train, judge, cutout, evaluate); each step goes on where it was cut off. On a GPU elsewhere: ``pack``
 here, ``train --pack FILE --parts DIR`` there, ``join DIR`` here. ``--tiny`` runs everything in a minute or two, to see
 that it works; its pictures are noise.
 """
@@ -27,12 +27,15 @@ class Scale:
     pictures: tuple[tuple[str, int], ...] = (("train", 12_000), ("judge", 12_000), ("test", 500))
     minutes: float = 600.0
     judge_minutes: float = 60.0
+    cutout_minutes: float = 60.0
     share: float = 1.0
 
 
 # 128 pixels give half-size latents of 8×8: at 4×4 the innermost map would be 1×1, where
 # oneDNN 3 leaves a bfloat16 weight gradient uninitialised.
-TINY = Scale(tiny=True, pixels=128, samples=2, pictures=(("train", 12), ("judge", 8), ("test", 4)), minutes=0.25, judge_minutes=0.1, share=0.01)
+TINY = Scale(
+    tiny=True, pixels=128, samples=2, pictures=(("train", 12), ("judge", 8), ("test", 4)), minutes=0.25, judge_minutes=0.1, cutout_minutes=0.1, share=0.01
+)
 
 
 def render(args: argparse.Namespace, scale: Scale) -> None:
@@ -77,6 +80,24 @@ def judge(args: argparse.Namespace, scale: Scale) -> None:
     seal(args.to)
 
 
+def cutout(args: argparse.Namespace, scale: Scale) -> None:
+    """train and calibrate the network that cuts products out"""
+    from .cutout import train
+    from .model import seal
+    from .training import choose_device
+
+    train(args.data, args.to / "cutout.safetensors", 60 * (args.minutes or scale.cutout_minutes), choose_device(args.device), 8 if scale.tiny else 16)
+    seal(args.to)
+
+
+def cutout_bars(args: argparse.Namespace, scale: Scale) -> None:
+    """measure the bars of the cut-out network alone and print the table"""
+    from .cutout_bars import cutting_out
+    from .evaluate import table
+
+    print(table(cutting_out(args.data, args.to, args.data / "evaluation", scale.share * args.share)))
+
+
 def pack(args: argparse.Namespace, scale: Scale) -> None:
     """write the pictures and the autoencoder into one file for a training elsewhere"""
     from .pack import pack
@@ -118,24 +139,24 @@ def photos(args: argparse.Namespace, scale: Scale) -> None:
     take(args.data / "photos", *((scale.pixels, scale.samples) if scale.tiny else ()))
 
 
-STEPS = (render, train, judge, evaluate)
+STEPS = (render, train, judge, cutout, evaluate)
 
 
 def everything(args: argparse.Namespace, scale: Scale) -> None:
-    """run render, train, judge and evaluate in order"""
+    """run render, train, judge, cutout and evaluate in order"""
     for step in STEPS:
         step(args, scale)
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m vitrine", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = {step.__name__: step for step in (*STEPS, pack, join, export, photos)} | {"all": everything}
+    names = {step.__name__.replace("_", "-"): step for step in (*STEPS, cutout_bars, pack, join, export, photos)} | {"all": everything}
     parser.add_argument("step", choices=names, metavar="STEP", help="; ".join(f"{name}: {step.__doc__}" for name, step in names.items()))
     parser.add_argument("--tiny", action="store_true", help="a minute's worth of everything")
     parser.add_argument("--data", type=Path, default=Path(".vitrine"), help="working folder (default: .vitrine)")
     parser.add_argument("--to", type=Path, help="where the weights go or are (default: the package; with --tiny, DATA/weights)")
-    parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="train, judge: default auto")
-    parser.add_argument("--minutes", type=float, help="train, judge: the time to use, loading included")
+    parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="train, judge, cutout: default auto")
+    parser.add_argument("--minutes", type=float, help="train, judge, cutout: the time to use, loading included")
     parser.add_argument("--start", type=Path, help="train: go on from the text encoder and UNet in this folder")
     parser.add_argument("--pack", type=Path, help="pack: the file to write (default: DATA/pack.zip); train: unpack this file first")
     parser.add_argument("--parts", type=Path, help="train: put the result here besides, as parts of at most 15 MB; join: where the parts are")
@@ -143,7 +164,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--count", type=int, help="render, pack: only the first COUNT pictures of a split")
     parser.add_argument("--worker", type=int, default=0, help="render: this worker's number")
     parser.add_argument("--workers", type=int, default=1, help="render: how many workers share the pictures")
-    parser.add_argument("--share", type=float, default=1.0, help="evaluate: share of the full sample sizes, for a quick look")
+    parser.add_argument("--share", type=float, default=1.0, help="evaluate, cutout-bars: share of the full sample sizes, for a quick look")
     args = parser.parse_args(argv)
     args.to = args.to or (args.data / "weights" if args.tiny else WEIGHTS)
     names[args.step](args, TINY if args.tiny else Scale())

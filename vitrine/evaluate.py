@@ -1,4 +1,4 @@
-"""Measure Vitrine against all its bars: one table, two contact sheets."""
+"""Measure Vitrine against all its bars: one table, three contact sheets."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from PIL import Image
 
 from .bars import guidance, judging, negative, obedience, report_prompts, schedulers, speed, steps, strength
 from .bench import REPORT_PROMPTS, Bench, Row
+from .cutout_bars import cutting_out
 from .fidelity import realism, reconstruction
 from .renders import Renders
 
@@ -64,7 +65,7 @@ def table(rows: list[Row]) -> str:
 
 
 def report(bench: Bench, data: Path, out: Path, share: float = 1.0) -> str:
-    """Measure everything, write the table and two contact sheets to ``out``, return the table.
+    """Measure everything, write the table and three contact sheets to ``out``, return the table.
 
     ``share`` shrinks every sample, for a quick look.
     """
@@ -82,6 +83,7 @@ def report(bench: Bench, data: Path, out: Path, share: float = 1.0) -> str:
         *strength(bench, data, some(32)),
         *negative(bench, some(100)),
         *varied,
+        *cutting_out(data, bench.folder, out, share),
         *speed(bench.folder),
     ]
     out.mkdir(parents=True, exist_ok=True)
