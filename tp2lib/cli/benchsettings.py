@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from tp2lib.models.fast import with_engine
+
 __all__ = ["unet_call", "unet_inputs", "variants"]
 
 Forward = Callable[..., torch.Tensor]
@@ -82,17 +84,4 @@ def _bfloat16(unet: Any) -> Iterator[Forward]:
 
 @contextlib.contextmanager
 def _openvino(unet: Any) -> Iterator[Forward]:
-    import openvino
-
-    class Bare(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.unet = unet
-
-        def forward(self, latents: torch.Tensor, times: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
-            return self.unet(latents, times, encoder_hidden_states=words, return_dict=False)[0]
-
-    with torch.no_grad():
-        network = openvino.convert_model(Bare(), example_input=unet_inputs(unet, 2))
-    engine = openvino.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    yield lambda *inputs: torch.from_numpy(engine([one.numpy() for one in inputs])[0])
+    yield _plain(with_engine(unet))

@@ -89,9 +89,16 @@ def map_words(run: Run | Recipe, model: Model | None = None, **more: Any) -> tup
     Returns
     -------
     Run, WordMaps
+
+    Raises
+    ------
+    RecipeError
+        The model was loaded with ``fast``.
     """
     recipe = run.recipe if isinstance(run, Run) else run
     model = load(recipe.model) if model is None else model
+    if model.fast:
+        raise RecipeError(f"the model runs on {model.fast}, whose attention cannot be watched. Load it without fast.")
     words, tokens = tokens_of(recipe.prompt, model.pipe.tokenizer)
     with _watch(model.pipe.unet, tokens, len(words)) as watch:
         again = generate(recipe, model, **more)

@@ -147,6 +147,7 @@ def execution(model: Model, batch_width: int = 1) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "batch_width": batch_width,
         "attention": ", ".join(sorted(attention)),
+        **({"fast": model.fast} if model.fast else {}),
     }
 
 

@@ -161,7 +161,7 @@ def _job(run: Run, model: str | None, trusted: bool) -> dict[str, Any]:
         height=effective.get("height"),
         source=run.recipe.source and "the kept photo",
     )
-    how = {"threads": threads, "device": device, "rungs": treatments(rungs), "batch_width": width}
+    how = {"threads": threads, "device": device, "rungs": treatments(rungs), "batch_width": width, "fast": effective.get("fast")}
     return {"recipe": recipe.to_dict(), "model": model or name, **how}
 
 
@@ -237,9 +237,9 @@ def _execute(job: Mapping[str, Any], folder: Path) -> Run:
 
     torch.set_num_threads(job["threads"])
     try:
-        model = load(job["model"], device=job["device"], download=False)
+        model = load(job["model"], device=job["device"], download=False, fast=job["fast"])
     except ModelError:
-        model = load(job["model"], download=False)  # without the device of then: the verdict will name it
+        model = load(job["model"], download=False)  # without the device or engine of then: the verdict will name it
     recipe = Recipe.from_dict(job["recipe"])
     source = None
     if "source" in job:

@@ -21,6 +21,7 @@ from tp2lib.errors import ModelError, ModelNotFound
 from tp2lib.models import hub
 from tp2lib.models.catalogue import CATALOGUE, GONE, HUB_ID, SINGLE_FILES, ModelCard, choose_model, find_card
 from tp2lib.models.devices import Placement, choose_device, try_xformers
+from tp2lib.models.fast import check_engine, with_engine
 from tp2lib.models.singlefile import CONFIGS, check_file, config_folder, load_pipeline, load_vae
 from tp2lib.models.weights import check_folder, hash_files, hash_folder, read_json
 
@@ -54,6 +55,8 @@ class Model:
         The words it was trained on, where that list is known.
     vae : str or None
         The name of the VAE that was put in its own one's place.
+    fast : str or None
+        The engine that computes the UNet in torch's place.
     notes : tuple of str
         What was decided on the way, one sentence each.
     """
@@ -68,12 +71,14 @@ class Model:
     native_size: int
     words: frozenset[str] | None = field(default=None, repr=False)
     vae: str | None = None
+    fast: str | None = None
     notes: tuple[str, ...] = ()
 
 
 def load(
-    model: str | Path = "auto", *, vae: str | Path | None = None, device: str | None = None, download: bool | None = None, xformers: bool = False
-) -> Model:
+    model: str | Path = "auto", *, vae: str | Path | None = None, device: str | None = None, download: bool | None = None, xformers: bool = False,
+    fast: str | None = None,
+) -> Model:  # fmt: skip
     """Load a model, once: asked again for the same one, it is the same object's parts.
 
     Parameters
@@ -90,6 +95,9 @@ def load(
         Whether a model may be fetched from the hub. By default, only one that is asked for by name.
     xformers : bool, default False
         Try xformers' attention; where that fails, one line says so.
+    fast : {"openvino"}, optional
+        Let another engine compute the UNet (extra ``fast``): 1.4 to 1.6 times as fast on an AVX2 processor, with
+        at most one level of 255 between its pictures and the exact ones (86 dB or more, three pictures of 30 steps). It is part of the run's effective settings, so that a replay does the same.
 
     Raises
     ------
@@ -120,6 +128,10 @@ def load(
         notes.append(f"the VAE is {other.name}, in its own one's place")
     if attention:
         notes.append(attention)
+    if fast:
+        check_engine(fast, placement.device)
+        pipe = _engine(pipe, torch.get_num_threads())
+        notes.append(f"the UNet runs on {fast}: faster, and equal but for the last bits")
     return Model(
         name=card.name,
         card=replace(card, revision=card.revision or (folder.name if HUB_ID.fullmatch(card.where) else None)),
@@ -131,8 +143,15 @@ def load(
         native_size=int(pipe.unet.config.sample_size * pipe.vae_scale_factor),
         words=_words(folder) if card.name == "vitrine" else None,
         vae=other.name if other else None,
+        fast=fast,
         notes=tuple(notes),
     )
+
+
+@functools.lru_cache(maxsize=1)
+def _engine(pipe: Any, threads: int) -> Any:
+    """The same pipeline, its UNet on another engine; `threads` is what that was built for."""
+    return type(pipe)(**{**pipe.components, "unet": with_engine(pipe.unet)}, requires_safety_checker=pipe.config.requires_safety_checker)
 
 
 def unknown_words(model: Model, text: str) -> list[str]:

@@ -122,7 +122,9 @@ def load_vae(path: Path, configs: Path, dtype: Any) -> Any:
     if path.is_dir():
         own, wanted = (read_json(folder / "config.json").get("latent_channels", 4) for folder in (path, configs / "vae"))
         if own != wanted:
-            raise ModelError(f"the VAE in {path} has {shown(own)} channels and the model {shown(wanted)}; it belongs to another kind of model. Choose one for {'Stable Diffusion 1.x' if wanted == 4 else 'this model'}.")
+            raise ModelError(
+                f"the VAE in {path} has {shown(own)} channels and the model {shown(wanted)}; it belongs to another kind of model. Choose one for {'Stable Diffusion 1.x' if wanted == 4 else 'this model'}."
+            )
         return AutoencoderKL.from_pretrained(path, dtype=dtype, use_safetensors=True, local_files_only=True)
     check_file(path, "VAE")
     return AutoencoderKL.from_single_file(str(path), config=str(configs), subfolder="vae", local_files_only=True, dtype=dtype)

@@ -71,7 +71,8 @@ def check_folder(folder: Path) -> str | None:
     if not (folder / "scheduler" / "scheduler_config.json").is_file():
         raise ModelError(f"the model in {folder} has no scheduler/scheduler_config.json. Fetch it again.")
     channels, latents = (
-        read_json(config).get(key, 4) if (config := folder / part / "config.json").is_file() else 4 for part, key in (("unet", "in_channels"), ("vae", "latent_channels"))
+        read_json(config).get(key, 4) if (config := folder / part / "config.json").is_file() else 4
+        for part, key in (("unet", "in_channels"), ("vae", "latent_channels"))
     )
     if channels != latents:
         raise ModelError(

@@ -1,0 +1,56 @@
+"""tp2lib.models.fast: the same pictures but for the last bits, in less time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tp2lib import Ledger, Recipe, generate, load, replay
+from tp2lib.engine.attention import map_words
+from tp2lib.errors import ModelError, RecipeError
+
+WORDS = Recipe(prompt="a red apple", steps=4, width=64, height=64)
+
+
+@pytest.fixture
+def fast(vitrine):
+    pytest.importorskip("openvino", reason="OpenVINO is in the extra 'fast'")
+    return load("vitrine", device="cpu", fast="openvino")
+
+
+@pytest.mark.parametrize("recipe", [WORDS, WORDS.vary(guidance=1, width=96), WORDS.vary(seed=3, height=128)])
+def test_it_gives_the_same_picture_within_a_level(fast, recipe) -> None:
+    exact, run = generate(recipe, load("vitrine", device="cpu")), generate(recipe, fast)
+    assert np.abs(np.int16(exact.image) - np.int16(run.image)).max() <= 1
+    assert run.effective["fast"] == "openvino" and "fast" not in exact.effective and run.key != exact.key
+
+
+def test_the_exact_model_stays_exact_beside_it(fast) -> None:
+    exact = load("vitrine", device="cpu")
+    before = generate(WORDS, exact).image.tobytes()
+    generate(WORDS, fast)
+    assert generate(WORDS, exact).image.tobytes() == before and exact.fast is None
+
+
+def test_plain_diffusers_can_call_it_too(fast) -> None:
+    image = fast.pipe("a red apple", num_inference_steps=2, height=64, width=64, generator=torch.Generator().manual_seed(0)).images[0]
+    assert isinstance(image, Image.Image)
+
+
+def test_what_cannot_be_is_said(vitrine, fast, monkeypatch) -> None:
+    with pytest.raises(ModelError, match="fast is 'openvin'.*'openvino', or None.*Did you mean"):
+        load("vitrine", device="cpu", fast="openvin")
+    with pytest.raises(RecipeError, match="attention cannot be watched"):
+        map_words(WORDS, fast)
+    monkeypatch.setitem(__import__("sys").modules, "openvino", None)
+    with pytest.raises(ModelError, match=r"not installed.*tp2lib\[fast\]"):
+        load("vitrine", device="cpu", fast="openvino")
+
+
+@pytest.mark.slow
+def test_a_replay_uses_the_same_engine(fast, tmp_path) -> None:
+    run = generate(WORDS, fast, ledger=Ledger(tmp_path))
+    found = replay(run.path)
+    assert found.grade == "identical" and "fast" not in found.suspects
