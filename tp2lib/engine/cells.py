@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from tp2lib.engine.axes import Place, Planner
 from tp2lib.engine.batches import batches
@@ -57,12 +58,13 @@ class Work:
         should_stop: Callable[[], bool] | None,
     ) -> None:
         self.ledger, self.on_run = ledger, on_run
-        self.watch = {"on_step": on_step, "should_stop": should_stop}
+        self.run_together = partial(run_together, ledger=ledger, on_step=on_step, should_stop=should_stop)
         self.should_stop = should_stop or (lambda: False)
 
     def do(self, planner: Planner, plans: Sequence[tuple[Place, Plan]], say: Callable[[str], None]) -> list[Cell]:
         """Make all cells; if one has to climb the memory ladder, make all of them in the same way."""
-        rungs, width = [], plans[0][1].effective["batch_width"]
+        rungs: list[str] = []
+        width = plans[0][1].effective["batch_width"]
         while True:
             try:
                 found = self._fill(plans, rungs)
@@ -92,13 +94,14 @@ class Work:
                         return taken
                 waiting += [left] if left else []
             todo = waiting
-            if todo and not any(self.ledger.crashes(plan.key) for batch in todo for plan in batch):
+            if todo and not any(crashed(plan.key) for batch in todo for plan in batch):
                 self._pause()
         return cells
 
     def _make(self, batch: list[Plan]) -> tuple[dict[str, tuple[Run | None, str | None]], list[Plan]]:
         """Make or find the pictures of a batch; return them by key, and the plans that another process has at work."""
-        mine, made, left = batch, {}, []
+        made: dict[str, tuple[Run | None, str | None]] = {}
+        mine, left = batch, []
         if self.ledger:
             claimed = self.ledger.claim([plan.key for plan in batch])
             mine = [plan for plan in batch if plan.key in claimed]
@@ -115,7 +118,7 @@ class Work:
 
     def _execute(self, plans: list[Plan]) -> dict[str, tuple[Run | None, str | None]]:
         try:
-            runs = run_together(plans, ledger=self.ledger, **self.watch)
+            runs = self.run_together(plans)
         except Cancelled:
             raise
         except TP2Error as error:  # the other cells still count

@@ -106,21 +106,22 @@ def run_together(
 ) -> list[Run]:
     """Execute plans of one batch, see `sample_together`; with a ledger, those that were claimed in it."""
     try:
-        for plan in plans if ledger else ():
-            if plan.source:
+        for plan in plans:
+            if ledger and plan.source:
                 ledger.keep_source(plan.source)
         done = sample_together(plans, on_step=on_step, should_stop=should_stop)
     except BaseException as error:
-        for plan in plans if ledger else ():
-            ledger.fail(plan.key, f"{type(error).__name__}: {error}")
+        for plan in plans:
+            if ledger:
+                ledger.fail(plan.key, f"{type(error).__name__}: {error}")
         raise
     return [_keep(_as_run(plan, one), ledger) for plan, one in zip(plans, done, strict=True)]
 
 
 def _keep(run: Run, ledger: Ledger | None) -> Run:
     if ledger and run.outcome == "ok":
-        extra = {"composite": run.source is not None, "infotext": run.infotext()}
-        return replace(run, path=ledger.finish(run.key, run.image, run.recipe, run.record(), **extra))
+        composite = run.source is not None
+        return replace(run, path=ledger.finish(run.key, run.picture, run.recipe, run.record(), composite=composite, infotext=run.infotext()))
     if ledger:
         ledger.fail(run.key, run.outcome)
     return run

@@ -113,7 +113,7 @@ def make_plan(recipe: Recipe, model: Model, source: Source | None = None, rungs:
     )  # fmt: skip
 
 
-def draw_noise(seed: int, shape: Sequence[int], photo: bool) -> tuple[torch.Generator, torch.Tensor | None, torch.Tensor]:
+def draw_noise(seed: int, shape: Sequence[int], photo: bool) -> tuple[torch.Generator, torch.Tensor, torch.Tensor]:
     """Draw a run's randomness in float32 on the CPU, the same for every device and number format.
 
     The order is diffusers' own: image to image first draws the sample of the encoded photo, then
@@ -123,13 +123,13 @@ def draw_noise(seed: int, shape: Sequence[int], photo: bool) -> tuple[torch.Gene
     -------
     generator : torch.Generator
         Advanced past both draws; stochastic schedulers go on with it.
-    sample : Tensor or None
-        For the encoded photo.
+    sample : Tensor
+        For the encoded photo; empty without one.
     noise : Tensor
         The initial noise, float32, standard normal.
     """
     generator = torch.Generator("cpu").manual_seed(seed)
-    sample = torch.randn(shape, generator=generator, dtype=torch.float32) if photo else None
+    sample = torch.randn(shape if photo else (0,), generator=generator, dtype=torch.float32)
     return generator, sample, torch.randn(shape, generator=generator, dtype=torch.float32)
 
 

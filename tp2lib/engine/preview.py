@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-from diffusers import SchedulerMixin
+from diffusers import AutoencoderKL, SchedulerMixin
 from PIL import Image
 from torch.nn import functional
 
@@ -59,7 +59,7 @@ class StepWatch:
     def __init__(self, scheduler: SchedulerMixin) -> None:
         self.scheduler = scheduler
         self.timesteps: list[torch.Tensor] = []  # as they are: reading one would wait for the GPU at each step
-        self.last: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
+        self.last: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
         step = scheduler.step
 
         @functools.wraps(step)  # the pipelines ask the signature whether a generator is taken
@@ -105,7 +105,7 @@ _MAPS: weakref.WeakKeyDictionary[torch.nn.Module, torch.Tensor] = weakref.WeakKe
 
 
 @torch.no_grad()
-def colour_map(vae: torch.nn.Module) -> torch.Tensor:
+def colour_map(vae: AutoencoderKL) -> torch.Tensor:
     """Fit the best linear map from a decoder's latents to its colours, once for each decoder.
 
     Patches of random latents are decoded, and their mean colours regressed on the latents (least

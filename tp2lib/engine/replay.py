@@ -200,7 +200,7 @@ def _judge(original: Run, folder: Path, number: int) -> Replay:
             suspects={"outcome": (original.outcome, outcome)},
         )  # fmt: skip
     again = replace(Run.from_picture(path), path=None)
-    name, largest, psnr, changed = grade(original.image, again.image)
+    name, largest, psnr, changed = grade(original.picture, again.picture)
     return Replay(
         grade=name, max_difference=largest, psnr_db=psnr, changed=changed, original=original, run=again,
         suspects=_differences(original, again),
@@ -241,9 +241,7 @@ def _execute(job: Mapping[str, Any], folder: Path) -> Run:
     except ModelError:
         model = load(job["model"], download=False)  # without the device or engine of then: the verdict will name it
     recipe = Recipe.from_dict(job["recipe"])
-    source = None
-    if "source" in job:
-        source = prepare_source(folder / job["source"], recipe.width, recipe.height)
+    source = prepare_source(folder / job["source"], job["recipe"]["width"], job["recipe"]["height"]) if "source" in job else None
     return generate(recipe, model, source=source, rungs=job["rungs"], batch_width=job["batch_width"])
 
 

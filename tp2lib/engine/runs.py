@@ -64,6 +64,19 @@ class Run:
     reused: bool = False
 
     @property
+    def picture(self) -> Image.Image:
+        """The image of a run that has one.
+
+        Raises
+        ------
+        OutputError
+            If the run ended without a picture.
+        """
+        if self.image is None:
+            raise OutputError(f"the run ended as {self.outcome!r}, so there is no picture. Change its recipe.")
+        return self.image
+
+    @property
     def requested(self) -> dict[str, Any]:
         """The recipe's settings, as asked for."""
         return self.recipe.to_dict()
@@ -96,7 +109,7 @@ class Run:
         if self.outcome != "ok":
             raise OutputError(f"the run ended as {self.outcome!r}, so there is no picture to save. Change its recipe.")
         composite = self.source is not None
-        save_picture(self.image, path, self.record(), self.recipe, composite=composite, infotext=self.infotext())
+        save_picture(self.picture, path, self.record(), self.recipe, composite=composite, infotext=self.infotext())
         return Path(path)
 
     @classmethod
@@ -113,7 +126,7 @@ class Run:
     @classmethod
     def from_record(cls, record: Mapping[str, Any], path: str | os.PathLike[str], image: Image.Image) -> Run:
         """Make a run of a picture's record, once it has been read and checked."""
-        parts = {name: record.get(name) for name in ("effective", "timings", "environment")}
+        parts: dict[str, Any] = {name: record.get(name) for name in ("effective", "timings", "environment")}
         if not all(isinstance(part, dict) for part in parts.values()) or not isinstance(record.get("key"), str):
             raise RecordError(f"the record in {path} says nothing of how the picture was made; tp2lib did not write it.")
         return cls(

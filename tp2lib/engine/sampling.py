@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -21,6 +22,7 @@ from tp2lib.engine.plan import Plan, draw_noise, execution
 from tp2lib.engine.preview import StepInfo, StepWatch, colour_map
 from tp2lib.engine.schedulers import make_scheduler
 from tp2lib.errors import Cancelled
+from tp2lib.metadata.source import Source
 
 __all__ = ["Sample", "sample", "sample_together"]
 
@@ -96,7 +98,7 @@ class _Together:
     def run(self) -> list[Sample]:
         for one in self.executions:
             one.words = one.stage("text", one.encode_text)
-            one.photo = one.stage("encode", one.encode_photo) if one.plan.source else None
+            one.photo = one.stage("encode", functools.partial(one.encode_photo, one.plan.source)) if one.plan.source else None
         self.first.stage("denoise", self._denoise)
         rows = sum(len(one.texts) for one in self.executions)
         a_row = self.first.timings["denoise"] / rows
@@ -183,10 +185,10 @@ class _Execution:
             effective["negative_prompt"] or "",
         )
 
-    def encode_photo(self) -> torch.Tensor:
+    def encode_photo(self, source: Source) -> torch.Tensor:
         """Sample the latents of the prepared photo; shape (1, channels, height / 8, width / 8)."""
         _, drawn, _ = draw_noise(self.plan.recipe.seed, self.plan.latents_shape, True)
-        pixels = self.pipe.image_processor.preprocess(self.plan.source.image)
+        pixels = self.pipe.image_processor.preprocess(source.image)
         device = self.pipe._execution_device
         posterior = self.pipe.vae.encode(pixels.to(device, self.dtype)).latent_dist
         latents = posterior.mean + posterior.std * drawn.to(device, self.dtype)
@@ -211,8 +213,7 @@ class _Execution:
             if hasattr(scheduler, "set_begin_index"):
                 scheduler.set_begin_index(skipped)
             self.latents = scheduler.add_noise(self.photo, noise, self.timesteps[:1])
-        prompt, negative = self.words
-        self.texts = [negative, prompt] if effective["guidance_active"] else [prompt]
+        self.texts = [text for text in reversed(self.words) if text is not None]  # without guidance, the prompt's alone
 
     def inputs(self, index: int) -> list[torch.Tensor]:
         """The rows that the model gets for this picture: without guidance, the prompt's alone."""
@@ -251,8 +252,7 @@ class _Execution:
         if flags and flags[0]:
             return None, "flagged"
         image = self._to_image(pixels)
-        black = max(high for _, high in image.getextrema()) <= BLACK_LEVEL
-        return image, "black" if black else "ok"
+        return image, "black" if np.asarray(image).max() <= BLACK_LEVEL else "ok"
 
     @torch.no_grad()
     def _picture(self, latents: torch.Tensor) -> Image.Image:

@@ -160,9 +160,9 @@ def sweep(
 
 def _dead(cells: Sequence[Cell], axes: Mapping[str, tuple]) -> list[str]:
     """Compare the pictures themselves: whatever the settings say, an axis that moves no pixel is dead."""
-    made = [cell for cell in cells if cell.run]
-    pixels = [pixels_sha256(cell.run.image) if cell.run.outcome == "ok" else None for cell in made]
-    return dead_pairs([(cell.place, cell.run.effective) for cell in made], axes, lambda i: pixels[i])
+    made = [(cell.place, cell.run) for cell in cells if cell.run]
+    pixels = [pixels_sha256(run.picture) if run.outcome == "ok" else None for _, run in made]
+    return dead_pairs([(place, run.effective) for place, run in made], axes, pixels.__getitem__)
 
 
 @contextmanager
