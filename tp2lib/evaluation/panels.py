@@ -163,7 +163,7 @@ class ScorePanel(_Panel):
         missing = self.session.ratings.missing()
         own = [place for place in missing if place[0] == code]
         later = [place for place in missing if int(place[0]) > int(code)]
-        return (own or later or missing or [None])[0]
+        return next(iter(own or later or missing), None)
 
     def _move(self, place: tuple[str, str] | None) -> None:
         self.at = place

@@ -96,7 +96,7 @@ class Ratings:
         by : {"pixels_sha256", "recipe", "key"}
             What tells pictures apart: classmates with other machines share the recipe, not the pixels.
         """
-        found = {}
+        found: dict[str, int] = {}
         for item in self.items:
             if item.repeat_of is None and criterion in self.scores.get(item.code, {}):
                 found.setdefault(getattr(item, by), self.scores[item.code][criterion])
@@ -209,5 +209,5 @@ def _items(given: object, name: str) -> tuple[Item, ...]:
         sound = _CODE.fullmatch(one["code"]) and one["code"] not in known and one.get("repeat_of") in {None, *known}
         if not (sound and is_sha256(one.get("pixels_sha256")) and all(_KEY.fullmatch(one[part]) for part in ("key", "recipe"))):
             raise RecordError(f"{shown(name, 200)} holds {shown(one)} for a picture; it was damaged or forged.")
-        items.append(Item(**{part: one.get(part) for part in ("code", "key", "pixels_sha256", "recipe", "repeat_of")}))
+        items.append(Item(code=one["code"], key=one["key"], pixels_sha256=one["pixels_sha256"], recipe=one["recipe"], repeat_of=one.get("repeat_of")))
     return tuple(items)

@@ -49,7 +49,7 @@ class Evidence:
             What JSON can hold.
         """
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        event = {**facts, "event": kind, "key": run.key, "pixels_sha256": pixels_sha256(run.image), "at": now}
+        event = {**facts, "event": kind, "key": run.key, "pixels_sha256": pixels_sha256(run.picture), "at": now}
         self._journal.append(event)
         return event
 
@@ -59,7 +59,7 @@ class Evidence:
         if replaced:
             self._found = {}
         for event in events:
-            self._found[tuple(str(event.get(name)) for name in ("event", "key", "pixels_sha256"))] = event
+            self._found[str(event.get("event")), str(event.get("key")), str(event.get("pixels_sha256"))] = event
         if run.image is None:
             return None
         return self._found.get((kind, run.key, pixels_sha256(run.image)))
@@ -123,7 +123,7 @@ def known_proof(run: Run, evidence: Evidence) -> Proof | None:
     """Return the last grade of a run's picture, or None if it was never made again."""
     event = evidence.latest(KIND, run) or {}  # a line that may be anybody's
     grade, psnr, suspects = (event.get(name) for name in ("grade", "psnr_db", "suspects"))
-    if grade not in POINTS:
+    if not isinstance(grade, str) or grade not in POINTS:
         return None
     named = tuple(str(one)[:80] for one in suspects[:20]) if isinstance(suspects, list) else ()
     decibels = float(psnr) if isinstance(psnr, (int, float)) else None

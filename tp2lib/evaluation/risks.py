@@ -160,11 +160,10 @@ def _product(run: Run, use: str, photo: Image.Image | None) -> list[Finding]:
     if photo is None:
         return [Finding(risk="product", verdict="unknown", reason="photo lost")]
     try:
-        found = fidelity_to(run.image, photo)
+        found = fidelity_to(run.picture, photo)
         if found is None:  # the ground is no plain one: the middle of the frame must do
-            colour = float(_middle(perceptual_map(run.image, photo)).mean())
-            where = {"reason": "colour in the middle", "figures": {"colour": colour}}
-            return [Finding(risk="product", verdict=_above("colour", colour), **where)]
+            middle = float(_middle(perceptual_map(run.picture, photo)).mean())
+            return [Finding(risk="product", verdict=_above("colour", middle), reason="colour in the middle", figures={"colour": middle})]
     except SourceError as error:
         return [Finding(risk="product", verdict="unknown", reason="photo differs", figures={"error": str(error)})]
     colour = Finding(risk="product", verdict=_above("colour", found.colour), reason="colour", figures={"colour": found.colour})
@@ -177,7 +176,7 @@ def _text(run: Run, evidence: Evidence, photo: Image.Image | None, read: bool) -
     known = evidence.latest(TEXT, run)
     words = None if known is None else tuple(str(word)[:80] for word in known.get("words") or ())
     if words is None and read:
-        words = read_and_note(run.image, run, evidence, photo)
+        words = read_and_note(run.picture, run, evidence, photo)
     if words is None:
         return Finding(risk="text", verdict="unknown", reason="no reader")
     if not words:
@@ -221,7 +220,7 @@ def _mark(run: Run) -> Finding:
         image = open_image(run.path)[0]
     except SourceError:
         return Finding(risk="mark", verdict="unknown", reason="no file")
-    if pixels_sha256(image.convert("RGB")) != pixels_sha256(run.image):
+    if pixels_sha256(image.convert("RGB")) != pixels_sha256(run.picture):
         return Finding(risk="mark", verdict="reject", reason="other pixels")
     marked = digital_source_type(image) in (GENERATED, COMPOSITE)
     return Finding(risk="mark", verdict="publish" if marked else "reject", reason="marked" if marked else "no mark")

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from tp2lib.errors import RecordError, did_you_mean, shown
 from tp2lib.evaluation.languages import translations
@@ -64,7 +65,7 @@ POINTS: Mapping[str, int] = MappingProxyType({"identical": 2, "within 1 level": 
 """Points for reproducibility, by the grade of a replay."""
 
 
-def check_scores(scores: Mapping[str, int], names: tuple[str, ...] = JUDGED) -> dict[str, int]:
+def check_scores(scores: Mapping[Any, Any], names: tuple[str, ...] = JUDGED) -> dict[str, int]:
     """Return the scores of one picture, once each is of a known criterion and is 0, 1 or 2.
 
     Parameters
@@ -92,5 +93,5 @@ def check_scores(scores: Mapping[str, int], names: tuple[str, ...] = JUDGED) -> 
 
 def total(scores: Mapping[str, float | None]) -> float | None:
     """Add up the five criteria, of 10; None while one of them is missing: a gap is no zero."""
-    found = [scores.get(name) for name in CRITERIA]
-    return None if any(points is None for points in found) else sum(found)
+    found = [points for name in CRITERIA if (points := scores.get(name)) is not None]
+    return sum(found) if len(found) == len(CRITERIA) else None

@@ -49,7 +49,7 @@ def costs(runs: Iterable[Run]) -> list[Cost]:
     kinds: dict[tuple[Any, ...], list[tuple[str, float, float]]] = {}
     for run in runs:
         known = run.effective
-        calls, spent, whole = known.get("model_calls"), run.timings.get("denoise"), run.timings.get("total")
+        calls, spent, whole = known.get("model_calls", 0), run.timings.get("denoise", 0.0), run.timings.get("total", 0.0)
         if not all(isinstance(one, (int, float)) and one > 0 for one in (calls, spent, whole)):
             continue  # a record from elsewhere
         size = f"{known.get('width')} × {known.get('height')}"
@@ -57,9 +57,8 @@ def costs(runs: Iterable[Run]) -> list[Cost]:
         kinds.setdefault(kind, []).append((run.key, spent / calls, whole))
     found = []
     for (model, device, size, threads), rows in sorted(kinds.items(), key=lambda item: -len(item[1])):
-        step, image = (median(row[at] for row in rows) for at in (1, 2))
-        keys = tuple(row[0] for row in rows)
-        found.append(Cost(model=model, device=device, size=size, threads=threads, runs=keys, step_s=step, image_s=image))
+        keys, steps, images = zip(*rows, strict=True)
+        found.append(Cost(model=model, device=device, size=size, threads=threads, runs=keys, step_s=median(steps), image_s=median(images)))
     return found
 
 

@@ -107,7 +107,7 @@ class BlindScoring:
 
     def image(self, code: str) -> Image.Image:
         """The picture at a place."""
-        return self._run(code).image
+        return self._run(code).picture
 
     def prompt(self, code: str) -> str:
         """The prompt that the picture at a place was made with: what adherence is judged against."""

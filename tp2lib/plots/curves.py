@@ -104,8 +104,7 @@ def make_convergence(runs: Sequence[Any], *, measure: str = "perceptual_distance
     axes.set_ylabel(f"{axis_title(measure)} to the next step count", **text_style(8))
     if measure == "perceptual_distance":
         axes.axhline(1, color=SOFT, lw=0.8, ls=":")
-        where = {"xy": (1, 1), "xycoords": ("axes fraction", "data"), "xytext": (-2, 2), "textcoords": "offset points"}
-        axes.annotate("just noticeable", **where, **text_style(7, color=SOFT, ha="right"))
+        axes.annotate("just noticeable", (1, 1), (-2, 2), ("axes fraction", "data"), "offset points", **text_style(7, color=SOFT, ha="right"))
     return figure
 
 
@@ -137,8 +136,8 @@ def make_schedules(runs: Sequence[Any], *, title: str = "") -> Figure:
     figure, axes = new_plot(title, [f"Each point is a model call. Fixed: {'; '.join(fixed(runs))}."])
     for number, (run, name) in enumerate(zip(runs, names, strict=True)):
         levels, colour = noise_levels(run.effective["timesteps"]), COLOURS[number % len(COLOURS)]
-        look = {"color": colour, "linestyle": _LINES[number % len(_LINES)], "marker": _MARKS[number % len(_MARKS)], "markersize": 3.5, "linewidth": 1.5}
-        axes.plot(range(1, len(levels) + 1), levels, label=name, **look)
+        look: dict[str, Any] = {"color": colour, "linestyle": _LINES[number % len(_LINES)], "marker": _MARKS[number % len(_MARKS)]}
+        axes.plot(range(1, len(levels) + 1), levels, label=name, markersize=3.5, linewidth=1.5, **look)
         beside = axes.inset_axes((1.05, 1 - (number + 0.97) / len(runs), 0.3, 0.8 / len(runs)))
         beside.imshow(run.image)
         beside.set(xticks=[], yticks=[])
@@ -199,7 +198,7 @@ def _draw(points: list[Point], title: str, said: list[str]) -> tuple[Figure, Axe
 
 def _curve(axes: Axes, points: list[Point], number: int) -> None:
     """Draw a thick line through the medians, and a thin one for each seed if there are several."""
-    look = {"color": COLOURS[number % len(COLOURS)], "linestyle": _LINES[number % len(_LINES)]}
+    look: dict[str, Any] = {"color": COLOURS[number % len(COLOURS)], "linestyle": _LINES[number % len(_LINES)]}
     seeds = {point.seed for point in points}
     if len(seeds) > 1:
         for seed in seeds:
@@ -207,5 +206,4 @@ def _curve(axes: Axes, points: list[Point], number: int) -> None:
             axes.plot(*zip(*row), alpha=0.35, linewidth=0.8, **look)
     places = sorted({point.x for point in points})
     medians = [float(np.median([point.y for point in points if point.x == x])) for x in places]
-    mark = {"marker": _MARKS[number % len(_MARKS)], "markersize": 4.5}
-    axes.plot(places, medians, linewidth=2.0, label=points[0].group, **mark, **look)
+    axes.plot(places, medians, linewidth=2.0, label=points[0].group, marker=_MARKS[number % len(_MARKS)], markersize=4.5, **look)

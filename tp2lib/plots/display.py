@@ -39,9 +39,8 @@ def to_png(picture: Figure | Image.Image, *, alt: str, dpi: float | None = None)
     about = alt_text(alt)
     buffer = io.BytesIO()
     if isinstance(picture, Figure):
-        dots = {"dpi": dpi} if dpi else {"dpi": picture.dpi}
-        options = {"facecolor": "white", "bbox_inches": picture.bbox_inches, "transparent": False}
-        picture.savefig(buffer, format="png", metadata={"Description": about, "Software": None}, **options, **dots)
+        options: dict[str, Any] = {"dpi": dpi or picture.dpi, "facecolor": "white", "bbox_inches": picture.bbox_inches, "transparent": False}
+        picture.savefig(buffer, format="png", metadata={"Description": about, "Software": None}, **options)
     elif isinstance(picture, Image.Image):
         text = PngInfo()
         text.add_itxt("Description", about)
@@ -105,16 +104,16 @@ def image_html(
         CSS of the ``<img>``.
     """
     words = html.escape(alt_text(alt))
-    if side is not None:
+    if isinstance(picture, Image.Image) and side is not None:
         picture = picture.copy()
         picture.thumbnail((side, side))
-    if quality is not None:
+    if isinstance(picture, Image.Image) and quality is not None:
         buffer = io.BytesIO()
         picture.convert("RGB").save(buffer, "JPEG", quality=quality, subsampling=0)
-        data = buffer.getvalue()
+        data, kind = buffer.getvalue(), "jpeg"
     else:
-        data = picture if isinstance(picture, bytes) else to_png(picture, alt=alt)
-    source = f"data:image/{'png' if quality is None else 'jpeg'};base64,{base64.b64encode(data).decode()}"
+        data, kind = picture if isinstance(picture, bytes) else to_png(picture, alt=alt), "png"
+    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
     image = f'<img src="{source}" alt="{words}" style="{style}">'
     return f"<figure>{image}<figcaption>{html.escape(caption)}</figcaption></figure>" if caption else image
 

@@ -142,7 +142,7 @@ def _runs(given: Any) -> list[Any]:
 
 
 def _arrange(runs: Sequence[Any], rows: str | None, cols: str | None, columns: int, titles: Sequence[str] | None) -> _Table:
-    if not rows and not cols:
+    if not (axis := rows or cols):
         return _gallery(runs, columns, titles)
     if rows == cols:
         raise RecipeError(f"rows and cols are both {shown(rows)}; they must be two settings. Leave one out.")
@@ -154,7 +154,7 @@ def _arrange(runs: Sequence[Any], rows: str | None, cols: str | None, columns: i
             more = [axis for axis in varying([cells[row][column], run]) if axis not in (rows, cols)]
             why = f"they differ in {', '.join(more)}" if more else "they are the same recipe twice"
             raise ControlError(
-                f"two runs belong into one place of the grid, {shown(value(run, rows or cols))}: {why}. "
+                f"two runs belong into one place of the grid, {shown(value(run, axis))}: {why}. "
                 "Draw the runs of one seed at a time, or make that setting a side of the grid."
             )
         cells[row][column] = run

@@ -5,7 +5,7 @@ A run is anything with `recipe`, `effective`, `timings`, `outcome` and `image`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import PureWindowsPath
 from typing import Any
 
@@ -170,7 +170,7 @@ def _short(name: str) -> str:
     return f"{name[:15]}…" if name.startswith("sha256:") else name
 
 
-_WORDS = {
+_WORDS: dict[str, Callable[[Any], str]] = {
     "prompt": _quoted,
     "negative_prompt": lambda text: f"negative prompt {_quoted(text)}" if text else "no negative prompt",
     "steps": lambda steps: counted(steps, "step"),

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ft2font import LoadFlags
 from matplotlib.gridspec import GridSpec
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 from PIL import Image
 
@@ -66,7 +67,7 @@ class Tile:
     @property
     def shape(self) -> float:
         """Height divided by width."""
-        height, width = (1, 1) if self.image is None else np.shape(self.image)[:2]
+        height, width = (1, 1) if self.image is None else np.asarray(self.image).shape[:2]
         return height / width
 
 
@@ -131,8 +132,8 @@ def new_plot(title: str = "", caption: Sequence[str] = ()) -> tuple[Figure, Axes
     """Return a figure with one plot over a caption, and its axes: two thin lines, faint grid, small numbers."""
     page = 6.2
     title, below = wrap(title, page - 0.2, 11, bold=True), wrap("\n".join(caption), page - 0.2, 7.5)
-    figure = Figure(figsize=(page, 3.6 + _room([title], 11) + _room([below], 7.5)), dpi=144, facecolor="white", layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)
+    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08)
+    figure = Figure(figsize=(page, 3.6 + _room([title], 11) + _room([below], 7.5)), dpi=144, facecolor="white", layout=layout)
     figure.suptitle(title, x=0.1 / page, ha="left", **text_style(11, weight="bold"))
     figure.supxlabel(below, x=0.1 / page, ha="left", **text_style(7.5))
     axes = figure.subplots()
@@ -171,8 +172,8 @@ def _draw(axes: Axes, tile: Tile, width: float, height: float) -> None:
         spine.set(visible=True, **edge)
     if tile.frame:
         left, top, right, bottom = tile.frame
-        for look in ({"ec": "white", "lw": 2.4}, {"ec": FRAME, "lw": 1.2}):
-            axes.add_patch(Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, **look))
+        for colour, thick in (("white", 2.4), (FRAME, 1.2)):
+            axes.add_patch(Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, ec=colour, lw=thick))
 
 
 def _small_numbers(axes: Axes) -> None:
