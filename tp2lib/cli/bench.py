@@ -58,7 +58,8 @@ def bench(outputs: Path, parts: list[str] | None = None, *, device: str | None =
             say(f"{name}: left for the next call, {_BUDGET} s are over")
             continue
         else:
-            started, rows = time.monotonic(), []
+            rows: list[Row] = []
+            started = time.monotonic()
             try:
                 rows.extend(PARTS[name](bench))
             except Exception as error:  # whatever a driver raises: the other parts still count

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +123,8 @@ def against_diffusers(bench: Bench) -> Iterator[Row]:
     size = f"{recipe.steps} guided steps at {model.native_size}², {model.name}"
     for name, times in took.items():
         yield Row(what=f"{name}: {size}", value=statistics.median(times), unit="s a picture")
-    times, spread = ratio(took["generate"], took["diffusers"])
-    yield Row(what="generate against diffusers", value=times, unit="times as long", note=spread)
+    factor, spread = ratio(took["generate"], took["diffusers"])
+    yield Row(what="generate against diffusers", value=factor, unit="times as long", note=spread)
     for name, work in (("diffusers", plain), ("generate", lambda: generate(recipe, model))):
         most: list[float] = []
         with bench.peak(most):
@@ -144,7 +144,7 @@ def settings(bench: Bench) -> Iterator[Row]:
                 took["as it is"] += [bench.seconds(exact) for _ in range(6)][1:]
                 with variant(unet) as other:
                     off = float((other(*inputs) - right).abs().max())  # warms up too
-                    took["other"] += [bench.seconds(lambda other=other: other(*inputs)) for _ in range(5)]
+                    took["other"] += [bench.seconds(partial(other, *inputs)) for _ in range(5)]
         except Exception as error:  # no compiler, no kernel: said, and the others still count
             yield Row(what=f"UNet, {name}", unit="times as fast", note=f"not to be had here: {type(error).__name__}: {str(error).splitlines()[0][:120]}")
             continue
@@ -177,13 +177,13 @@ def memory(bench: Bench) -> Iterator[Row]:
         torch.cuda.set_per_process_memory_fraction(min(cap * 1e9 / total, 1.0))
         try:
             run = generate(recipe, model)
-            note = f"rungs: {', '.join(run.effective['rungs']) or 'none'}; {grade(whole.image, run.image)[0]}"
+            note = f"rungs: {', '.join(run.effective['rungs']) or 'none'}; {grade(whole.picture, run.picture)[0]}"
         except OutOfMemory as error:
             note = f"no picture: {str(error)[:160]}"
         finally:
             torch.cuda.set_per_process_memory_fraction(1.0)
         after = generate(recipe, model)
-        yield Row(what="memory capped", value=cap, unit="GB", note=f"{note}; the next picture: {grade(whole.image, after.image)[0]}")
+        yield Row(what="memory capped", value=cap, unit="GB", note=f"{note}; the next picture: {grade(whole.picture, after.picture)[0]}")
 
 
 def replays(bench: Bench) -> Iterator[Row]:
@@ -198,7 +198,7 @@ def replays(bench: Bench) -> Iterator[Row]:
         yield Row(what="the same recipe on CPU and GPU", note="needs a GPU")
         return
     here = generate(bench.recipe, bench.vitrine)
-    name, largest, psnr, _ = grade(here.image, generate(bench.recipe, load("vitrine", device="cpu")).image)
+    name, largest, psnr, _ = grade(here.picture, generate(bench.recipe, load("vitrine", device="cpu")).picture)
     del bench.vitrine
     yield Row(what="the same recipe on CPU and GPU", value=psnr, unit="dB", note=f"{name}; largest difference {largest} of 255")
 
@@ -222,7 +222,7 @@ def use(bench: Bench) -> Iterator[Row]:
         yield Row(what="notebooks 03 and 05", note="nbclient or ipywidgets is not installed")
         return
     for name in ("03_text2img", "05_mini_product") if bench.cuda else ():
-        yield Row(what=f"notebook {name}", value=bench.seconds(lambda name=name: _execute(NOTEBOOKS / f"{name}.ipynb")), unit="s")
+        yield Row(what=f"notebook {name}", value=bench.seconds(partial(_execute, NOTEBOOKS / f"{name}.ipynb")), unit="s")
 
 
 def _execute(path: Path) -> None:

@@ -14,12 +14,13 @@ from tp2lib.models.fast import with_engine
 __all__ = ["unet_call", "unet_inputs", "variants"]
 
 Forward = Callable[..., torch.Tensor]
+Variant = Callable[[Any], AbstractContextManager[Forward]]
 
 
-def variants(cuda: bool) -> dict[str, Callable[[Any], AbstractContextManager[Forward]]]:
+def variants(cuda: bool) -> dict[str, Variant]:
     """Return those that are worth measuring, by name."""
-    ways = {"channels-last": _channels_last, "fused QKV": _fused, "sliced attention": _sliced, "compiled": _compiled}
-    return ways if cuda else ways | {"bfloat16": _bfloat16, "OpenVINO, float32": _openvino}
+    ways: dict[str, Variant] = {"channels-last": _channels_last, "fused QKV": _fused, "sliced attention": _sliced, "compiled": _compiled}
+    return ways if cuda else {**ways, "bfloat16": _bfloat16, "OpenVINO, float32": _openvino}
 
 
 def unet_inputs(unet: Any, rows: int) -> tuple[torch.Tensor, ...]:

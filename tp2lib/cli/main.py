@@ -7,6 +7,7 @@ status: 0 all is well, 1 the work or a check failed, 2 the command was not under
 from __future__ import annotations
 
 import importlib.metadata
+import io
 import os
 import subprocess
 import sys
@@ -53,11 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         By default, those of the process.
     """
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # a pipe on Windows may not know "…"
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a pipe on Windows may not know "…"
     try:
         app(arguments, prog_name="tp2")
     except SystemExit as end:
-        return end.code
+        return int(end.code or 0)
     return 0
 
 

@@ -81,7 +81,7 @@ def _number(text: str) -> int | float | str:
     return text
 
 
-def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
+def _with_settings(command: Any) -> Any:
     """Give a command one option for each setting of the recipe, with the sliders' words and ranges."""
     options = []
     for field in dataclasses.fields(Recipe):
@@ -146,7 +146,7 @@ def sweep(
 
     model, ledger = _load(read.recipe.model), Ledger(outputs)
     first = os.environ.get("RANK", "0") == "0"  # of the processes of a launch, one speaks
-    how = {"say": say if first else lambda line: None, "dry_run": dry_run, "progress": first and not dry_run and sys.stderr.isatty()}
+    how: dict[str, Any] = {"say": say if first else lambda line: None, "dry_run": dry_run, "progress": first and not dry_run and sys.stderr.isatty()}
     result = sweep(read.recipe, model, seeds=read.seeds, ledger=ledger, **how, **read.axes)
     for cell in result.cells if first else ():
         place = ", ".join(f"{name} {value}" for name, value in cell.place.items())

@@ -53,7 +53,7 @@ class Calibration:
     def said(self) -> str:
         """Say in a sentence whether later predictions came nearer, and how sure that is."""
         count = len(self.judged)
-        if self.change is None:
+        if self.change is None or self.interval is None:
             return f"{count} predictions of your own were measured; from {_FEWEST} on, earlier and later ones compare."
         low, high = self.interval
         sure = "better" if low > 0 else "worse" if high < 0 else "not separable from luck"

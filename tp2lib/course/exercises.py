@@ -44,7 +44,7 @@ def _question(number: str, words: dict[str, Any]) -> Question:
 def progress_line(notebook: str, outputs: str | os.PathLike[str] | None = None) -> Reply:
     """Say in a line what was done in a notebook: exercises, hints, predictions, minutes."""
     count = len(questions(notebook))
-    (mine,) = [one for one in summary(outputs) if one.notebook == notebook] or [None]
+    mine = next((one for one in summary(outputs) if one.notebook == notebook), None)
     if mine is None:
         return Reply(kind="progress", about=notebook, text=f"0 of {count} exercises done.")
     shown = sum(state == STATES[1] for state in mine.questions.values())

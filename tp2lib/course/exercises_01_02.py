@@ -86,7 +86,7 @@ def same_picture(one: Recipe, other: Recipe, model: Any, ledger: Any) -> tuple[b
     if calls > _MOST_CALLS:
         raise Wrong(f"it takes {calls} model calls to see; stay under {_MOST_CALLS}. What differs: {', '.join(differ)}.")
     first, second = (generate(recipe, model, ledger=ledger) for recipe in (one, other))
-    return first.image.tobytes() == second.image.tobytes(), differ
+    return first.picture.tobytes() == second.picture.tobytes(), differ
 
 
 def prepare_2_1(model: Any, ledger: Any) -> Path:

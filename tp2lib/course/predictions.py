@@ -159,7 +159,7 @@ class Prediction:
             known = [str(choice) for choice in self.choices]
             hint = did_you_mean(answer, known) or " Take one of these."
             raise RecordError(f"the expectation is {shown(answer)}; it must be one of {', '.join(known)}.{hint}")
-        low, high = self.between
+        low, high = self.between or (-math.inf, math.inf)
         number = _plain(answer)
         if not isinstance(number, (int, float)) or not low <= number <= high:
             raise RecordError(f"the expectation is {shown(answer)}; it must be a number from {low:g} to {high:g}.")
@@ -239,7 +239,7 @@ def judged(outputs: str | os.PathLike[str] | None = None) -> list[Judged]:
     last: dict[tuple[str, str], dict[str, Any]] = {}
     found: dict[tuple[str, str], Judged | None] = {}
     for event in read_events(outputs):
-        key = (event["notebook"], event.get("question"))
+        key = (event["notebook"], str(event.get("question")))
         if event["event"] == "predicted" and event.get("own") is True:
             last[key] = event
         elif event["event"] == "measured" and key not in found:
@@ -248,7 +248,7 @@ def judged(outputs: str | os.PathLike[str] | None = None) -> list[Judged]:
 
 
 def _judge(event: dict[str, Any], measured: dict[str, Any]) -> Judged:
-    count = event.get("choices")
+    count = event.get("choices", 0)
     chosen = isinstance(count, int) and count > 1
     expected, came = event.get("answer"), measured.get("measured")
     return Judged(

@@ -135,12 +135,12 @@ def _checked(event: dict[str, Any]) -> dict[str, Any] | None:
     """Return an event with its time in seconds, or None where a fact that is relied on is not of its kind."""
     kind, notebook, question = event.get("event"), event.get("notebook"), event.get("question")
     try:
-        seconds = datetime.fromisoformat(event.get("at")).timestamp()
+        seconds = datetime.fromisoformat(event.get("at", "")).timestamp()
     except (TypeError, ValueError, OverflowError, OSError):
         return None
-    sound = kind in EVENTS and isinstance(notebook, str) and _NOTEBOOK.fullmatch(notebook)
+    sound = kind in EVENTS and isinstance(notebook, str) and _NOTEBOOK.fullmatch(notebook) is not None
     if kind in ("check", "hint", "solution", "answer"):
-        sound = sound and isinstance(question, str) and _QUESTION.fullmatch(question)
+        sound = sound and isinstance(question, str) and _QUESTION.fullmatch(question) is not None
     if kind in ("predicted", "measured"):
         sound = sound and isinstance(question, str) and 0 < len(question) <= 500
     if kind == "answer":

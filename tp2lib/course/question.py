@@ -78,7 +78,7 @@ class Question:
     answer: str
     why: str
     parts: Sequence[str] = ()
-    judge: Callable[..., str] | None = None
+    judge: Callable[..., str]
     prepare: Callable[[Any, Any], Any] | None = None
     _given: int = field(default=0, init=False)  # hints, in this process
 
@@ -147,6 +147,7 @@ class OpenQuestion(Question):
     """A question without one right answer: what is written is saved, for the report."""
 
     least_words: int
+    judge: Callable[..., str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.judge = self._saved

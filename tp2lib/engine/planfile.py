@@ -36,7 +36,7 @@ class PlanFile:
     """What `sweep` needs: a recipe, the axes with their values, and the seeds (None for the recipe's own)."""
 
     recipe: Recipe
-    axes: dict[str, list[Any]]
+    axes: dict[str, Any]
     seeds: list[int] | None = None
 
 

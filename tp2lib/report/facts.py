@@ -45,13 +45,13 @@ def _environment(name: str) -> _Fact:
 
 
 def _measured(name: str, form: str) -> _Fact:
-    return _Fact(read=lambda material, runs, code: take(name, runs[0].image), form=form)
+    return _Fact(read=lambda material, runs, code: take(name, runs[0].picture), form=form)
 
 
 def _to_photo(name: str, form: str) -> _Fact:
     def read(material: Material, runs: list[Run], code: str) -> Any:
         photo = material.photo(runs[0])
-        return None if photo is None else take(name, runs[0].image, photo)
+        return None if photo is None else take(name, runs[0].picture, photo)
 
     return _Fact(read=read, form=form)
 
@@ -61,7 +61,7 @@ def _fidelity(part: str, form: str) -> _Fact:
         place = ("fidelity", runs[0].key)
         if place not in material.found:
             photo = material.photo(runs[0])
-            material.found[place] = None if photo is None else fidelity_to(runs[0].image, photo)
+            material.found[place] = None if photo is None else fidelity_to(runs[0].picture, photo)
         return getattr(material.found[place], part, None)
 
     return _Fact(read=read, form=form)
@@ -131,7 +131,7 @@ FACTS: dict[str, _Fact] = {
     "steps run": _effective("steps"),
     "steps asked": _effective("nominal_steps"),
     "rungs": _Fact(read=lambda material, runs, code: ", ".join(map(str, runs[0].effective.get("rungs") or ())), text=True),
-    "size": _Fact(read=lambda material, runs, code: f"{runs[0].image.width} × {runs[0].image.height}", text=True),
+    "size": _Fact(read=lambda material, runs, code: f"{runs[0].picture.width} × {runs[0].picture.height}", text=True),
     "photo": _Fact(read=lambda material, runs, code: "; ".join(map(str, (runs[0].source or {}).get("chain") or ())), text=True),
     "seconds": _Fact(read=lambda material, runs, code: runs[0].timings.get("total"), form="{:.1f} s"),
     "seconds a step": _Fact(read=_per_step, form="{:.2f} s"),
@@ -145,7 +145,7 @@ FACTS: dict[str, _Fact] = {
     "saturation change": _change("saturation", "{:+.0%}"),
     "contrast change": _change("contrast", "{:+.0%}"),
     "seconds change": _change("seconds", "{:+.0%}"),
-    "distance": _Fact(read=lambda m, runs, code: perceptual_distance(runs[0].image, runs[1].image), form="{:.1f} ΔE"),
+    "distance": _Fact(read=lambda m, runs, code: perceptual_distance(runs[0].picture, runs[1].picture), form="{:.1f} ΔE"),
     "distance to photo": _to_photo("perceptual_distance", "{:.1f} ΔE"),
     "ssim to photo": _to_photo("ssim", "{:.2f}"),
     "product colour": _fidelity("colour", "{:.1f} ΔE"),
@@ -177,8 +177,8 @@ def fact(material: Material, what: str, *runs: Run, language: str = "en") -> Cel
 
 def value_of(material: Material, trace: Trace, language: str) -> str | None:
     """Find a fact out again, as it would be written; None where its runs are not there."""
-    runs = [material.runs.get(key) for key in trace.runs]
-    if trace.what not in FACTS or not runs or None in runs:
+    runs = [material.runs[key] for key in trace.runs if key in material.runs]
+    if trace.what not in FACTS or not runs or len(runs) < len(trace.runs):
         return None
     return _written(material, trace.what, runs, language)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -72,7 +72,7 @@ class _Writer:
             verdict = self.words["no shared"]
         elif one.value is None:
             verdict = self.words["no spread"]
-        elif one.low is None:
+        elif one.low is None or one.high is None:
             verdict = self.words["too few"]
         else:
             verdict = self.verdict(one.low > 0 or one.high < 0 if one.equal is None else one.separable)
@@ -146,10 +146,10 @@ def _correlations(material: Material, sound: Sequence[Ratings], say: _Writer) ->
             if len(points) == len(JUDGED) and key in material.runs:
                 sums.setdefault(key, []).append(sum(points.values()))
     means = {key: fmean(values) for key, values in sums.items()}
-    measured: dict[str, Callable[[Any], float | None]] = {name: lambda run, name=name: take(name, run.image) for name in CORRELATED}
-    measured["seen"] = material.seen
-    for name, read in measured.items():
-        values = {key: value for key in means if (value := read(material.runs[key])) is not None}
+    runs = {key: material.runs[key] for key in means}
+    for name in (*CORRELATED, "seen"):
+        found = {key: material.seen(run) if name == "seen" else take(name, run.picture) for key, run in runs.items()}
+        values = {key: value for key, value in found.items() if value is not None}
         yield FOLDER, f"rho {name}", say.estimate(correlation(means, values, name=name), "{:+.2f}")
 
 

@@ -140,7 +140,7 @@ class Material:
         prompt = prompt or run.recipe.prompt
         if (run.key, prompt) not in self._seen:
             try:
-                found = adherence(run.image, prompt, str(run.effective.get("model")))
+                found = adherence(run.picture, prompt, str(run.effective.get("model")))
             except TP2Error:
                 found = None
             self._seen[run.key, prompt] = None if found is None else found.score
@@ -170,7 +170,7 @@ class Material:
             event = self.ledger.lookup(run.key)
         except TP2Error:
             return False
-        return event is not None and pixels_sha256(run.image) == event["pixels_sha256"]
+        return event is not None and pixels_sha256(run.picture) == event["pixels_sha256"]
 
     def _run(self, path: Path) -> Run | None:
         return self._safely(path.name, lambda: Run.from_picture(path), None)

@@ -15,6 +15,7 @@ import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +148,8 @@ class Page:
         """Write both files into a folder, and return their paths."""
         texts = {folder / f"{name}.md": self.render("markdown", folder), folder / f"{name}.html": self.render("html")}
         for path, text in texts.items():
-            write_atomically(path, lambda file, text=text: file.write(text.encode()))
-        return tuple(texts)
+            write_atomically(path, methodcaller("write", text.encode()))
+        return folder / f"{name}.md", folder / f"{name}.html"
 
     @property
     def runs(self) -> list[str]:
@@ -261,5 +262,5 @@ def _environment(form: str) -> Environment:
 
     finalize = in_markdown if form == "markdown" else None
     loader = FileSystemLoader(Path(__file__).with_name("templates"))
-    how = {"autoescape": True, "undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True, "extensions": ["jinja2.ext.do"]}
-    return Environment(loader=loader, finalize=finalize, **how)
+    how: dict[str, Any] = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True, "extensions": ["jinja2.ext.do"]}
+    return Environment(loader=loader, finalize=finalize, autoescape=True, **how)

@@ -31,8 +31,7 @@ class Report(Page):
     """The report of an outputs folder, in one language."""
 
     def __init__(self, material: Material, language: str) -> None:
-        known = {"CASES": CASES, "CRITERIA": CRITERIA, "JUDGED": JUDGED, "ASKED": ASKED, "CORRELATED": CORRELATED, "FOLDER": FOLDER}
-        super().__init__("report.j2", language, **known)
+        super().__init__("report.j2", language, CASES=CASES, CRITERIA=CRITERIA, JUDGED=JUDGED, ASKED=ASKED, CORRELATED=CORRELATED, FOLDER=FOLDER)
         self.material = material
         self.filed = filed(material, language, self.words)  # once: it takes seconds
 

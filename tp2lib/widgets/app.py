@@ -146,7 +146,7 @@ def _manager(visitors: int) -> type:
         most = visitors
         _door: asyncio.Lock | None = None
 
-        async def start_kernel(self, **how: Any) -> str:
+        async def start_kernel(self, **how: Any) -> str:  # type: ignore[override]  # Jupyter's own asynchronous manager does it too
             self._door = self._door or asyncio.Lock()
             async with self._door:  # one after the other, so that two cannot take the last place
                 if len(self) >= self.most:

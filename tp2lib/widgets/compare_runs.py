@@ -44,11 +44,11 @@ def differing(first: Any, second: Any) -> list[Difference]:
         follows = axis == "steps" and value(first, "strength") != value(second, "strength")
         if value(first, axis) != value(second, axis) or (words[0] != words[1] and not follows):
             found.append(Difference(setting=axis.replace("_", " "), first=words[0], second=words[1]))
-    hashes = [(run.source or {}).get("pixels_sha256") for run in (first, second)]
+    hashes: list[Any] = [(run.source or {}).get("pixels_sha256") for run in (first, second)]
     if all(hashes) and hashes[0] != hashes[1] and value(first, "source") == value(second, "source"):
         found.append(Difference(setting="pixels of the source", first=hashes[0][:12], second=hashes[1][:12]))
-    for words in unplanned([first, second]):
-        name, _, values = words.partition(" ")
+    for line in unplanned([first, second]):
+        name, _, values = line.partition(" ")
         found.append(Difference(setting=name.replace("_", " "), first=values.split(", ")[0], second=values.split(", ")[-1]))
     return found
 
@@ -90,7 +90,7 @@ class CompareRuns:
     def offer(self, options: list[tuple[str, str]]) -> None:
         """Offer these runs, as (words, key); what is chosen stays chosen."""
         for one in (self.first, self.second):
-            kept = [(words, key) for words, key in one.options if key == one.value and key not in dict(map(reversed, options))]
+            kept = [(words, key) for words, key in one.options if key == one.value and key not in {known for _, known in options}]
             chosen = one.value
             one.options = list(dict.fromkeys([("none yet", ""), *options, *kept]))
             one.value = chosen

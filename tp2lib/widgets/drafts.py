@@ -65,7 +65,8 @@ class Drafts:
         runner.drafts = self
         self.on = widgets.Checkbox(value=True, description="drafts while a slider moves", indent=False)
         self.on.tooltip = f"{STEPS} steps of {_SCHEDULER}; the full picture follows when the slider rests"
-        self._lock, self._wanted, self._moved_at, self._dropped = threading.Lock(), None, 0.0, 0
+        self._lock, self._moved_at, self._dropped = threading.Lock(), 0.0, 0
+        self._wanted: Recipe | None = None
         self._job: Job | None = None
 
     def watch(self, controls: Iterable[widgets.Widget]) -> int:
@@ -74,7 +75,7 @@ class Drafts:
         for one in sliders:
             one.continuous_update = self.on.value
             one.observe(lambda change: self.moved() if by_hand(change) else None, "value")
-        self.on.observe(lambda change: [setattr(one, "continuous_update", change["new"]) for one in sliders], "value")
+        self.on.observe(lambda change: [one.set_trait("continuous_update", change["new"]) for one in sliders], "value")
         return len(sliders)
 
     def moved(self) -> None:

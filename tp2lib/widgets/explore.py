@@ -92,7 +92,7 @@ class Explorer:
     def __init__(self, recipes: dict[str, Callable[[], Recipe]], make: Callable[..., Any]) -> None:
         self._recipes, self._make = recipes, make
         self.shots: dict[Recipe, _Shot] = {}
-        self.base: Recipe | None = None
+        self.base: Recipe
         self._axes: list[tuple[str, list[Any]]] = []
         self._whole, self._laying = True, False
         look = {"style": {"description_width": "9em"}, "layout": {"width": "24em", "max_width": "100%"}}
@@ -165,7 +165,7 @@ class Explorer:
 
     def scrubbed(self, hand: bool = False) -> None:
         """Show the place under the sliders, or make it, if that is wanted: for a hand, a draft first."""
-        if self.base is None or self._laying:
+        if not self._axes or self._laying:
             return
         self._draw()
         if self.place() in self.shots or not self.live.value:
@@ -192,7 +192,7 @@ class Explorer:
     # -- the work -------------------------------------------------------------------------------------
 
     def _prepare(self) -> Callable[..., str]:
-        if self.base is None:
+        if not self._axes:
             self.lay_out()
         whole, self._whole = self._whole and not self.runner.resting, True
         return lambda on_step, should_stop: self._work(whole, on_step, should_stop)

@@ -37,7 +37,8 @@ class Mode:
     """
 
     def __init__(self, studio: Any, recipe: Recipe) -> None:
-        self.studio, self.runs = studio, []
+        self.studio = studio
+        self.runs: list[Any] = []
         size = getattr(studio.model, "native_size", 512)
         self.settings = RecipeControls(recipe, size=size, models=studio.offered())
         self.words = PromptWords(*self.settings.words, studio.model)

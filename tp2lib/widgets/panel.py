@@ -139,7 +139,7 @@ class Panel:
         return functools.partial(self._make, self.recipe())
 
     def _make(self, recipe: Recipe, **how: Any) -> Any:
-        make = self._generate
+        make: Any = self._generate
         if make is None:
             from tp2lib.engine.generate import generate as make
         return make(recipe, **(self._given | how))

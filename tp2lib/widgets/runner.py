@@ -59,7 +59,8 @@ class Runner:
 
     def __init__(self, prepare: Callable[[], Callable[..., Any]], finish: Callable[[Any], Ending], *, caption: str = "Generate") -> None:
         self.job: Job | None = None
-        self.resting, self.drafts = False, None
+        self.resting = False
+        self.drafts: Any = None
         self._prepare, self._finish = prepare, finish
         self._previewed, self._starting = 0.0, threading.Lock()
         self.generate_button = widgets.Button(description=caption, button_style="primary", tooltip="start")

@@ -92,7 +92,7 @@ class Studio:
             self._loaded = {recipe.model: load(recipe.model, download=False)}  # one model at a time is in memory
             if self.model is not None and recipe.model != "auto":
                 self._loaded["auto"] = self.model
-        generate = self._generate
+        generate: Any = self._generate
         if generate is None:
             from tp2lib.engine.generate import generate
         return generate(recipe, self._loaded[recipe.model], source=source, ledger=self.ledger if keep else None, **how)
@@ -108,7 +108,8 @@ class Studio:
 
     def start_from(self, run: Any) -> None:
         """Take a picture as the source of image to image."""
-        self.image.photo.use(run)
+        if self.image.photo:
+            self.image.photo.use(run)
         self.tabs.selected_index = 1
 
     def compare(self, side: str, run: Any) -> None:
@@ -119,9 +120,9 @@ class Studio:
 
     def acts(self, gallery: bool = True) -> dict[str, Callable[[Any], Any]]:
         """Return the buttons under a picture."""
-        more = {"Compare as A": functools.partial(self.compare, "A"), "Compare as B": functools.partial(self.compare, "B")}
-        more["Start a photo from it"] = self.start_from
-        return ({"Details and export": self.open} | more) if gallery else more
+        first: dict[str, Callable[[Any], Any]] = {"Details and export": self.open} if gallery else {}
+        compare = {f"Compare as {side}": functools.partial(self.compare, side) for side in "AB"}
+        return {**first, **compare, "Start a photo from it": self.start_from}
 
     def open(self, run: Any) -> None:
         """Look at a run in the gallery."""
@@ -137,9 +138,9 @@ class Studio:
             self.explorer.runner.attempt(self.explorer.lay_out)
 
     def _explored(self, recipe: Recipe, **how: Any) -> Any:
-        if recipe.source is None:
-            return self.make(recipe, None, **how)
         photo, size = self.image.photo, self.image.settings.size
+        if photo is None or recipe.source is None:
+            return self.make(recipe, None, **how)
         source = photo.prepare(recipe.width or size, recipe.height or size)
         if photo.name_of(source) != recipe.source:
             raise SourceError("the photo is another one than the grid was laid out for. Open Explore again.")
