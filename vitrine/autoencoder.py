@@ -107,11 +107,11 @@ def train(data: Path, pictures: torch.Tensor, seconds: float, device: torch.devi
 def whiten(vae: AutoencoderKL, pictures: torch.Tensor, count: int = 1000) -> None:
     """Make the latents' mean 0 and covariance 1 over ``count`` pictures, in place; training has brought them close."""
     picks = np.random.default_rng(22).permutation(len(pictures))[:count]
-    flat = []
+    rows = []
     for k in range(0, len(picks), 8):
         x = to_tensor(pictures[picks[k : k + 8]])
-        flat.append(encode(vae, x).movedim(1, -1).flatten(0, 2).double())
-    flat = torch.cat(flat)
+        rows.append(encode(vae, x).movedim(1, -1).flatten(0, 2).double())
+    flat = torch.cat(rows)
     variance = vae.quant_conv.bias[vae.config.latent_channels :].double().exp()
     fold_whitening(vae, flat.mean(0), torch.cov(flat.T) + torch.diag(variance), variance)
 

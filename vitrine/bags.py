@@ -150,7 +150,7 @@ def wallet(rng, record):
                 card = rounded_box(w * 0.80, h * 0.16, 0.006, 0.002).moved(y=edge + h * 0.005, z=top + 0.012 * (k + 1))
                 parts.append(Part(card, str(rng.choice(["trim", "dark", "gold", "cream"], p=[0.4, 0.25, 0.15, 0.2]))))
             slot = rounded_box(w * 0.94, edge + h * 0.46, 0.016, 0.007).moved(y=(edge - h * 0.46) / 2, z=top - 0.004 + 0.014 * (k + 1))
-            line = np.float64([(-w * 0.44, edge - 0.02, 0), (w * 0.44, edge - 0.02, 0)]) + [0, 0, top + 0.014 + 0.014 * (k + 1)]
+            line = np.array([(-w * 0.44, edge - 0.02, 0), (w * 0.44, edge - 0.02, 0)]) + [0, 0, top + 0.014 + 0.014 * (k + 1)]
             parts += [Part(slot, "body"), Part(seam(np.linspace(line[0], line[1], 30)), "stitch")]
     if model == 1 and rng.random() < 0.6:
         parts.append(Part(rounded_box(0.16, 0.07, 0.004, 0.001).moved(x=-w * 0.28, y=-h * 0.28, z=top + 0.01), metal))

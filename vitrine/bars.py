@@ -180,8 +180,8 @@ def _alone(folder: Path, threads: int) -> tuple[float, float]:
         started = time.perf_counter()
         bench.draw(["a red apple on a white background"], [seed])
         seconds.append(time.perf_counter() - started)
-    peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())  # rusage would count the parent's, before exec
-    return float(np.median(seconds[1:])), int(peak[1]) / 2**20
+    (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())  # rusage would count the parent's, before exec
+    return float(np.median(seconds[1:])), int(peak) / 2**20
 
 
 def judging(bench: Bench, data: Path) -> list[Row]:

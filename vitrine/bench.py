@@ -80,7 +80,7 @@ class Bench:
 
     def reads(self, images: list[Image.Image]) -> list[dict[str, str]]:
         """The most probable value of each attribute."""
-        return [{name: max(p, key=p.get) for name, p in reading.items()} for reading in self.judge.read(images)]
+        return [{name: max(p, key=p.__getitem__) for name, p in reading.items()} for reading in self.judge.read(images)]
 
 
 def prompt_for(wanted: dict[str, str]) -> str:

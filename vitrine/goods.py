@@ -69,8 +69,8 @@ def lamp(rng, record):
         ]
     base = cylinder(rng.uniform(0.17, 0.22), 0.04, 0.012)
     if model == 1:  # jointed desk lamp
-        elbow = np.float64([rng.uniform(-0.26, -0.16), 0, rng.uniform(0.46, 0.56)])
-        head = np.float64([rng.uniform(0.14, 0.24), 0, rng.uniform(0.74, 0.86)])
+        elbow = np.array([rng.uniform(-0.26, -0.16), 0, rng.uniform(0.46, 0.56)])
+        head = np.array([rng.uniform(0.14, 0.24), 0, rng.uniform(0.74, 0.86)])
         arms = merge([tube([(0, 0, 0.03), elbow], 0.018, 12), tube([elbow, head], 0.018, 12), sphere(0.03).moved(*elbow).moved(z=-0.03)])
         curve = smooth_profile([(0.05, 0.0), (0.09, 0.05), (0.15, 0.14), (0.18, 0.22)])
         hood = lathe(np.concatenate([[(0, 0)], curve, curve[::-1] - [0.012, 0]]))
@@ -147,8 +147,8 @@ def watch(rng, record):
     width = r * rng.uniform(0.62, 0.78)
     n = 64
     if record["view"] == "above":  # laid out flat
-        strap = [rounded_box(width * 2 * 0.62, 0.62, 0.03, 0.014).moved(y=s * (r + 0.27), z=0.005) for s in (-1, 1)]
-        straps = merge([m.bent(lambda p: np.stack([p[:, 0] * (1 - 0.25 * (np.abs(p[:, 1]) - r).clip(0) / 0.6), p[:, 1], p[:, 2]], 1)) for m in strap])
+        halves = [rounded_box(width * 2 * 0.62, 0.62, 0.03, 0.014).moved(y=s * (r + 0.27), z=0.005) for s in (-1, 1)]
+        straps = merge([m.bent(lambda p: np.stack([p[:, 0] * (1 - 0.25 * (np.abs(p[:, 1]) - r).clip(0) / 0.6), p[:, 1], p[:, 2]], 1)) for m in halves])
         return [*head, Part(straps, "body")]
     # Closed loop, watch lying on its side of the loop, dial up and tilted to the viewer.
     rx, rz = rng.uniform(0.36, 0.42), rng.uniform(0.25, 0.30)

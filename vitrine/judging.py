@@ -11,6 +11,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -97,10 +98,10 @@ class Batches:
 
 
 def cross_entropy(answers: Answers, labels: Answers) -> torch.Tensor:
-    return sum(F.cross_entropy(answers[name].float(), labels[name], label_smoothing=0.02) for name in ATTRIBUTES)
+    return torch.stack([F.cross_entropy(answers[name].float(), labels[name], label_smoothing=0.02) for name in ATTRIBUTES]).sum()
 
 
-def learn(net: nn.Module, name: str, path: Path, seconds: float, batches: Batches, device: torch.device, peak: float, loss_of: Callable) -> nn.Module:
+def learn(net: Any, name: str, path: Path, seconds: float, batches: Batches, device: torch.device, peak: float, loss_of: Callable) -> Any:
     """Train a network for ``seconds``, resuming from ``path``; its averaged weights."""
     net = net.to(device, memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(net.parameters(), lr=peak, weight_decay=0.05)

@@ -32,15 +32,17 @@ def make_latents(data: Path, pictures: torch.Tensor, device: torch.device, batch
         if len(kept["high"]) == len(pictures):
             return kept["high"], kept["low"]
     vae = AutoencoderKL.from_pretrained(data / "vae").to(device, memory_format=torch.channels_last).eval()
-    high, low = [], []
+    parts: dict[str, list[torch.Tensor]] = {"high": [], "low": []}
     for k in range(0, len(pictures), batch):
         x = to_tensor(pictures[k : k + batch].to(device))
         both = torch.cat([x, x.flip(-1)])
         with autocast(device):
-            for out, size in ((high, both), (low, F.avg_pool2d(both, 2))):
-                out.append(encode(vae, size.contiguous(memory_format=torch.channels_last)).half().unflatten(0, (2, len(x))).transpose(0, 1).contiguous())
+            for name, size in (("high", both), ("low", F.avg_pool2d(both, 2))):
+                parts[name].append(
+                    encode(vae, size.contiguous(memory_format=torch.channels_last)).half().unflatten(0, (2, len(x))).transpose(0, 1).contiguous()
+                )
         if k // batch % 50 == 0:
             print(f"latents {k} of {len(pictures)}", flush=True)
-    high, low = torch.cat(high), torch.cat(low)
-    save_file({"high": high, "low": low}, path)
-    return high, low
+    latents = {name: torch.cat(found) for name, found in parts.items()}
+    save_file(latents, path)
+    return latents["high"], latents["low"]

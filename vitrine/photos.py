@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -10,7 +11,7 @@ from .scene import draw
 
 _CLEAN = {"defect": "none", "palette": "plain", "style": "plain", "focus": "deep", "light": "studio"}
 # name -> the record behind it; seeds far from every split, so no network has seen these pictures.
-PHOTOS = {
+PHOTOS: dict[str, dict[str, Any]] = {
     "product": {"seed": 900_109, "kind": "apple", "colour": "red", "set": "white", "view": "three-quarter", "palette": "vivid", "fill": 0.62},
     "wallet": {
         "seed": 900_012,

@@ -22,7 +22,7 @@ from .stage import make_scene
 
 # How bright a perfect white surface of the set appears, by light (1 = the sensor's white).
 EXPOSURE = {"studio": 1.10, "natural": 0.95, "dramatic": 0.64, "golden": 0.84}
-_LUMA = np.float32([0.2126, 0.7152, 0.0722])
+_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
 def trace(record: dict, size: int = 256, spp: int = 8) -> tuple[np.ndarray, np.ndarray]:

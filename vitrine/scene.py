@@ -43,10 +43,10 @@ def draw(seed: int, **fixed) -> dict:
         colour = "red"
     colour = fixed.get("colour", colour)
     materials = KINDS[kind]
-    share = np.float64([0.6, 0.25, 0.15, 0.1][: len(materials)])
+    share = np.array([0.6, 0.25, 0.15, 0.1][: len(materials)], float)
 
     def pick(shares: dict) -> str:
-        return str(rng.choice(list(shares), p=np.float64(list(shares.values())) / sum(shares.values())))
+        return str(rng.choice(list(shares), p=np.array(list(shares.values()), float) / sum(shares.values())))
 
     record = {
         "seed": int(seed),

@@ -31,11 +31,11 @@ class Mesh:
     twins: np.ndarray = field(default_factory=lambda: np.empty((0, 2), np.int64))
 
     def moved(self, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Mesh:
-        return replace(self, points=self.points + np.float32([x, y, z]))
+        return replace(self, points=self.points + np.array([x, y, z], np.float32))
 
     def scaled(self, x: float, y: float | None = None, z: float | None = None) -> Mesh:
         y, z = (x if y is None else y), (x if z is None else z)
-        return replace(self, points=self.points * np.float32([x, y, z]))
+        return replace(self, points=self.points * np.array([x, y, z], np.float32))
 
     def turned(self, axis: str, degrees: float) -> Mesh:
         """Rotate about one coordinate axis, right-handed."""
@@ -77,7 +77,7 @@ def sheet(points: np.ndarray, uv: np.ndarray) -> Mesh:
 
 def smooth_profile(knots: list[tuple[float, float]], samples: int = 12) -> np.ndarray:
     """Catmull-Rom curve through (radius, height) knots, as an (N, 2) array."""
-    p = np.float64([knots[0], *knots, knots[-1]])
+    p = np.array([knots[0], *knots, knots[-1]], float)
     t = np.linspace(0, 1, samples, endpoint=False)[:, None]
     parts = []
     for p0, p1, p2, p3 in zip(p, p[1:], p[2:], p[3:]):
@@ -107,7 +107,7 @@ def lathe(profile, segments: int = 72, wave: Callable | None = None) -> Mesh:
 
 def shell(outside: np.ndarray, wall: float, floor: float, segments: int = 72, wave: Callable | None = None) -> Mesh:
     """An open vessel: ``outside`` from foot to rim, a rounded rim, and the inside down to ``floor``."""
-    outside = np.float64(outside)
+    outside = np.array(outside, float)
     rim_r, rim_z = outside[-1]
     lip = [(rim_r - wall / 2 * (1 - np.cos(a)), rim_z + wall / 2 * np.sin(a)) for a in np.linspace(0.4, np.pi, 6)]
     inside = outside[outside[:, 1] > outside[0, 1] + floor][::-1].copy()
@@ -138,7 +138,7 @@ def rounded_box(width: float, depth: float, height: float, radius: float, pillow
 
     Six cube faces are pushed onto the rounded surface, so there is no pole to pinch.
     """
-    half = np.float64([width, depth, height]) / 2
+    half = np.array([width, depth, height], float) / 2
     r = min(radius, *half * 0.999)
     core = half - r
     meshes = []
@@ -180,12 +180,12 @@ def tube(path, radius, segments: int = 18, flat: float = 1.0, closed: bool = Fal
     side = np.cross(tangent[0], [0.0, 0.0, 1.0])
     if np.linalg.norm(side) < 1e-3:
         side = np.cross(tangent[0], [0.0, 1.0, 0.0])
-    sides = []
+    carried = []
     for t in tangent:  # parallel transport: no twist
         side = side - t * (side @ t)
         side /= np.linalg.norm(side)
-        sides.append(side)
-    sides = np.float64(sides)
+        carried.append(side)
+    sides = np.array(carried, float)
     ups = np.cross(tangent, sides)
     if not closed:
         path = np.concatenate([path[:1], path[:1], path, path[-1:], path[-1:]])
@@ -217,7 +217,7 @@ def merge(meshes: list[Mesh]) -> Mesh:
 
 def path_through(*points, n: int = 24) -> np.ndarray:
     """A smooth path through 3-D points."""
-    p = np.float64(points)
+    p = np.array(points, float)
     t, s = np.linspace(0, 1, len(p)), np.linspace(0, 1, n)
     if len(p) < 3:
         return np.stack([np.interp(s, t, p[:, k]) for k in range(3)], 1)
@@ -234,7 +234,7 @@ def rounded_frame(width: float, height: float, radius: float, n: int = 10) -> np
         for sx, sy, k in corners
         for t in a
     ]
-    return np.float64(pts + pts[:1])
+    return np.array(pts + pts[:1], float)
 
 
 def stand_or_lie(parts: list[Part], rng: np.random.Generator, record: dict, height: float) -> list[Part]:

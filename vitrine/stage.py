@@ -53,8 +53,8 @@ def lights(record: dict, rng: np.random.Generator) -> dict[str, dict]:
             }
         case "natural":
             return {
-                "sky": sky(np.float64([0.135, 0.145, 0.16])),
-                "window": _panel((-2.7 * side, 0.35 * jitter[1], 1.5 * jitter[2]), (1.7, 2.1), np.float64([11.0, 11.6, 12.4])),
+                "sky": sky(np.array([0.135, 0.145, 0.16])),
+                "window": _panel((-2.7 * side, 0.35 * jitter[1], 1.5 * jitter[2]), (1.7, 2.1), np.array([11.0, 11.6, 12.4])),
             }
         case "dramatic":
             return {
@@ -63,16 +63,16 @@ def lights(record: dict, rng: np.random.Generator) -> dict[str, dict]:
                 "rim": _panel((2.4 * side, 1.2, 1.2), (0.25, 1.2), 9.0),
             }
     return {
-        "sky": sky(np.float64([0.19, 0.17, 0.15])),
-        "sun": _panel((-3.4 * side, -0.9 * jitter[0], 1.35 * jitter[1]), (0.42, 0.42), np.float64([190.0, 128.0, 72.0])),
+        "sky": sky(np.array([0.19, 0.17, 0.15])),
+        "sun": _panel((-3.4 * side, -0.9 * jitter[0], 1.35 * jitter[1]), (0.42, 0.42), np.array([190.0, 128.0, 72.0])),
     }
 
 
 def _sweep(radius: float = 1.1, back: float = 2.2) -> Mesh:
     """A seamless paper sweep: floor, curve, wall."""
     a = np.linspace(-np.pi / 2, 0, 24)
-    line = np.float64([(-9, 0), *zip(back + radius * np.cos(a), radius + radius * np.sin(a)), (back + radius, 8)])
-    x = np.float64([-9, 9])
+    line = np.array([(-9, 0), *zip(back + radius * np.cos(a), radius + radius * np.sin(a)), (back + radius, 8)])
+    x = np.array([-9.0, 9.0])
     points = np.stack([np.broadcast_to(x[None], (len(line), 2)), np.repeat(line[:, :1], 2, 1), np.repeat(line[:, 1:], 2, 1)], -1)
     length = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
     uv = np.stack(np.broadcast_arrays(x[None] / 2, length[:, None] / 2), -1)
@@ -87,7 +87,7 @@ def stage_set(record: dict, rng: np.random.Generator) -> list[tuple[Mesh, dict]]
     if name in ("white", "dark", "pastel", "linen"):
         bsdf = {
             "white": lambda: {"type": "diffuse", "reflectance": rgb(0.92)},
-            "dark": lambda: principled(rng.uniform(0.012, 0.035) * np.float64([1, 1, 1.08]), 0.45, 0.35),
+            "dark": lambda: principled(rng.uniform(0.012, 0.035) * np.array([1, 1, 1.08]), 0.45, 0.35),
             "pastel": lambda: {"type": "diffuse", "reflectance": rgb(linear(PASTELS[record["pastel"]]))},
             "linen": lambda: bumped(principled(bitmap(textures.linen(pick), 1.0, turn), 0.95, 0.1, sheen=0.4), textures.linen(pick)[..., 0], 1.0, 0.04),
         }[name]()
@@ -95,10 +95,10 @@ def stage_set(record: dict, rng: np.random.Generator) -> list[tuple[Mesh, dict]]
     depth = float(rng.uniform(0.9, 1.9))
     scale = {"wood": 0.45, "marble": 0.32, "concrete": 0.35, "desk": 1.0}[name]
     top, wall = {
-        "wood": lambda: (principled(bitmap(textures.wood(pick), scale, turn), 0.50, 0.3), rng.uniform(0.06, 0.34) * np.float64([1.0, 0.92, 0.82])),
-        "marble": lambda: (principled(bitmap(textures.marble(pick), scale, turn * 4), 0.13, 0.5), rng.uniform(0.45, 0.75) * np.float64([1.0, 1.0, 0.98])),
-        "concrete": lambda: (principled(bitmap(textures.concrete(pick), scale, turn * 4), 0.75, 0.3), rng.uniform(0.16, 0.28) * np.float64([1.0, 1.0, 1.02])),
-        "desk": lambda: (principled((0.84, 0.84, 0.83), 0.30, 0.4), rng.uniform(0.42, 0.58) * np.float64([0.96, 1.0, 1.05])),
+        "wood": lambda: (principled(bitmap(textures.wood(pick), scale, turn), 0.50, 0.3), rng.uniform(0.06, 0.34) * np.array([1.0, 0.92, 0.82])),
+        "marble": lambda: (principled(bitmap(textures.marble(pick), scale, turn * 4), 0.13, 0.5), rng.uniform(0.45, 0.75) * np.array([1.0, 1.0, 0.98])),
+        "concrete": lambda: (principled(bitmap(textures.concrete(pick), scale, turn * 4), 0.75, 0.3), rng.uniform(0.16, 0.28) * np.array([1.0, 1.0, 1.02])),
+        "desk": lambda: (principled((0.84, 0.84, 0.83), 0.30, 0.4), rng.uniform(0.42, 0.58) * np.array([0.96, 1.0, 1.05])),
     }[name]()
     floor = rounded_box(16, 8, 0.12, 0.015).moved(y=depth - 4, z=-0.12)
     floor = Mesh(floor.points, floor.faces, floor.points[:, :2].copy())
@@ -127,7 +127,7 @@ def camera(record: dict, parts: list[Part], rng: np.random.Generator, size: int,
     points = merge([p.mesh for p in parts]).points[::7].astype(np.float64)
     high = {"front": (3, 14), "three-quarter": (18, 36), "above": (50, 74)}[record["view"]]
     lift, swing = np.radians(rng.uniform(*high)), np.radians(rng.uniform(-10, 10))
-    out = np.float64([np.sin(swing) * np.cos(lift), -np.cos(swing) * np.cos(lift), np.sin(lift)])
+    out = np.array([np.sin(swing) * np.cos(lift), -np.cos(swing) * np.cos(lift), np.sin(lift)])
     right = np.cross(out, [0, 0, -1.0])
     right /= np.linalg.norm(right)
     up = np.cross(out, right)

@@ -51,7 +51,7 @@ def _surface(material: str, colour: np.ndarray, style: str, pick: int) -> dict:
     tint = lambda: _two_tone(textures.wear(pick), colour * 0.58, colour * 1.08, 0.8) if aged else colour
     match material:
         case "natural":
-            crown = colour * 0.72 + np.float64([0.30, 0.22, 0.06]) * 0.28
+            crown = colour * 0.72 + np.array([0.30, 0.22, 0.06]) * 0.28
             return principled(_two_tone(textures.streaks(pick), colour * 0.82, crown, 1.0), 0.28, 0.5, clearcoat=0.4, clearcoat_gloss=0.7)
         case "leather":
             return bumped(principled(tint(), 0.52 if aged else 0.40, 0.45), textures.leather_grain(pick), 2.5, 0.035)

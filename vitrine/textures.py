@@ -33,8 +33,8 @@ def wood(seed: int) -> np.ndarray:
     planks = int(rng.integers(4, 8))
     height = SIZE // planks
     rows = np.arange(SIZE)
-    light, dark = np.float32(((0.42, 0.24, 0.12), (0.50, 0.34, 0.20), (0.36, 0.19, 0.09), (0.33, 0.27, 0.21))[seed % 4]), None
-    dark = light * np.float32((0.30, 0.27, 0.25))
+    light = np.array(((0.42, 0.24, 0.12), (0.50, 0.34, 0.20), (0.36, 0.19, 0.09), (0.33, 0.27, 0.21))[seed % 4], np.float32)
+    dark = light * np.array((0.30, 0.27, 0.25), np.float32)
     out = np.empty((SIZE, SIZE, 3), np.float32)
     warp, fine = noise(rng, 1.6, (6.0, 1.0)), noise(rng, 0.7, (30.0, 1.0))
     y = np.linspace(0, 1, SIZE, dtype=np.float32)[:, None]
@@ -67,7 +67,7 @@ def concrete(seed: int) -> np.ndarray:
     rng = np.random.default_rng([13, seed])
     tone = 0.30 + 0.035 * noise(rng, 1.5) + 0.018 * noise(rng, 0.4)
     pores = (noise(rng, 0.5, low=24) > 2.9) * 0.10
-    return np.repeat((tone - pores)[..., None], 3, 2).clip(0.02, 1) * np.float32((1, 1, 0.98))
+    return np.repeat((tone - pores)[..., None], 3, 2).clip(0.02, 1) * np.array((1, 1, 0.98), np.float32)
 
 
 @lru_cache(maxsize=BANK)
@@ -79,7 +79,7 @@ def linen(seed: int) -> np.ndarray:
     warp, weft = np.sin(t[None] + 0.5 * noise(rng, 1.4)), np.sin(t[:, None] + 0.5 * noise(rng, 1.4))
     slub = 0.05 * noise(rng, 0.9, (8, 1)) + 0.05 * noise(rng, 0.9, (1, 8))
     tone = (0.80 + 0.10 * warp * weft + slub + 0.04 * noise(rng, 1.8)).clip(0, 1)
-    return tone[..., None] * np.float32((0.60, 0.51, 0.38))
+    return tone[..., None] * np.array((0.60, 0.51, 0.38), np.float32)
 
 
 @lru_cache(maxsize=BANK)

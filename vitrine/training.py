@@ -7,6 +7,7 @@ import math
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -72,7 +73,7 @@ class Average:
     GAMMA = 16.97
 
     def __init__(self, module: nn.Module):
-        self.module = copy.deepcopy(module).eval().requires_grad_(False)
+        self.module: Any = copy.deepcopy(module).eval().requires_grad_(False)
         self.updates = 0
 
     @torch.no_grad()

@@ -126,7 +126,7 @@ def mug(rng, record):
     model = record["model"]
     r, h = rng.uniform(0.27, 0.34), rng.uniform(0.58, 0.76)
     profile = {
-        0: np.float64([(r - 0.015, 0.0), (r, 0.02), (r, h * 0.5), (r, h)]),
+        0: np.array([(r - 0.015, 0.0), (r, 0.02), (r, h * 0.5), (r, h)]),
         1: smooth_profile([(r * 0.74, 0.0), (r * 0.77, 0.03), (r * 0.92, h * 0.5), (r * 1.05, h)]),
         2: smooth_profile([(r * 0.62, 0.0), (r * 0.70, 0.02), (r * 1.08, h * 0.36), (r * 0.98, h * 0.75), (r * 0.94, h)]),
     }[model]
