@@ -30,7 +30,7 @@ def fill(pictures: torch.Tensor, masks: torch.Tensor, margin: int = 6) -> torch.
     known = 1 - F.max_pool2d((masks > 0).float(), 2 * margin + 1, 1, margin)
     levels = [(pictures * known, known)]
     while levels[-1][1].shape[-1] > 2:
-        levels.append(tuple(F.avg_pool2d(part, 2) for part in levels[-1]))
+        levels.append((F.avg_pool2d(levels[-1][0], 2), F.avg_pool2d(levels[-1][1], 2)))
     colour = levels[-1][0] / levels[-1][1].clamp_min(1e-4)
     for sums, weight in reversed(levels[:-1]):
         colour = F.interpolate(colour, size=sums.shape[-2:], mode="bilinear", align_corners=False)
@@ -94,7 +94,7 @@ def backgrounds(pictures: torch.Tensor, names: tuple[str, ...], count: int, seed
 
 
 def placed(pictures: torch.Tensor, transform: torch.Tensor, padding: str, side: int) -> torch.Tensor:
-    grid = F.affine_grid(transform, (len(pictures), 1, side, side), align_corners=False)
+    grid = F.affine_grid(transform, [len(pictures), 1, side, side], align_corners=False)
     return F.grid_sample(pictures, grid, mode="bilinear", padding_mode=padding, align_corners=False)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
-from torch import nn
 
 from tp2lib.models.cutout import CutoutNet
 
@@ -40,7 +40,7 @@ def start(net: CutoutNet) -> None:
 
 
 @torch.no_grad()
-def _fold(conv: nn.Conv2d, old: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+def _fold(conv: Any, old: Any, norm: Any) -> None:
     scale = norm.weight / (norm.running_var + norm.eps).sqrt()
     conv.weight.copy_(old.weight * scale[:, None, None, None])
     conv.bias.copy_(norm.bias - norm.running_mean * scale)
@@ -88,7 +88,7 @@ def train(data: Path, out: Path, seconds: float, device: torch.device, batch: in
     full, half = Composer(used, bank, often), Composer(halved(used), halved(bank), often)
     net = CutoutNet()
     start(net)
-    net = net.to(device, memory_format=torch.channels_last)
+    net = net.to(device).to(memory_format=torch.channels_last)
     encoder = [p for name, p in net.named_parameters() if name.startswith(("stem", "blocks")) and p.requires_grad]
     rest = [p for name, p in net.named_parameters() if not name.startswith(("stem", "blocks"))]
     groups = [{"params": encoder, "share": ENCODER}, {"params": rest, "share": 1.0}]
@@ -137,7 +137,7 @@ def calibrate(net: CutoutNet, composer: Composer, count: int, batch: int) -> Non
         p = (logits / temperature).sigmoid()
         expected = sums(p * mask) / (sums(mask) + sums(p * ~mask)).clamp_min(1)
         wrong.append((expected - real)[found].square().mean())
-    net.temperature *= grid[int(torch.stack(wrong).argmin())]
+    net.temperature.mul_(grid[int(torch.stack(wrong).argmin())])
 
 
 def save_cutout(net: CutoutNet, path: Path) -> None:

@@ -149,7 +149,7 @@ def sheet(images: Sequence[Image.Image], find: Callable[[Image.Image], Cutout], 
     for image in images:
         mask = find(image).mask[..., None]
         picture = np.asarray(image, np.float32)
-        shown = picture * mask + (picture * 0.3 + np.float32([0, 120, 0])) * (1 - mask)
+        shown = picture * mask + (picture * 0.3 + np.array([0, 120, 0], np.float32)) * (1 - mask)
         tiles.append([Image.fromarray(one.clip(0, 255).astype(np.uint8)) for one in (picture, shown)])
     page = Image.new("RGB", (2 * columns * side, -(-len(tiles) // columns) * side), "white")
     for k, pair in enumerate(tiles):

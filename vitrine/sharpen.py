@@ -49,7 +49,7 @@ def sharpen(data: Path, pictures: torch.Tensor, seconds: float, device: torch.de
     torch.manual_seed(3)
     vae = AutoencoderKL.from_pretrained(data / "vae").to(device, memory_format=torch.channels_last).requires_grad_(False)
     learnt = nn.ModuleList([copy.deepcopy(vae.post_quant_conv), copy.deepcopy(vae.decoder)]).requires_grad_(True)
-    critic = Patches(vae.config.latent_channels).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's types lack memory_format
+    critic = Patches(vae.config.latent_channels).to(device).to(memory_format=torch.channels_last)
     ours = torch.optim.AdamW(learnt.parameters(), lr=1e-4, betas=(0.9, 0.99), weight_decay=0.0)
     theirs = torch.optim.AdamW(critic.parameters(), lr=3e-4, betas=(0.5, 0.99), weight_decay=0.01)
     average, budget = Average(learnt), Budget(seconds)

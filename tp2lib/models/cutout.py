@@ -59,9 +59,9 @@ class CutoutNet(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[None, :, None, None])
-        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225])[None, :, None, None])
-        self.register_buffer("temperature", torch.ones(1))
+        self.mean = nn.Buffer(torch.tensor([0.485, 0.456, 0.406])[None, :, None, None])
+        self.std = nn.Buffer(torch.tensor([0.229, 0.224, 0.225])[None, :, None, None])
+        self.temperature = nn.Buffer(torch.ones(1))
         self.stem = nn.Conv2d(3, 32, 3, stride=2)
         ins = (32, *(block[3] for block in BLOCKS))
         self.blocks = nn.ModuleList(_Block(k, s, e, a, b) for (k, s, e, b), a in zip(BLOCKS, ins, strict=False))
@@ -190,8 +190,8 @@ def _along_edges(probability: np.ndarray, small: np.ndarray, photo: np.ndarray) 
     shared = mean(small * probability[..., None]) - colour * p[..., None]
     slope = np.linalg.solve(spread + EPSILON * np.eye(3, dtype=np.float32), shared[..., None])[..., 0]
     line = torch.from_numpy(mean(np.concatenate([slope, (p - (slope * colour).sum(-1))[..., None]], -1)))
-    line = F.interpolate(line.permute(2, 0, 1)[None], size=photo.shape[:2], mode="bilinear", align_corners=False, antialias=True)[0].numpy()
-    mask = np.einsum("chw,hwc->hw", line[:3], photo) + line[3]
+    large = F.interpolate(line.permute(2, 0, 1)[None], size=photo.shape[:2], mode="bilinear", align_corners=False, antialias=True)[0].numpy()
+    mask = np.einsum("chw,hwc->hw", large[:3], photo) + large[3]
     return (1.25 * mask - 0.125).clip(0, 1).astype(np.float32)
 
 
