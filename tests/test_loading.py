@@ -7,12 +7,13 @@ import logging
 import pickle
 import re
 import shutil
+import weakref
 
 import pytest
 import torch
 
 from tp2lib.errors import ModelError, ModelNotFound
-from tp2lib.models import catalogue, hub
+from tp2lib.models import catalogue, hub, loading
 from tp2lib.models.catalogue import CATALOGUE, choose_model, find_card
 from tp2lib.models.devices import Placement
 from tp2lib.models.loading import load, unknown_words
@@ -29,6 +30,16 @@ def gpu(free_gb):
 def folder(tiny_folder, tmp_path):
     """A copy of the tiny model, to damage."""
     return shutil.copytree(tiny_folder, tmp_path / "model")
+
+
+def test_a_model_leaves_memory_before_the_next_one_is_loaded(vitrine, folder, monkeypatch):
+    first = weakref.ref(load("vitrine", device="cpu").pipe.unet)
+    assert first() is not None  # kept, for whoever asks again
+    alive = []
+    check = loading.check_folder
+    monkeypatch.setattr(loading, "check_folder", lambda *where: alive.append(first() is not None) or check(*where))
+    load(folder, device="cpu")
+    assert alive == [False]
 
 
 def test_vitrine_loads_without_network(model):

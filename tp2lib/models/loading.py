@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import hashlib
 import json
 import logging
@@ -123,15 +124,14 @@ def load(
     folder = _folder(card, placement, download)
     configs = _configs(folder, download)
     other = None if vae is None else Path(vae).expanduser()
-    pipe, base, weights, attention = _open(folder, configs, other, placement.device, placement.dtype, xformers)
+    if fast:
+        check_engine(fast, placement.device)
+        notes.append(f"the UNet runs on {fast}: faster, and equal but for the last bits")
+    pipe, base, weights, attention = _opened(folder, configs, other, placement.device, placement.dtype, xformers, fast)
     if other:
         notes.append(f"the VAE is {other.name}, in its own one's place")
     if attention:
         notes.append(attention)
-    if fast:
-        check_engine(fast, placement.device)
-        pipe = _engine(pipe, torch.get_num_threads())
-        notes.append(f"the UNet runs on {fast}: faster, and equal but for the last bits")
     return Model(
         name=card.name,
         card=replace(card, revision=card.revision or (folder.name if HUB_ID.fullmatch(card.where) else None)),
@@ -146,12 +146,6 @@ def load(
         fast=fast,
         notes=tuple(notes),
     )
-
-
-@functools.lru_cache(maxsize=1)
-def _engine(pipe: Any, threads: int) -> Any:
-    """The same pipeline, its UNet on another engine; `threads` is what that was built for."""
-    return type(pipe)(**{**pipe.components, "unet": with_engine(pipe.unet)}, requires_safety_checker=pipe.config.requires_safety_checker)
 
 
 def unknown_words(model: Model, text: str) -> list[str]:
@@ -197,9 +191,23 @@ def _configs(folder: Path, download: bool | None) -> Path:
     return config_folder(folder, download)
 
 
+_last: list[tuple[Any, ...]] = []
+
+
+def _opened(*asked: Any) -> tuple[Any, Mapping[str, Any], str, str | None]:
+    """Load the components, once; another model leaves memory before, so that there is room for this one."""
+    if _last != [asked]:
+        _open.cache_clear()
+        gc.collect()
+        torch.cuda.empty_cache()
+        _last[:] = [asked]
+    return _open(*asked)
+
+
 @functools.lru_cache(maxsize=1)
-def _open(folder: Path, configs: Path, vae: Path | None, device: str, dtype: torch.dtype, xformers: bool) -> tuple[Any, Mapping[str, Any], str, str | None]:
-    """Load the components; the last model asked for stays in memory."""
+def _open(
+    folder: Path, configs: Path, vae: Path | None, device: str, dtype: torch.dtype, xformers: bool, fast: str | None
+) -> tuple[Any, Mapping[str, Any], str, str | None]:
     single = configs != folder
     variant = None if single else check_folder(folder)
     weights = hash_files(folder, *(configs / name for name in CONFIGS)) if single else hash_folder(folder, variant)
@@ -221,6 +229,9 @@ def _open(folder: Path, configs: Path, vae: Path | None, device: str, dtype: tor
         raise ModelError(f"the tokenizer in {folder} knows {len(pipe.tokenizer)} tokens only. Fetch the model again.")
     pipe.set_progress_bar_config(disable=True)
     pipe.to(device)
+    if fast:
+        pipe = type(pipe)(**{**pipe.components, "unet": with_engine(pipe.unet)}, requires_safety_checker=pipe.config.requires_safety_checker)
+        pipe.set_progress_bar_config(disable=True)
     base = MappingProxyType(read_json(configs / "scheduler" / "scheduler_config.json"))
     return pipe, base, weights, try_xformers(pipe) if xformers else None
 
