@@ -246,6 +246,14 @@ def test_ci_runs_the_readmes_second_command():
     assert subprocess.run(["bash", "-n", ROOT / ".ci" / "run"]).returncode == 0
 
 
+def test_ci_checks_style_and_types_first():
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert 'for check in "ruff check" "ruff format --check" mypy; do uv run --extra lint $check; done' in script
+    sources = {path: path.read_text(encoding="utf-8") for folder in ("tp2lib", "vitrine") for path in (ROOT / folder).rglob("*.py")}
+    ignores = [f"{path.name}: {line}" for path, text in sources.items() for line in text.splitlines() if "# type: ignore" in line]
+    assert len(ignores) <= 10 and all(re.search(r"# type: ignore\[[\w-]+\]  # \w", line) for line in ignores), ignores
+
+
 def test_the_second_command_runs_tests_and_notebooks_without_a_network():
     words = shlex.split(commands()[1])
     extras = [words[at + 1] for at, word in enumerate(words) if word == "--extra"]

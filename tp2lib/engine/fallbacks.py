@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 
@@ -64,7 +64,7 @@ class Ladder:
         self.device = pipe.device
         self.rungs = list(rungs)
 
-    def __enter__(self) -> Ladder:
+    def __enter__(self) -> Self:
         for rung in self.rungs:
             self._apply(rung)
         return self

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 from tp2lib.errors import RecordError, did_you_mean, shown
 
@@ -50,7 +50,7 @@ class Number(float):
 
     language: str
 
-    def __new__(cls, value: float, code: str) -> Number:
+    def __new__(cls, value: float, code: str) -> Self:
         number = super().__new__(cls, value)
         number.language = code
         return number
