@@ -42,6 +42,8 @@ def recipes(draw: st.DrawFn, text: st.SearchStrategy[str] = TEXT, from_photo: bo
             "strength_mode": draw(st.sampled_from(STRENGTH_MODES)),
             "source": draw(st.sampled_from(["inputs/product.jpg", "C:\\photos\\été.png", "a b.webp"])),
         }
+        if draw(st.booleans()):
+            values |= {"mask": draw(st.sampled_from(["auto", "found", "m/a sk.png"])), "grow": draw(st.integers(-64, 64)), "feather": draw(st.integers(0, 64))}
     return Recipe(**values)
 
 

@@ -106,7 +106,8 @@ def test_noise_is_the_same_for_all_settings_but_seed_and_size(model):
 
 
 def test_noise_is_float32_on_the_cpu_and_the_generator_has_moved_on():
-    generator, sample, noise = draw_noise(7, (1, 4, 8, 8), photo=True)
+    generator, sample, noise, masked = draw_noise(7, (1, 4, 8, 8), photo=True)
+    assert masked is None
     plain = torch.Generator().manual_seed(7)
     assert torch.equal(sample, torch.randn(1, 4, 8, 8, generator=plain))
     assert torch.equal(noise, torch.randn(1, 4, 8, 8, generator=plain))

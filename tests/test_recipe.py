@@ -55,7 +55,7 @@ def test_hashes_are_equal_exactly_when_recipes_are(one: Recipe, other: Recipe) -
 @pytest.mark.parametrize("changes", [
     {"prompt": "a green apple"}, {"negative_prompt": "blur"}, {"seed": 43}, {"steps": 31}, {"guidance": 7.6},
     {"scheduler": "DDIM"}, {"schedule": "trailing"}, {"strength": 0.61}, {"strength_mode": "constant"}, {"width": 256}, {"height": 256},
-    {"model": "vitrine"}, {"source": "pear.jpg"},
+    {"model": "vitrine"}, {"source": "pear.jpg"}, {"mask": "auto"},
 ], ids=lambda changes: next(iter(changes)))  # fmt: skip
 def test_every_setting_is_part_of_the_hash(changes: dict) -> None:
     varied = PHOTO.vary(**changes)

@@ -184,12 +184,12 @@ def test_what_is_missing_offline_is_said(tiny_folder: Path, tmp_path: Path, monk
         load(tmp_path / "apple.safetensors", device="cpu", download=False)
 
 
-def test_a_folder_with_an_inpainting_unet_is_refused_by_name(tiny_folder: Path, tmp_path: Path) -> None:
-    shutil.copytree(tiny_folder, tmp_path / "inpainting")
-    path = tmp_path / "inpainting" / "unet" / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "in_channels": 9}))
-    with pytest.raises(ModelError, match="is for inpainting: its UNet reads 9 channels.*'sd15'"):
-        load(tmp_path / "inpainting", device="cpu")
+def test_a_folder_with_a_unet_of_other_channels_is_refused_by_name(tiny_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_folder, tmp_path / "depth")
+    path = tmp_path / "depth" / "unet" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "in_channels": 5}))
+    with pytest.raises(ModelError, match="reads 5 channels and its VAE makes 4; .* 9, for inpainting"):
+        load(tmp_path / "depth", device="cpu")
 
 
 def test_no_librarys_remark_reaches_a_terminal(vitrine: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from tp2lib.lazy import attach
 
 if TYPE_CHECKING:
     from tp2lib.cli.doctor import doctor
+    from tp2lib.engine.cutouts import cut_out
     from tp2lib.engine.generate import generate
     from tp2lib.engine.plan import resolve
     from tp2lib.engine.replay import GRADES, replay

@@ -124,6 +124,8 @@ _NAMES_OF_0_1 = {("DPM++ 2M", "karras"): "DPM++ 2M Karras", ("DPM++ 2M SDE", "de
 def spelled_as_in_0_1(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings in the spelling that hashes are made of, so that those of version 0.1 still name the same pictures."""
     values = dict(values)
+    if values.get("mask", "none yet") is None:  # nor had it masks
+        values = {name: value for name, value in values.items() if name not in ("mask", "grow", "feather")}
     pair = values["scheduler"], values.pop("schedule", "default")
     values["scheduler"] = _NAMES_OF_0_1.get(pair, pair[0])
     return values if pair in _NAMES_OF_0_1 or pair[1] == "default" else {**values, "schedule": pair[1]}

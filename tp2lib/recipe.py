@@ -15,9 +15,10 @@ from tp2lib.errors import RecipeError, did_you_mean, shown
 from tp2lib.names import SCHEDULER_NAMES, SCHEDULES, check_schedule, schedule_name, spelled_as_in_0_1, split_scheduler
 from tp2lib.settings import Kind, Setting
 
-__all__ = ["SCHEDULER_NAMES", "SCHEDULES", "STRENGTH_MODES", "Recipe", "Setting", "drawn", "setting"]
+__all__ = ["KNOWN_MASKS", "SCHEDULER_NAMES", "SCHEDULES", "STRENGTH_MODES", "Recipe", "Setting", "drawn", "setting"]
 
 STRENGTH_MODES = ("diffusers", "constant")
+KNOWN_MASKS = ("auto", "alpha", "found")  # what a mask is called that is no file
 TRAINING_STEPS = 1000  # noise levels Stable Diffusion was trained on: a schedule has no more
 
 
@@ -37,7 +38,8 @@ class Recipe:
     """One immutable set of settings; equal recipes ask for the same picture.
 
     Without `strength` and `source` it asks for a picture from text, with both for a picture from a
-    photo. Every value is checked when the recipe is made, and brought to one spelling (scheduler
+    photo; with a `mask` too, for new surroundings of what the mask keeps (`strength` is then 1 by
+    default). Every value is checked when the recipe is made, and brought to one spelling (scheduler
     names, line ends, whole numbers given for `guidance` or `strength`); a seed of -1 is drawn then.
 
     Raises
@@ -71,6 +73,12 @@ class Recipe:
     height: int | None = _f("whole", None, "height", "pixels; None is the model's own size", min=64, max=1024, step=8)
     model: str = _f("text", "auto", "model", "auto, vitrine, sd15, a folder, a .safetensors file or a hub id", max=500, blank=False)
     source: str | None = _f("text", None, "source", "the path of the source photo", max=4096, blank=False)
+    mask: str | None = _f(
+        "text", None, "mask", "what of the source photo is kept as it is: auto, alpha, found, or the path of a picture that is white there",
+        max=4096, blank=False,
+    )  # fmt: skip
+    grow: int = _f("whole", 0, "grow", "pixels of the photo by which the mask grows; below 0 it shrinks", min=-64, max=64, step=1)
+    feather: int = _f("whole", 2, "feather", "pixels of the photo over which the kept edge fades, outside the mask", min=0, max=64, step=1)
 
     def __post_init__(self) -> None:
         scheduler, named = split_scheduler(self.scheduler)
@@ -78,7 +86,19 @@ class Recipe:
         for name, known in _SETTINGS.items():
             object.__setattr__(self, name, known.check(name, given.get(name, getattr(self, name))))
         check_schedule(self.scheduler, self.schedule)
+        self._check_mask()
         self._check_strength()
+
+    def _check_mask(self) -> None:
+        if self.mask is not None:
+            if self.source is None:
+                raise RecipeError(f"mask is {shown(self.mask)} but there is no source to keep something of. Give source='photo.jpg' as well.")
+            if self.strength is None:
+                object.__setattr__(self, "strength", 1.0)
+            return
+        for name in ("grow", "feather"):
+            if getattr(self, name) != _SETTINGS[name].default:
+                raise RecipeError(f"{name} is {getattr(self, name)} but there is no mask. Give mask='auto' as well, or leave {name} out.")
 
     def _check_strength(self) -> None:
         if self.strength is None and self.source is None:

@@ -129,9 +129,9 @@ def _estimate(plans: Sequence[Plan]) -> float:
 def _time_one_call(model: Model, shape: tuple[int, ...]) -> float:
     """Time the model, once it is warm, on a quarter of the area: a size that kills the process must not do it here."""
     unet = model.pipe.unet
-    rows, channels, *sides = shape
+    rows, _, *sides = shape
     height, width = (max(side // 2, min(side, 8)) for side in sides)
-    zeros = torch.zeros((rows, channels, height, width), device=unet.device, dtype=unet.dtype)
+    zeros = torch.zeros((rows, unet.config.in_channels, height, width), device=unet.device, dtype=unet.dtype)
     words = torch.zeros((rows, 77, unet.config.cross_attention_dim), device=unet.device, dtype=unet.dtype)
     try:
         with torch.no_grad():

@@ -26,6 +26,8 @@ TOUCHES: Mapping[str, frozenset[str]] = {
     "width": frozenset({"width", "noise_sha256", "source_sha256"}),
     "height": frozenset({"height", "noise_sha256", "source_sha256"}),
     "seed": frozenset({"seed", "noise_sha256"}),
+    "grow": frozenset({"mask_sha256", "kept_share"}),
+    "feather": frozenset({"feather"}),
 }
 """For each axis, the effective settings that it may change. Anything else that changes along it is a confounder."""
 

@@ -8,15 +8,14 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
-from PIL import Image
-
+from tp2lib.engine.cutouts import cut_out
 from tp2lib.engine.fallbacks import SMALLER, OutOfMemory
 from tp2lib.engine.plan import Plan, make_plan, resolve
 from tp2lib.engine.preview import StepInfo
 from tp2lib.engine.runs import Run
 from tp2lib.engine.sampling import Sample, sample, sample_together
 from tp2lib.errors import RecordError, SourceError
-from tp2lib.metadata.source import Source, prepare_source
+from tp2lib.metadata.source import Source, prepare_source, reopen_source
 from tp2lib.models.loading import Model, load
 from tp2lib.recipe import Recipe
 from tp2lib.storage.ledger import Ledger
@@ -48,7 +47,7 @@ def generate(
     model : Model, optional
         The model to run it on; by default, the one that the recipe names.
     source : Source, optional
-        The prepared photo; by default, `recipe.source` is prepared (cropped to the size wanted).
+        The prepared photo; by default, `recipe.source` is prepared (cropped to the size wanted), or cut out if there is a mask.
     on_step : callable, optional
         Called with a `StepInfo` after each model call. May raise `Cancelled`.
     should_stop : callable, optional
@@ -128,23 +127,24 @@ def _keep(run: Run, ledger: Ledger | None) -> Run:
 
 
 def find_source(recipe: Recipe, source: Source | None, ledger: Ledger | None) -> Source | None:
-    """Look up a photo that is named by its hash; a path is left to the plan, which knows the size.
+    """Look up a photo that is named by its hash, or cut one out; without a mask, a path is left to the plan, which knows the size.
 
     Raises
     ------
     SourceError
         If no photo with that hash is kept.
     """
-    if source is not None or recipe.source is None or not recipe.source.startswith("sha256:"):
+    if source is not None or recipe.source is None:
         return source
+    if not recipe.source.startswith("sha256:"):
+        return cut_out(recipe.source, recipe.mask) if recipe.mask else None
     kept = ledger.find_source(recipe.source) if ledger else None
     if kept is None:
         raise SourceError(
             f"the source is {recipe.source[:20]}…, a photo known by its hash only, and it is not among the kept "
             "sources. Give source=prepare_source(the photo, width, height)."
         )
-    with Image.open(kept) as image:
-        return prepare_source(kept, *image.size)
+    return reopen_source(kept)
 
 
 def reuse(plan: Plan, ledger: Ledger) -> Run | None:
@@ -184,7 +184,7 @@ def _shrink(plan: Plan, rungs: Sequence[str]) -> Plan | None:
     width, height = (plan.effective[side] * 3 // 4 // 8 * 8 for side in ("width", "height"))
     if min(width, height) < _SMALLEST:
         return None
-    source = plan.source and prepare_source(plan.source.image, width, height)
+    source = plan.source if plan.mask else plan.source and prepare_source(plan.source.image, width, height)
     taken = [*rungs, f"{SMALLER} {width}x{height}"]
     recipe = plan.recipe.vary(width=width, height=height)
     smaller = make_plan(recipe, plan.model, source, taken, plan.effective["batch_width"])
@@ -212,4 +212,5 @@ def _describe(source: Source | None) -> dict[str, Any] | None:
         "bytes_sha256": source.bytes_sha256,
         "pixels_sha256": source.pixels_sha256,
         "chain": list(source.chain),
+        **({"mask": source.mask.origin, "mask_confidence": source.mask.confidence} if source.mask else {}),
     }

@@ -10,21 +10,24 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
+from tp2lib.engine.cutouts import cut_out
 from tp2lib.engine.fallbacks import treatments
+from tp2lib.engine.inpainting import Region, painting_size
 from tp2lib.engine.runs import MAX_WIDTH
 from tp2lib.engine.schedulers import make_scheduler, scheduler_hash, scheduler_info, set_timesteps
 from tp2lib.errors import RecipeError, SourceError, shown
+from tp2lib.metadata.mask import Mask
 from tp2lib.metadata.source import Source, prepare_source
 from tp2lib.models.devices import environment
 from tp2lib.models.loading import Model, find_card
 from tp2lib.names import spelled_as_in_0_1
 from tp2lib.recipe import Recipe
 
-__all__ = ["Plan", "draw_noise", "execution", "make_plan", "noise_sha256", "resolve"]
+__all__ = ["Draws", "Plan", "draw_noise", "execution", "make_plan", "noise_sha256", "resolve"]
 
 # What of the machine decides the last bits.
 _KEY_FACTS = ("torch", "diffusers", "transformers", "cpu", "gpu", "cuda", "cudnn", "tf32")
@@ -37,10 +40,22 @@ class Plan:
     recipe: Recipe
     model: Model
     source: Source | None
+    mask: Mask | None = None
     effective: dict[str, Any]
     environment: dict[str, Any]
     key: str
     latents_shape: tuple[int, int, int, int] = field(repr=False)
+
+    @property
+    def region(self) -> Region | None:
+        """What is kept, on the model's grid; None without a mask."""
+        size = self.effective["width"], self.effective["height"]
+        return Region(self.source.image, self.mask, *size, self.model.pipe.vae_scale_factor) if self.mask else None
+
+    @property
+    def draws(self) -> Draws:
+        """The run's randomness."""
+        return draw_noise(self.recipe.seed, self.latents_shape, *_drawn(self.recipe, self.model, self.source))
 
     def at_width(self, batch_width: int) -> Plan:
         """The same plan, to be executed with so many pictures at a time."""
@@ -56,7 +71,7 @@ def resolve(recipe: Recipe, model: Model, source: Source | None = None) -> dict[
     recipe : Recipe
     model : Model
     source : Source, optional
-        The prepared photo; by default, prepared from `recipe.source`.
+        The prepared photo, or for a recipe with a mask what `cut_out` returns; by default, made of `recipe.source`.
 
     Returns
     -------
@@ -80,57 +95,60 @@ def make_plan(recipe: Recipe, model: Model, source: Source | None = None, rungs:
     if type(batch_width) is not int or not 1 <= batch_width <= MAX_WIDTH:
         raise RecipeError(f"batch_width is {shown(batch_width)}; it must be a whole number from 1 to {MAX_WIDTH}. 1 is one picture at a time.")
     _check_model(recipe, model)
+    source = source if source or recipe.mask is None else cut_out(recipe.source, recipe.mask)
     width, height = _size(recipe, model, source)
     if recipe.source is not None and source is None:
         source = prepare_source(recipe.source, width, height)
-    if source is not None and (recipe.source is None or source.image.size != (width, height)):
-        raise SourceError(
-            f"the source is {source.image.width}x{source.image.height} pixels and the recipe wants "
-            + (f"{width}x{height}. Prepare it at that size." if recipe.source else "none. Give it source and strength.")
-        )
+    _check_source(recipe, model, source, width, height)
+    mask = source.mask.grown(recipe.grow).check() if recipe.mask else None
     factor = model.pipe.vae_scale_factor
-    shape = (1, model.pipe.unet.config.in_channels, height // factor, width // factor)
+    shape = (1, model.pipe.vae.config.latent_channels, height // factor, width // factor)
     facts = environment(model.placement.device)
     effective = {
         "model": model.name,
         "weights_sha256": model.weights_sha256,
-        "mode": "text2img" if source is None else "img2img",
+        "mode": "text2img" if source is None else "img2img" if mask is None else "inpaint",
         **({"vae": model.vae} if model.vae else {}),
         **_text(recipe, model),
         **_schedule(recipe, model),
         "seed": recipe.seed,
-        "noise_sha256": noise_sha256(draw_noise(recipe.seed, shape, source is not None)[-1]),
+        "noise_sha256": noise_sha256(draw_noise(recipe.seed, shape, *_drawn(recipe, model, source)).noise),
         "noise": "float32 on the CPU; image to image draws the VAE sample first",
         "source_sha256": source.pixels_sha256 if source else None,
+        **(_kept(recipe, mask) if mask else {}),
         "width": width,
         "height": height,
         **execution(model, batch_width),
         "rungs": list(rungs),
     }
     return Plan(
-        recipe=recipe, model=model, source=source, effective=effective, environment=facts,
+        recipe=recipe, model=model, source=source, mask=mask, effective=effective, environment=facts,
         key=_key(effective, facts), latents_shape=shape,
     )  # fmt: skip
 
 
-def draw_noise(seed: int, shape: Sequence[int], photo: bool) -> tuple[torch.Generator, torch.Tensor, torch.Tensor]:
-    """Draw a run's randomness in float32 on the CPU, the same for every device and number format.
+class Draws(NamedTuple):
+    """A run's randomness, float32 on the CPU, standard normal.
 
-    The order is diffusers' own: image to image first draws the sample of the encoded photo, then
-    the noise. In float32 the numbers are those that its pipelines draw from the same seed.
+    `generator` has advanced past the draws, and stochastic schedulers go on with it; `photo` is for the sample of the encoded photo,
+    `masked` for that of the photo without what is painted, which inpainting models look at; None where there is none.
+    """
 
-    Returns
-    -------
-    generator : torch.Generator
-        Advanced past both draws; stochastic schedulers go on with it.
-    sample : Tensor
-        For the encoded photo; empty without one.
-    noise : Tensor
-        The initial noise, float32, standard normal.
+    generator: torch.Generator
+    photo: torch.Tensor | None
+    noise: torch.Tensor
+    masked: torch.Tensor | None
+
+
+def draw_noise(seed: int, shape: Sequence[int], photo: bool, masked: bool = False) -> Draws:
+    """Draw a run's randomness, the same for every device and number format.
+
+    The order is diffusers' own: first the sample of the encoded photo, then the noise, at last the sample of the masked
+    photo. In float32 the numbers are those that its pipelines draw from the same seed.
     """
     generator = torch.Generator("cpu").manual_seed(seed)
-    sample = torch.randn(shape if photo else (0,), generator=generator, dtype=torch.float32)
-    return generator, sample, torch.randn(shape, generator=generator, dtype=torch.float32)
+    first, noise, last = (torch.randn(shape, generator=generator, dtype=torch.float32) if drawn else None for drawn in (photo, True, masked))
+    return Draws(generator, first, noise, last)
 
 
 def noise_sha256(noise: torch.Tensor) -> str:
@@ -160,8 +178,39 @@ def _check_model(recipe: Recipe, model: Model) -> None:
 
 
 def _size(recipe: Recipe, model: Model, source: Source | None) -> tuple[int, int]:
+    if source and source.mask:
+        return painting_size(source.image.size, model.native_size, recipe.width, recipe.height)
     width, height = source.image.size if source else (model.native_size, model.native_size)
     return recipe.width or width, recipe.height or height
+
+
+def _check_source(recipe: Recipe, model: Model, source: Source | None, width: int, height: int) -> None:
+    if model.reads_masks and recipe.mask is None:
+        raise RecipeError(
+            f"the model {shown(model.name)} is for inpainting, and the recipe has no mask. Give source='photo.jpg' and mask='auto', or use the model that it was "
+            "made from, such as 'sd15'."
+        )
+    if source is None:
+        return
+    size = f"{source.image.width}x{source.image.height} pixels"
+    if recipe.source is None:
+        raise SourceError(f"the source is {size} and the recipe wants none. Give it source and strength.")
+    if source.mask and not recipe.mask:
+        raise SourceError("the source has a mask and the recipe has none. Give the recipe mask='auto', or prepare the photo with prepare_source.")
+    if recipe.mask and not source.mask:
+        raise SourceError("the recipe has a mask and the source has none. Leave source out, or give source=cut_out(photo).")
+    if source.mask is None and source.image.size != (width, height):
+        raise SourceError(f"the source is {size} and the recipe wants {width}x{height}. Prepare it at that size.")
+
+
+def _drawn(recipe: Recipe, model: Model, source: Source | None) -> tuple[bool, bool]:
+    """Whether the encoded photo and the masked one are drawn for: an inpainting model looks at the first only to start from it."""
+    looks = source is not None and not (model.reads_masks and recipe.strength == 1)
+    return looks, recipe.mask is not None
+
+
+def _kept(recipe: Recipe, mask: Mask) -> dict[str, Any]:
+    return {"mask_sha256": mask.sha256, "kept_share": round(mask.share, 6), "feather": recipe.feather, "photo_size": list(mask.size)}
 
 
 def _text(recipe: Recipe, model: Model) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from PIL import Image
 from tp2lib.engine.fallbacks import RUNGS, SMALLER, treatments
 from tp2lib.engine.runs import MAX_WIDTH, Run
 from tp2lib.errors import ModelError, RecordError, SourceError, TP2Error, shown
-from tp2lib.metadata.source import Source, prepare_source
+from tp2lib.metadata.source import Source, reopen_source
 from tp2lib.models.catalogue import CATALOGUE
 from tp2lib.recipe import Recipe
 from tp2lib.storage.ledger import Ledger
@@ -105,9 +105,9 @@ def replay_all(pictures: Sequence[str | os.PathLike[str] | Run], *, model: str |
         jobs = []
         for number, (run, trust) in enumerate(zip(originals, trusted, strict=True)):
             job = _job(run, model, trust)
-            if run.effective.get("mode") == "img2img":
+            if run.effective.get("mode") in ("img2img", "inpaint"):
                 job["source"] = f"{number}-source.png"
-                _find_source(run, source).save(folder / job["source"])
+                _find_source(run, source).kept_as.save(folder / job["source"])
             jobs.append(job)
         (folder / "jobs.json").write_text(json.dumps(jobs), encoding="utf-8")
         _run_process(folder, jobs)
@@ -160,22 +160,23 @@ def _job(run: Run, model: str | None, trusted: bool) -> dict[str, Any]:
         width=effective.get("width"),
         height=effective.get("height"),
         source=run.recipe.source and "the kept photo",
+        mask=run.recipe.mask and "kept with it",
     )
     how = {"threads": threads, "device": device, "rungs": treatments(rungs), "batch_width": width, "fast": effective.get("fast")}
     return {"recipe": recipe.to_dict(), "model": model or name, **how}
 
 
-def _find_source(run: Run, given: Source | None) -> Image.Image:
+def _find_source(run: Run, given: Source | None) -> Source:
     """Find the prepared photo by the hash of its pixels, in the ledgers around the picture."""
     digest = run.effective.get("source_sha256")
     if given is not None and given.pixels_sha256 == digest:
-        return given.image
+        return given
     for folder in run.path.resolve().parents[:2] if run.path else ():
         if (kept := Ledger(folder).find_source(digest)) is not None:
-            return prepare_source(kept, run.effective["width"], run.effective["height"]).image
+            return reopen_source(kept)
     raise SourceError(
         f"the photo that the picture started from (pixels {shown(digest)}) is not among those kept beside it. "
-        "Give source=prepare_source(the photo, width, height), the same as then."
+        "Give source=prepare_source(the photo, width, height), or cut_out(the photo, mask) where something was kept, the same as then."
     )
 
 
@@ -241,7 +242,7 @@ def _execute(job: Mapping[str, Any], folder: Path) -> Run:
     except ModelError:
         model = load(job["model"], download=False)  # without the device or engine of then: the verdict will name it
     recipe = Recipe.from_dict(job["recipe"])
-    source = prepare_source(folder / job["source"], job["recipe"]["width"], job["recipe"]["height"]) if "source" in job else None
+    source = reopen_source(folder / job["source"]) if "source" in job else None
     return generate(recipe, model, source=source, rungs=job["rungs"], batch_width=job["batch_width"])
 
 

@@ -16,9 +16,11 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from PIL import Image
+from torch.nn import functional
 
 from tp2lib.engine.fallbacks import Ladder
-from tp2lib.engine.plan import Plan, draw_noise, execution
+from tp2lib.engine.inpainting import differing, hold, put_back
+from tp2lib.engine.plan import Plan, execution
 from tp2lib.engine.preview import StepInfo, StepWatch, colour_map
 from tp2lib.engine.schedulers import make_scheduler
 from tp2lib.errors import Cancelled
@@ -144,6 +146,8 @@ class _Execution:
         self.decoder = plan.model.placement.dtype_name
         self.words: tuple[torch.Tensor, torch.Tensor | None]
         self.photo: torch.Tensor | None = None
+        self.masked: torch.Tensor | None = None  # mask and what it leaves, (1, channels + 1, height / 8, width / 8): for models that read them
+        self.region = plan.region
 
     def finish(self, denoising: float) -> Sample:
         """Decode, judge, and tell what was seen on the way."""
@@ -151,6 +155,10 @@ class _Execution:
         image, outcome = None, "nan"
         if self.latents.isfinite().all():
             image, outcome = self.stage("decode", self._decode_and_judge)
+        kept = {}
+        if image and self.region:
+            image = put_back(image, self.plan.source.image, self.plan.mask, self.plan.recipe.feather)
+            kept["kept_pixels_differing"] = differing(image, self.plan.source.image, self.plan.mask)
         self.timings["total"] = sum(self.timings.values())
         timesteps = [float(timestep) for timestep in self.watch.timesteps]
         observed = {
@@ -158,6 +166,7 @@ class _Execution:
             "model_calls": len(timesteps),
             "rungs": list(self.ladder.rungs),
             "decoder_dtype": self.decoder,
+            **kept,
             **execution(self.plan.model, self.plan.effective["batch_width"]),
         }
         return Sample(image=image, outcome=outcome, observed=observed, timings=self.timings)
@@ -185,39 +194,49 @@ class _Execution:
             effective["negative_prompt"] or "",
         )
 
-    def encode_photo(self, source: Source) -> torch.Tensor:
-        """Sample the latents of the prepared photo; shape (1, channels, height / 8, width / 8)."""
-        _, drawn, _ = draw_noise(self.plan.recipe.seed, self.plan.latents_shape, True)
-        pixels = self.pipe.image_processor.preprocess(source.image)
+    def encode_photo(self) -> torch.Tensor | None:
+        """Sample the latents of the prepared photo; shape (1, channels, height / 8, width / 8). None where they are not looked at."""
+        draws = self.plan.draws
+        pixels = self.pipe.image_processor.preprocess(self.region.photo if self.region else self.plan.source.image)
+        if self.region and self.plan.model.reads_masks:
+            kept = torch.from_numpy(self.region.share >= 0.5)[None, None].float()
+            left = self._encode(pixels * kept, draws.masked)
+            self.masked = torch.cat([1 - functional.interpolate(kept, left.shape[2:]).to(left), left], dim=1)
+        latents = None if draws.photo is None else self._encode(pixels, draws.photo)
+        return latents.contiguous() if self.region and draws.photo is not None else latents  # diffusers' layout: other kernels give other bits
+
+    def _encode(self, pixels: torch.Tensor, drawn: torch.Tensor | None = None) -> torch.Tensor:
+        """Return a sample of what the encoder gives for pixels from -1 to 1, or its mean."""
         device = self.pipe._execution_device
         posterior = self.pipe.vae.encode(pixels.to(device, self.dtype)).latent_dist
-        latents = posterior.mean + posterior.std * drawn.to(device, self.dtype)
+        latents = posterior.mean if drawn is None else posterior.mean + posterior.std * drawn.to(device, self.dtype)
         return latents * self.pipe.vae.config.scaling_factor
 
     def begin(self) -> None:
         """Set the scheduler and the noise to the start, as diffusers' pipelines do."""
         recipe, effective = self.plan.recipe, self.plan.effective
-        generator, _, noise = draw_noise(recipe.seed, self.plan.latents_shape, self.photo is not None)
-        device = self.pipe._execution_device
+        draws, device = self.plan.draws, self.pipe._execution_device
         scheduler = self.pipe.scheduler = make_scheduler(recipe.scheduler, self.plan.model.base_scheduler_config, recipe.schedule)
         self.watch = StepWatch(scheduler)
-        self.options = self.pipe.prepare_extra_step_kwargs(generator, 0.0)
+        self.options = self.pipe.prepare_extra_step_kwargs(draws.generator, 0.0)
         scheduler.set_timesteps(effective["nominal_steps"], device=device)
         self.timesteps = scheduler.timesteps
-        noise = noise.to(device, self.dtype)
-        if self.photo is None:
-            self.latents = noise * scheduler.init_noise_sigma
-        else:
+        self.noise, self.anchor = draws.noise.to(device, self.dtype), self.photo
+        if self.plan.source:
             skipped = (recipe.nominal_steps - recipe.effective_steps) * scheduler.order
             self.timesteps = scheduler.timesteps[skipped:]
             if hasattr(scheduler, "set_begin_index"):
                 scheduler.set_begin_index(skipped)
-            self.latents = scheduler.add_noise(self.photo, noise, self.timesteps[:1])
+        if self.photo is None or (self.region and recipe.strength == 1):
+            self.latents = self.noise * scheduler.init_noise_sigma
+        else:
+            self.latents = scheduler.add_noise(self.photo, self.noise, self.timesteps[:1])
         self.texts = [text for text in reversed(self.words) if text is not None]  # without guidance, the prompt's alone
 
     def inputs(self, index: int) -> list[torch.Tensor]:
         """The rows that the model gets for this picture: without guidance, the prompt's alone."""
-        return [self.watch.scheduler.scale_model_input(self.latents, self.timesteps[index])] * len(self.texts)
+        latents = self.watch.scheduler.scale_model_input(self.latents, self.timesteps[index])
+        return [latents if self.masked is None else torch.cat([latents, self.masked], dim=1)] * len(self.texts)
 
     def advance(self, index: int, noise: torch.Tensor) -> None:
         """Take one step of the scheduler."""
@@ -225,6 +244,12 @@ class _Execution:
             without, wanted = noise.chunk(2)
             noise = without + self.plan.recipe.guidance * (wanted - without)
         self.latents = self.watch.scheduler.step(noise, self.timesteps[index], self.latents, **self.options, return_dict=False)[0]
+        if self.region and self.masked is None:
+            self.latents, self.anchor = hold(
+                self.region, index, self.latents, anchor=self.anchor, noise=self.noise, scheduler=self.watch.scheduler, timesteps=self.timesteps,
+                expected=lambda: self.ladder.run("decode", lambda: self._decode(self.watch.x0())),
+                encode=lambda pixels: self.ladder.run("encode", lambda: self._encode(pixels)),
+            )  # fmt: skip
 
     def report(self, index: int) -> None:
         """Tell who watches, and stop if that is wanted."""

@@ -65,6 +65,7 @@ def to_infotext(recipe: Recipe, **extra: object) -> str:
         "Model": None if recipe.model == "auto" else recipe.model,
         "Denoising strength": None if recipe.strength is None else _number(recipe.strength),
         "Strength mode": recipe.strength_mode if recipe.strength is not None else None,
+        **(_inpainting(recipe) if recipe.mask else {}),
     }
     for key in extra:
         if not _KEY.fullmatch(key):
@@ -109,9 +110,19 @@ def from_infotext(text: str) -> Reading:
     notes: tuple[str, ...] = () if given else ("The text has no settings line: every setting but the prompt was assumed.",)
     if "Denoising strength" in pairs:
         second = any(key.startswith("Hires") for key in pairs)
-        what = "A second pass (Hires) is not done here" if second else "Made from a photo that the text does not hold: use recipe.vary(strength=…, source=…)"
+        settings = "source=…, mask=…" if {"Mask mode", "Mask blur", "Masked content", "Inpaint area"} & pairs.keys() else "strength=…, source=…"
+        what = "A second pass (Hires) is not done here" if second else f"Made from a photo that the text does not hold: use recipe.vary({settings})"
         notes += (f"{what}.",)
     return settle(tool, prompt, negative, given, pairs, notes)
+
+
+def _inpainting(recipe: Recipe) -> dict[str, object]:
+    """What the WebUI writes of a mask that is white where the photo stays (its processing.py, from 1.6 on)."""
+    return {
+        "Mask mode": "Inpaint not masked",
+        "Mask blur": recipe.feather or None,
+        "Masked content": "latent noise" if recipe.strength == 1 else None,
+    }
 
 
 def _automatic(sampler: object) -> str | None:

@@ -9,16 +9,19 @@ from __future__ import annotations
 import io
 import os
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from PIL import Image, ImageCms, ImageOps
 
 from tp2lib.errors import SourceError, did_you_mean, shown
+from tp2lib.metadata.mask import Mask
 from tp2lib.metadata.pixels import loaded, open_image, pixels_sha256
 
-__all__ = ["RESIZE_MODES", "Source", "prepare_source"]
+__all__ = ["RESIZE_MODES", "Source", "mask_source", "prepare_source", "reopen_source"]
 
 RESIZE_MODES = ("crop", "fit", "pad")
+OPAQUE = 128  # of 255: the opacity from which on a pixel belongs to the product
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
@@ -28,7 +31,8 @@ class Source:
 
     `image` is RGB at the size asked for; `chain` says in order what was done to get there;
     `bytes_sha256` is the hash of the file as given (None for a picture in memory), `pixels_sha256`
-    that of `image`; `path` is the file's path as given, if there was one.
+    that of `kept_as`; `path` is the file's path as given, if there was one; `mask` says what of it
+    stays, where something does: then `image` has the photo's own size.
     """
 
     image: Image.Image = field(repr=False)
@@ -36,6 +40,12 @@ class Source:
     bytes_sha256: str | None
     pixels_sha256: str
     path: str | None
+    mask: Mask | None = None
+
+    @property
+    def kept_as(self) -> Image.Image:
+        """The picture that a ledger keeps: `image`, with the mask as its alpha channel where there is one."""
+        return self.image if self.mask is None else _with_alpha(self.image, self.mask)
 
 
 def prepare_source(
@@ -85,6 +95,57 @@ def prepare_source(
         least = 1 if name == "multiple" else multiple
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= 8192 or value % least:
             raise SourceError(f"{name} is {shown(value)}; it must be a multiple of {least} from {least} to 8192.")
+    image, digest, path, chain = _opened(image_or_path)
+    image = _resized(_flattened(image, background.lower(), chain), (width, height), resize, background.lower(), multiple, chain)
+    return Source(image=image, chain=tuple(chain), bytes_sha256=digest, pixels_sha256=pixels_sha256(image), path=path)
+
+
+def mask_source(
+    image_or_path: Image.Image | str | os.PathLike[str] | bytes, find: Callable[[Image.Image, Image.Image | None], tuple[Mask, Sequence[str]]]
+) -> Source:
+    """Open a photo at its own size, upright and in sRGB, with the mask of what is kept of it.
+
+    Pixels of an opacity of one half and more keep their own colour, the others are flattened on white.
+
+    Parameters
+    ----------
+    image_or_path : PIL image, path, or bytes
+    find : callable
+        Gets the photo, RGB, and its alpha channel, or None; returns the mask, and what it did to get there.
+
+    Raises
+    ------
+    SourceError
+        As :func:`prepare_source`, and what `find` raises.
+    """
+    opened, digest, path, chain = _opened(image_or_path)
+    alpha = opened.getchannel("A") if opened.mode == "RGBA" else None
+    image = _flattened(opened, "#ffffff", chain)
+    if alpha is not None:
+        image.paste(opened.convert("RGB"), mask=alpha.point(lambda level: 255 * (level >= OPAQUE)))
+    mask, acts = find(image, alpha)
+    both = pixels_sha256(_with_alpha(image, mask))
+    return Source(image=image, chain=(*chain, *acts), bytes_sha256=digest, pixels_sha256=both, path=path, mask=mask)
+
+
+def reopen_source(path: str | os.PathLike[str]) -> Source:
+    """Open a source photo as a ledger kept it, with its mask if it has one."""
+    image = open_image(path)[0]
+    if image.mode != "RGBA":
+        return prepare_source(path, *image.size)
+    mask = Mask.of(image.getchannel("A"), "kept with the photo")
+    chain = (f"read the kept photo {image.width}x{image.height} and its mask",)
+    return Source(image=image.convert("RGB"), chain=chain, bytes_sha256=None, pixels_sha256=pixels_sha256(image), path=os.fspath(path), mask=mask)
+
+
+def _with_alpha(image: Image.Image, mask: Mask) -> Image.Image:
+    both = image.copy()
+    both.putalpha(mask.image)
+    return both
+
+
+def _opened(image_or_path: Image.Image | str | os.PathLike[str] | bytes) -> tuple[Image.Image, str | None, str | None, list[str]]:
+    """Return a photo upright and in sRGB, as RGB or RGBA; the hash of its file, its path, and what was done."""
     if isinstance(image_or_path, Image.Image):
         image, digest, path = loaded(image_or_path, "the image"), None, None
         chain = [f"read {image.mode} {image.width}x{image.height} from memory"]
@@ -95,14 +156,20 @@ def prepare_source(
         if (frames := getattr(image, "n_frames", 1)) > 1:
             chain.append(f"took the first of {frames} frames")
     try:
-        image = _to_rgb(image, background.lower(), chain)
+        return _converted(image, chain), digest, path, chain
     except Exception as error:  # hostile EXIF and profiles raise anything from KeyError to struct.error
         raise SourceError(f"the photo cannot be converted to RGB ({shown(error)}). Save it again as PNG.") from error
-    image = _resized(image, (width, height), resize, background.lower(), multiple, chain)
-    return Source(image=image, chain=tuple(chain), bytes_sha256=digest, pixels_sha256=pixels_sha256(image), path=path)
 
 
-def _to_rgb(image: Image.Image, background: str, chain: list[str]) -> Image.Image:
+def _flattened(image: Image.Image, background: str, chain: list[str]) -> Image.Image:
+    if image.mode != "RGBA":
+        return image
+    if any(image.getchannel("A").histogram()[:255]):
+        chain.append(f"transparency flattened on {background}")
+    return Image.alpha_composite(Image.new("RGBA", image.size, background), image).convert("RGB")
+
+
+def _converted(image: Image.Image, chain: list[str]) -> Image.Image:
     orientation = image.getexif().get(0x0112, 1)
     upright = ImageOps.exif_transpose(image)
     if upright is not image and orientation in range(2, 9):
@@ -118,13 +185,9 @@ def _to_rgb(image: Image.Image, background: str, chain: list[str]) -> Image.Imag
     if upright.mode not in ("RGB", "RGBA", "CMYK") or (transparent and upright.mode == "RGB"):
         upright = upright.convert("RGBA" if transparent else "RGB")
     upright = _to_srgb(upright, profile, chain)
-    if transparent:
-        if any(upright.getchannel("A").histogram()[:255]):
-            chain.append(f"transparency flattened on {background}")
-        upright = Image.alpha_composite(Image.new("RGBA", upright.size, background), upright)
     if mode != "RGB":
         chain.append(f"{mode} to RGB")
-    return upright.convert("RGB")
+    return upright if transparent else upright.convert("RGB")
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None, chain: list[str]) -> Image.Image:

@@ -75,6 +75,11 @@ class Model:
     fast: str | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def reads_masks(self) -> bool:
+        """Whether its UNet was trained for inpainting, and reads a mask and what it leaves beside the latents."""
+        return self.pipe.unet.config.in_channels == 2 * self.pipe.vae.config.latent_channels + 1
+
 
 def load(
     model: str | Path = "auto", *, vae: str | Path | None = None, device: str | None = None, download: bool | None = None, xformers: bool = False,

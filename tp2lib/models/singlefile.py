@@ -76,7 +76,7 @@ def check_file(path: Path, wanted: str = "Stable Diffusion 1") -> None:
     if (kind := kind_of(shapes)) != wanted:
         instead = {
             "LoRA": "A LoRA changes a model and is none; merge it into a model with the tool that it was made for.", "VAE": "Give it as vae=, beside a model.",
-        }.get(kind, "Choose a Stable Diffusion 1.x model; for an inpainting model, the one it was made from.")  # fmt: skip
+        }.get(kind, "Choose a Stable Diffusion 1.x model; an inpainting model is read from a folder in diffusers format.")  # fmt: skip
         raise ModelError(f"{path.name} is a {kind}, and a {wanted} is wanted here. {instead}")
 
 

@@ -22,7 +22,7 @@ WEIGHT_FILES = {
 }
 """The components that hold weights, and the names of their files (``.safetensors``, or ``.fp16.safetensors``)."""
 
-_PIPELINES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
+_PIPELINES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline")
 _LIBRARIES = ("diffusers", "transformers", "stable_diffusion")
 _JSON_LIMIT = 5_000_000  # bytes; the largest honest one, a tokenizer's, has 2.2 MB
 
@@ -71,13 +71,13 @@ def check_folder(folder: Path) -> str | None:
     if not (folder / "scheduler" / "scheduler_config.json").is_file():
         raise ModelError(f"the model in {folder} has no scheduler/scheduler_config.json. Fetch it again.")
     channels, latents = (
-        read_json(config).get(key, 4) if (config := folder / part / "config.json").is_file() else 4
-        for part, key in (("unet", "in_channels"), ("vae", "latent_channels"))
+        read_json(path).get(name, 4) if (path := folder / part / "config.json").is_file() else 4
+        for part, name in (("unet", "in_channels"), ("vae", "latent_channels"))
     )
-    if channels != latents:
+    if type(latents) is not int or channels not in (latents, 2 * latents + 1):
         raise ModelError(
-            f"the model in {folder} is for inpainting: its UNet reads {shown(channels)} channels, a picture, a mask and what is masked, where text to image and "
-            f"image to image give it {shown(latents)}. Use the model that it was made from, such as 'sd15'."
+            f"the UNet of the model in {folder} reads {shown(channels)} channels and its VAE makes {shown(latents)}; a UNet reads as many, 4 in Stable Diffusion "
+            "1.x, or one more than twice as many, 9, for inpainting. Choose another model."
         )
     variant = _variant(folder, present)
     for name in present:

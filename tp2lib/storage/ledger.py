@@ -217,7 +217,8 @@ class Ledger:
         """Keep a prepared source photo under the hash of its pixels, so that its runs can be replayed."""
         path = self._source(source.pixels_sha256)
         if not _has_pixels(path, source.pixels_sha256):
-            bare = Image.frombytes("RGB", source.image.size, source.image.tobytes())
+            kept = source.kept_as
+            bare = Image.frombytes(kept.mode, kept.size, kept.tobytes())
 
             def check(written: Path) -> None:
                 if not _has_pixels(written, source.pixels_sha256):

@@ -22,7 +22,7 @@ from tp2lib.metadata.pixels import open_image, pixels_sha256
 from tp2lib.metadata.provenance import COMPOSITE, GENERATED, digital_source_type, exif_with_user_comment, user_comment, xmp_packet
 from tp2lib.metadata.readings import KNOWN_MODELS, Reading
 from tp2lib.metadata.record import RECORD_VERSION, dump_json, is_sha256, load_record
-from tp2lib.recipe import Recipe
+from tp2lib.recipe import KNOWN_MASKS, Recipe
 from tp2lib.storage.atomic import write_atomically
 
 __all__ = ["export_picture", "pixels_sha256", "read_recipe", "read_record", "save_picture"]
@@ -165,6 +165,8 @@ def read_recipe(path: str | os.PathLike[str] | bytes, *, trusted: bool = False) 
             known = record.get("source")
             digest = known.get("pixels_sha256") if isinstance(known, dict) else None
             assumed["source"] = f"sha256:{digest if is_sha256(digest) else 'unknown'}"
+        if recipe.mask not in (None, *KNOWN_MASKS):
+            assumed["mask"] = "auto"
     ignored = {name: str(getattr(recipe, name)) for name in assumed}
     found = {name: value for name, value in recipe.to_dict().items() if name not in assumed and value is not None}
     return Reading(recipe=recipe.vary(**assumed), tool="tp2lib", found=found, assumed=assumed, ignored=ignored, notes=notes)

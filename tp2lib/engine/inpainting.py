@@ -1,0 +1,194 @@
+"""New surroundings for what a mask keeps: on the model's grid while it paints, and back at the photo's own size.
+
+A model of text and image to image does not know of a mask, so what is kept is put into the latents after every step, as diffusers'
+StableDiffusionInpaintPipeline does it (Avrahami et al., "Blended Latent Diffusion", SIGGRAPH 2023, arXiv:2206.02779). Latents are 8 pixels
+wide, and those on the product's edge hold the photo's old background too: they would draw a halo of it. So what is put in is renewed, after
+the first step and after a third of them: the product on the background that the model then expects. For that first third, two cells around
+the product are put in as well, continued from the background beyond, or the model paints a second, larger product behind the one that is kept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from scipy.ndimage import binary_dilation, distance_transform_edt, gaussian_filter
+
+from tp2lib.errors import SourceError
+from tp2lib.metadata.mask import Mask
+
+__all__ = ["Region", "differing", "hold", "painting_size", "put_back"]
+
+_EDGE = 0.02  # share of a cell from which on it holds some of the product
+_APART = 2  # cells around the product that are background at first
+_STRETCH = 1.07  # by which a photo's shape may change while the model paints: rounding to the model's cells
+_LIMITS = (64, 1024)  # pixels a side, as a recipe's
+
+
+def painting_size(photo: tuple[int, int], native: int, width: int | None = None, height: int | None = None, multiple: int = 8) -> tuple[int, int]:
+    """Return the size at which a model paints around a whole photo: the photo's shape, and the area that the model knows.
+
+    Parameters
+    ----------
+    photo : (int, int)
+        Width and height, in pixels.
+    native : int
+        The side of the model's own size.
+    width, height : int, optional
+        Insist on one side, or on both.
+
+    Raises
+    ------
+    SourceError
+        The size would distort the photo by more than 7 %.
+    """
+    shape = photo[0] / photo[1]
+    if width and height:
+        size = width, height
+    else:
+        wide = width or (height * shape if height else native * math.sqrt(shape))
+        size = tuple(min(max(round(side / multiple) * multiple, _LIMITS[0]), _LIMITS[1]) for side in (wide, height or wide / shape))
+    stretch = size[0] / size[1] / shape
+    if max(stretch, 1 / stretch) > _STRETCH:
+        asked = "Leave out width and height, or one of them" if width and height else "Crop the photo to a shape between 8:1 and 1:8"
+        raise SourceError(
+            f"the photo has {photo[0]}x{photo[1]} pixels, and painting at {size[0]}x{size[1]} would distort it: with a mask the whole photo is used. {asked}."
+        )
+    return size
+
+
+class Region:
+    """What is kept, on the grid of a model.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        The photo, at its own size.
+    mask : Mask
+        Of that size.
+    width, height : int
+        Size at which the model paints.
+    factor : int
+        Pixels a latent is wide.
+
+    Attributes
+    ----------
+    photo : PIL.Image.Image
+        At the size at which the model paints.
+    share : ndarray of shape (height, width)
+        Share of each pixel that is kept, 0 to 1.
+    cells, around : ndarray of shape (height / factor, width / factor), bool
+        Latents that hold some of the product; the same and those around them.
+    """
+
+    def __init__(self, image: Image.Image, mask: Mask, width: int, height: int, factor: int = 8) -> None:
+        self.photo = image.resize((width, height), Image.Resampling.LANCZOS)
+        self.factor = factor
+        self.share = _share(mask, width, height)
+        self.cells = _share(mask, width // factor, height // factor) > _EDGE
+        if self.cells.all():
+            raise SourceError(
+                f"the mask keeps so much that at {width}x{height} no square of {factor}x{factor} pixels is left to paint. "
+                "Shrink the mask, or give a photo with more room around the product."
+            )
+        around = binary_dilation(self.cells, np.ones((3, 3)), iterations=_APART)
+        self.around = self.cells if around.all() else around
+
+    def held(self, index: int, calls: int) -> np.ndarray:
+        """Return the cells that are put in after model call `index` of `calls`."""
+        return self.around if index < calls // 3 else self.cells
+
+    def on(self, background: np.ndarray, held: np.ndarray) -> np.ndarray:
+        """Put the product on a background, which is continued where latents are held.
+
+        Parameters
+        ----------
+        background : ndarray of shape (height, width, 3)
+            -1 to 1, as the result.
+        held : ndarray of bool
+            Latents that say nothing of the background.
+        """
+        unknown = self._pixels(held)
+        nearest = distance_transform_edt(unknown, return_distances=False, return_indices=True)
+        smooth = gaussian_filter(background[tuple(nearest)], (self.factor / 4, self.factor / 4, 0))
+        background = np.where(unknown[..., None], smooth, background)
+        share = self.share[..., None]
+        return share * (np.asarray(self.photo, np.float64) / 127.5 - 1) + (1 - share) * background
+
+    def _pixels(self, cells: np.ndarray) -> np.ndarray:
+        return np.kron(cells, np.ones((self.factor, self.factor), bool))
+
+
+def _share(mask: Mask, width: int, height: int) -> np.ndarray:
+    return np.asarray(mask.image.resize((width, height), Image.Resampling.BOX), np.float64) / 255
+
+
+def hold(
+    region: Region,
+    index: int,
+    latents: torch.Tensor,
+    *,
+    anchor: torch.Tensor,
+    noise: torch.Tensor,
+    scheduler: Any,
+    timesteps: torch.Tensor,
+    expected: Callable[[], torch.Tensor],
+    encode: Callable[[torch.Tensor], torch.Tensor],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Put what is kept into the latents after a step, with the noise that belongs to the next one.
+
+    Parameters
+    ----------
+    anchor : Tensor
+        The latents of what was put in last.
+    expected, encode : callable
+        The picture that the model expects to end up with, of shape (1, 3, height, width), -1 to 1; and the latents of such a picture.
+
+    Returns
+    -------
+    latents, anchor : Tensor
+    """
+    calls = len(timesteps)
+    held = region.held(index, calls)
+    if index in (0, calls // 3):
+        pixels = expected()[0].float().nan_to_num().clamp(-1, 1).permute(1, 2, 0).cpu().numpy()
+        anchor = encode(torch.from_numpy(region.on(pixels, held)).float().permute(2, 0, 1)[None])
+    noisy = anchor
+    if index < calls - 1:
+        noisy = scheduler.add_noise(anchor, noise, torch.tensor([timesteps[index + 1]]))
+    kept = torch.from_numpy(held).to(latents.device)
+    return torch.where(kept, noisy, latents), anchor
+
+
+def put_back(image: Image.Image, photo: Image.Image, mask: Mask, feather: int) -> Image.Image:
+    """Put the kept pixels of a photo on a picture, at the photo's own size.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Of any size; it is scaled to the photo's (Lanczos).
+    photo : PIL.Image.Image
+    mask : Mask
+        Of the photo's size.
+    feather : int
+        Pixels over which the edge fades, outside the mask, in the colours of the nearest kept pixels.
+    """
+    ground = np.asarray(image.resize(photo.size, Image.Resampling.LANCZOS)).copy()
+    rows, columns = (np.flatnonzero(mask.kept.any(axis)) for axis in (1, 0))
+    part = tuple(slice(max(one[0] - feather, 0), one[-1] + feather + 1) for one in (rows, columns))
+    kept, own, new = mask.kept[part], np.asarray(photo)[part], ground[part].astype(np.float64)
+    away, nearest = distance_transform_edt(~kept, return_indices=True)
+    weight = np.clip(1 - away / (feather + 1), 0, 1)[..., None]
+    mixed = np.rint(weight * own[tuple(nearest)] + (1 - weight) * new).astype(np.uint8)
+    ground[part] = np.where(kept[..., None], own, mixed)
+    return Image.fromarray(ground)
+
+
+def differing(image: Image.Image, photo: Image.Image, mask: Mask) -> int:
+    """Count the kept pixels that are not the photo's own."""
+    other = (np.asarray(image) != np.asarray(photo)).any(axis=2)
+    return int((other & mask.kept).sum())
