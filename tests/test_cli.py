@@ -19,7 +19,7 @@ from tp2lib.cli.main import main
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.storage.pictures import read_recipe
 
-COMMANDS = ("lab", "app", "run", "generate", "sweep", "replay", "report", "doctor")
+COMMANDS = ("lab", "app", "run", "generate", "background", "sweep", "replay", "report", "doctor")
 SMALL = ["--steps", "2", "--width", "64", "--height", "64"]
 PLAN = """
 seeds = [1, 2]
@@ -144,6 +144,23 @@ def test_generate_starts_from_a_photo(vitrine, tmp_path):
     Image.linear_gradient("L").convert("RGB").save(photo)
     assert status("generate", "an apple", *SMALL, "--source", photo, "--strength", "0.5", "--outputs", tmp_path) == 0
     assert status("generate", "an apple", *SMALL, "--source", "no.png", "--strength", "0.5", "--outputs", tmp_path) == 1
+
+
+def test_background_keeps_the_product_and_says_so(vitrine, tmp_path, capsys):
+    Image.new("RGB", (90, 60), "red").save(tmp_path / "photo.png")
+    mask = Image.new("L", (90, 60))
+    mask.save(tmp_path / "mask.png")
+    arguments = ("background", tmp_path / "photo.png", "a red apple", "--steps", "2", "--height", "64", "--outputs", tmp_path)
+    assert status(*arguments, "--mask", tmp_path / "mask.png") == 1
+    assert "keeps nothing of the photo" in capsys.readouterr().err
+    mask.paste(255, (30, 20, 60, 40))
+    mask.save(tmp_path / "mask.png")
+    assert status(*arguments, "--mask", tmp_path / "mask.png", "--file", "apple.png") == 0
+    told = capsys.readouterr()
+    assert told.out.strip() == str(tmp_path / "apple.png")
+    assert "kept: 11.1% of the photo, and 0 of the kept pixels differ from it" in told.err and "mask from a file, 90x60" in told.err
+    with Image.open(tmp_path / "apple.png") as made:
+        assert made.size == (90, 60) and made.crop((30, 20, 60, 40)).getcolors() == [(600, (255, 0, 0))]
 
 
 def test_a_sweep_is_planned_made_and_told(vitrine, tmp_path, capsys):

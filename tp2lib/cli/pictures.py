@@ -1,4 +1,4 @@
-"""The commands that make pictures: ``tp2 run``, ``generate``, ``sweep`` and ``replay``, and the one that reads them: ``tp2 read``."""
+"""The commands that make pictures: ``tp2 run``, ``generate``, ``background``, ``sweep`` and ``replay``, and the one that reads them: ``tp2 read``."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["ModelName", "Outputs", "pictures", "say"]
 
 Outputs = Annotated[Path, typer.Option(metavar="DIR", show_default="outputs/ of the clone", help="where pictures go")]
+FileName = Annotated[str | None, typer.Option(metavar="NAME.png", help="keep a copy of the picture under this name")]
 ModelName = Annotated[str, typer.Option("--model", metavar="NAME", help="auto, vitrine, sd15, a folder, a .safetensors file or a hub id")]
 
 _EXAMPLE = inspect.cleandoc((planfile.__doc__ or "").partition("::")[2])
@@ -81,32 +82,56 @@ def _number(text: str) -> int | float | str:
     return text
 
 
-def _with_settings(command: Any) -> Any:
-    """Give a command one option for each setting of the recipe, with the sliders' words and ranges."""
-    options = []
-    for field in dataclasses.fields(Recipe):
-        known = setting(field.name)
-        words = f"{known.help}: {', '.join(known.choices)}" if known.choices else known.help
-        if known.required:
-            option, default = Annotated[str, typer.Argument(help=words)], inspect.Parameter.empty
-        else:  # the recipe checks the values: its messages say what is allowed
-            how = {"metavar": f"<{known.min} to {known.max}>", "parser": _number} if known.kind in ("whole", "real") else {"metavar": "<text>"}
-            option, default = Annotated[str, typer.Option(help=words, autocompletion=[*(known.choices or ())].copy, **how)], known.default
-        options.append(inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, annotation=option, default=default))
-    own = [one for one in inspect.signature(command, eval_str=True).parameters.values() if one.kind == one.KEYWORD_ONLY]
-    command.__signature__ = inspect.Signature([*options, *own])
-    return command
+def _with_settings(*arguments: str, **defaults: Any) -> Callable[[Any], Any]:
+    """Give a command one option for each setting of the recipe, with the sliders' words and ranges; `arguments` are given without a name."""
+
+    def decorate(command: Any) -> Any:
+        options = []
+        for name in [*arguments, *(field.name for field in dataclasses.fields(Recipe) if field.name not in arguments)]:
+            known = setting(name)
+            words = f"{known.help}: {', '.join(known.choices)}" if known.choices else known.help
+            if name in arguments:
+                option, default = Annotated[str, typer.Argument(help=words)], inspect.Parameter.empty
+            else:  # the recipe checks the values: its messages say what is allowed
+                how = {"metavar": f"<{known.min} to {known.max}>", "parser": _number} if known.kind in ("whole", "real") else {"metavar": "<text>"}
+                option = Annotated[str, typer.Option(help=words, autocompletion=[*(known.choices or ())].copy, **how)]
+                default = defaults.get(name, known.default)
+            options.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=option, default=default))
+        own = [one for one in inspect.signature(command, eval_str=True).parameters.values() if one.kind == one.KEYWORD_ONLY]
+        command.__signature__ = inspect.Signature([*options, *own])
+        return command
+
+    return decorate
 
 
 @pictures.command()
-@_with_settings
+@_with_settings("prompt")
 def generate(
     *,
-    file: Annotated[str | None, typer.Option(metavar="NAME.png", help="keep a copy of the picture under this name")] = None,
+    file: FileName = None,
     outputs: Outputs = OUTPUTS,
     **settings: Any,
 ) -> None:
     """Make one picture; its path is printed."""
+    _make(settings, file, outputs)
+
+
+@pictures.command()
+@_with_settings("source", "prompt", mask="auto")
+def background(
+    *,
+    file: FileName = None,
+    outputs: Outputs = OUTPUTS,
+    **settings: Any,
+) -> None:
+    """Keep the product of a photo as it is and paint what is around it; the picture's path is printed.
+
+    The mask is white where the photo stays. `auto` takes the photo's transparency, or finds the product where it has none.
+    """
+    _make(settings, file, outputs)
+
+
+def _make(settings: dict[str, Any], file: str | None, outputs: Path) -> None:
     from tp2lib.storage.ledger import Ledger
 
     try:
@@ -126,6 +151,9 @@ def generate(
     say(_cost(made))
     if made.outcome != "ok":
         raise typer.Exit(1)
+    if made.source and recipe.mask:
+        say("; ".join(made.source["chain"]))
+        say(f"kept: {made.effective['kept_share']:.1%} of the photo, and {made.effective['kept_pixels_differing']} of the kept pixels differ from it")
     print(ledger.publish(made, file) if file else made.path)
 
 

@@ -55,7 +55,10 @@ def cut_out(photo: Image.Image | str | os.PathLike[str] | bytes, mask: str | os.
 
 
 def _found(image: Image.Image) -> tuple[Mask, Sequence[str]]:
-    from tp2lib.models.cutout import find_mask
+    try:
+        from tp2lib.models.cutout import find_mask
+    except ModuleNotFoundError:
+        raise SourceError("this version finds no product by itself. Give a mask: a picture that is white where the photo stays.") from None
 
     found = find_mask(image)
     mask = Mask(kept=found.mask >= SURELY, origin="found by the cut-out network", confidence=round(found.confidence, 3))
