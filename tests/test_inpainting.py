@@ -337,3 +337,15 @@ def test_the_surroundings_are_tiled_where_memory_ends_while_they_are_looked_at(m
     monkeypatch.setattr(AutoencoderKL, "decode", functools.wraps(decode)(scarce))
     run = generate(SMALL, model, source=cut)
     assert run.effective["rungs"] == ["free caches"] and differ(run, cut) == 0
+
+
+@pytest.mark.parametrize("path", PHOTOS, ids=lambda path: path.stem)
+def test_the_product_is_found_where_no_mask_is_given_and_how_sure_that_is_is_recorded(model, path):
+    run = generate(Recipe(prompt="x", steps=1, width=64, source=str(path), mask="auto"), model)
+    assert run.source["mask"] == "found by the cut-out network" and 0.5 < run.source["mask_confidence"] <= 1
+    assert 0.02 < run.effective["kept_share"] < 0.7 and run.effective["kept_pixels_differing"] == 0
+
+
+def test_a_photo_without_a_product_is_refused_and_the_way_out_is_said():
+    with pytest.raises(SourceError, match="No product was found. Draw the mask by hand"):
+        cut_out(Image.new("RGB", (64, 64), "white"))

@@ -11,6 +11,7 @@ from PIL import Image
 from tp2lib.errors import SourceError
 from tp2lib.metadata.mask import Mask, read_mask
 from tp2lib.metadata.source import Source, mask_source
+from tp2lib.models.cutout import find_mask
 
 __all__ = ["cut_out"]
 
@@ -55,11 +56,6 @@ def cut_out(photo: Image.Image | str | os.PathLike[str] | bytes, mask: str | os.
 
 
 def _found(image: Image.Image) -> tuple[Mask, Sequence[str]]:
-    try:
-        from tp2lib.models.cutout import find_mask
-    except ModuleNotFoundError:
-        raise SourceError("this version finds no product by itself. Give a mask: a picture that is white where the photo stays.") from None
-
     found = find_mask(image)
     mask = Mask(kept=found.mask >= SURELY, origin="found by the cut-out network", confidence=round(found.confidence, 3))
     if not mask.kept.any():
