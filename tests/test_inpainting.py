@@ -312,7 +312,7 @@ def test_the_file_says_what_it_is_to_people_and_to_other_tools(model, cut, tmp_p
         text = image.info["parameters"]
     assert "Denoising strength: 1, " in text and "Mask mode: Inpaint not masked, Mask blur: 5, Masked content: latent noise" in text
     reading = from_infotext(text)
-    assert reading.recipe == Recipe(prompt=SMALL.prompt, negative_prompt="blurry", steps=4, width=64, height=64)
+    assert reading.recipe == Recipe(prompt=SMALL.prompt, negative_prompt="blurry", steps=4, width=64, height=64, model="vitrine")
     assert any("mask=" in note for note in reading.notes) and reading.ignored["Mask blur"] == "5"
 
 
