@@ -15,7 +15,7 @@ from tp2lib.models.cutout import find_mask
 
 __all__ = ["cut_out"]
 
-SURELY = 0.5  # share of the product in a pixel from which on it is kept
+SURELY = 0.8  # share of the product in a pixel from which on it is kept: pixels with much of the old background would be a rim on the new one
 
 
 def cut_out(photo: Image.Image | str | os.PathLike[str] | bytes, mask: str | os.PathLike[str] | bytes | Image.Image | np.ndarray = "auto") -> Source:
@@ -43,10 +43,10 @@ def cut_out(photo: Image.Image | str | os.PathLike[str] | bytes, mask: str | os.
     def find(image: Image.Image, alpha: Image.Image | None) -> tuple[Mask, Sequence[str]]:
         varies = alpha is not None and any(alpha.histogram()[:255])
         named = mask if isinstance(mask, str) else None
-        if named == "alpha" or (named == "auto" and varies):
-            if not varies:
-                raise SourceError("mask is 'alpha' and the photo has no transparency. Use mask='found', give a mask, or cut the product out first.")
+        if named in ("auto", "alpha") and alpha is not None and varies:
             return Mask.of(alpha, "the alpha channel").check(), ["mask from the alpha channel"]
+        if named == "alpha":
+            raise SourceError("mask is 'alpha' and the photo has no transparency. Use mask='found', give a mask, or cut the product out first.")
         if named in ("auto", "found"):
             return _found(image)
         found, acts = read_mask(mask, image.size)

@@ -3,8 +3,8 @@
 A model of text and image to image does not know of a mask, so what is kept is put into the latents after every step, as diffusers'
 StableDiffusionInpaintPipeline does it (Avrahami et al., "Blended Latent Diffusion", SIGGRAPH 2023, arXiv:2206.02779). Latents are 8 pixels
 wide, and those on the product's edge hold the photo's old background too: they would draw a halo of it. So what is put in is renewed, after
-the first step and after a third of them: the product on the background that the model then expects. For that first third, two cells around
-the product are put in as well, continued from the background beyond, or the model paints a second, larger product behind the one that is kept.
+the first step, a quarter and half of them: the product on the background that the model then expects. For the first half, two cells around the
+product are put in as well, continued from the background beyond, or the model paints a second, larger product behind the one that is kept.
 """
 
 from __future__ import annotations
@@ -47,11 +47,8 @@ def painting_size(photo: tuple[int, int], native: int, width: int | None = None,
         The size would distort the photo by more than 7 %.
     """
     shape = photo[0] / photo[1]
-    if width and height:
-        size = width, height
-    else:
-        wide = width or (height * shape if height else native * math.sqrt(shape))
-        size = tuple(min(max(round(side / multiple) * multiple, _LIMITS[0]), _LIMITS[1]) for side in (wide, height or wide / shape))
+    wide = width or (height * shape if height else native * math.sqrt(shape))
+    size = width or _side(wide, multiple), height or _side(wide / shape, multiple)
     stretch = size[0] / size[1] / shape
     if max(stretch, 1 / stretch) > _STRETCH:
         asked = "Leave out width and height, or one of them" if width and height else "Crop the photo to a shape between 8:1 and 1:8"
@@ -59,6 +56,10 @@ def painting_size(photo: tuple[int, int], native: int, width: int | None = None,
             f"the photo has {photo[0]}x{photo[1]} pixels, and painting at {size[0]}x{size[1]} would distort it: with a mask the whole photo is used. {asked}."
         )
     return size
+
+
+def _side(pixels: float, multiple: int) -> int:
+    return min(max(round(pixels / multiple) * multiple, _LIMITS[0]), _LIMITS[1])
 
 
 class Region:
@@ -100,7 +101,7 @@ class Region:
 
     def held(self, index: int, calls: int) -> np.ndarray:
         """Return the cells that are put in after model call `index` of `calls`."""
-        return self.around if index < calls // 3 else self.cells
+        return self.around if index < calls // 2 else self.cells
 
     def on(self, background: np.ndarray, held: np.ndarray) -> np.ndarray:
         """Put the product on a background, which is continued where latents are held.
@@ -132,7 +133,7 @@ def hold(
     index: int,
     latents: torch.Tensor,
     *,
-    anchor: torch.Tensor,
+    anchor: torch.Tensor | None,
     noise: torch.Tensor,
     scheduler: Any,
     timesteps: torch.Tensor,
@@ -143,8 +144,8 @@ def hold(
 
     Parameters
     ----------
-    anchor : Tensor
-        The latents of what was put in last.
+    anchor : Tensor or None
+        The latents of what was put in last; None before the first step.
     expected, encode : callable
         The picture that the model expects to end up with, of shape (1, 3, height, width), -1 to 1; and the latents of such a picture.
 
@@ -154,7 +155,7 @@ def hold(
     """
     calls = len(timesteps)
     held = region.held(index, calls)
-    if index in (0, calls // 3):
+    if anchor is None or index in (0, calls // 4, calls // 2):
         pixels = expected()[0].float().nan_to_num().clamp(-1, 1).permute(1, 2, 0).cpu().numpy()
         anchor = encode(torch.from_numpy(region.on(pixels, held)).float().permute(2, 0, 1)[None])
     noisy = anchor

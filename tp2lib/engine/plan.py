@@ -50,7 +50,7 @@ class Plan:
     def region(self) -> Region | None:
         """What is kept, on the model's grid; None without a mask."""
         size = self.effective["width"], self.effective["height"]
-        return Region(self.source.image, self.mask, *size, self.model.pipe.vae_scale_factor) if self.mask else None
+        return Region(self.source.image, self.mask, *size, self.model.pipe.vae_scale_factor) if self.source and self.mask else None
 
     @property
     def draws(self) -> Draws:
@@ -95,12 +95,13 @@ def make_plan(recipe: Recipe, model: Model, source: Source | None = None, rungs:
     if type(batch_width) is not int or not 1 <= batch_width <= MAX_WIDTH:
         raise RecipeError(f"batch_width is {shown(batch_width)}; it must be a whole number from 1 to {MAX_WIDTH}. 1 is one picture at a time.")
     _check_model(recipe, model)
-    source = source if source or recipe.mask is None else cut_out(recipe.source, recipe.mask)
+    if recipe.source and recipe.mask and source is None:
+        source = cut_out(recipe.source, recipe.mask)
     width, height = _size(recipe, model, source)
     if recipe.source is not None and source is None:
         source = prepare_source(recipe.source, width, height)
     _check_source(recipe, model, source, width, height)
-    mask = source.mask.grown(recipe.grow).check() if recipe.mask else None
+    mask = source.mask.grown(recipe.grow).check() if source and source.mask else None
     factor = model.pipe.vae_scale_factor
     shape = (1, model.pipe.vae.config.latent_channels, height // factor, width // factor)
     facts = environment(model.placement.device)
@@ -147,8 +148,9 @@ def draw_noise(seed: int, shape: Sequence[int], photo: bool, masked: bool = Fals
     photo. In float32 the numbers are those that its pipelines draw from the same seed.
     """
     generator = torch.Generator("cpu").manual_seed(seed)
-    first, noise, last = (torch.randn(shape, generator=generator, dtype=torch.float32) if drawn else None for drawn in (photo, True, masked))
-    return Draws(generator, first, noise, last)
+    first = torch.randn(shape, generator=generator, dtype=torch.float32) if photo else None
+    noise = torch.randn(shape, generator=generator, dtype=torch.float32)
+    return Draws(generator, first, noise, torch.randn(shape, generator=generator, dtype=torch.float32) if masked else None)
 
 
 def noise_sha256(noise: torch.Tensor) -> str:

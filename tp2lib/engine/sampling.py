@@ -57,12 +57,7 @@ class Sample:
     timings: dict[str, float]
 
 
-def sample(
-    plan: Plan,
-    *,
-    on_step: Callable[[StepInfo], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
-) -> Sample:
+def sample(plan: Plan, *, on_step: Callable[[StepInfo], None] | None = None, should_stop: Callable[[], bool] | None = None) -> Sample:
     """Execute a plan.
 
     Raises
@@ -156,9 +151,9 @@ class _Execution:
         if self.latents.isfinite().all():
             image, outcome = self.stage("decode", self._decode_and_judge)
         kept = {}
-        if image and self.region:
-            image = put_back(image, self.plan.source.image, self.plan.mask, self.plan.recipe.feather)
-            kept["kept_pixels_differing"] = differing(image, self.plan.source.image, self.plan.mask)
+        if image and (source := self.plan.source) and (mask := self.plan.mask):
+            image = put_back(image, source.image, mask, self.plan.recipe.feather)
+            kept["kept_pixels_differing"] = differing(image, source.image, mask)
         self.timings["total"] = sum(self.timings.values())
         timesteps = [float(timestep) for timestep in self.watch.timesteps]
         observed = {
@@ -194,16 +189,18 @@ class _Execution:
             effective["negative_prompt"] or "",
         )
 
-    def encode_photo(self) -> torch.Tensor | None:
-        """Sample the latents of the prepared photo; shape (1, channels, height / 8, width / 8). None where they are not looked at."""
+    def encode_photo(self, source: Source) -> torch.Tensor | None:
+        """Sample the latents of the prepared photo, of shape (1, channels, height / 8, width / 8), where they are looked at."""
         draws = self.plan.draws
-        pixels = self.pipe.image_processor.preprocess(self.region.photo if self.region else self.plan.source.image)
+        pixels = self.pipe.image_processor.preprocess(self.region.photo if self.region else source.image)
         if self.region and self.plan.model.reads_masks:
             kept = torch.from_numpy(self.region.share >= 0.5)[None, None].float()
             left = self._encode(pixels * kept, draws.masked)
             self.masked = torch.cat([1 - functional.interpolate(kept, left.shape[2:]).to(left), left], dim=1)
-        latents = None if draws.photo is None else self._encode(pixels, draws.photo)
-        return latents.contiguous() if self.region and draws.photo is not None else latents  # diffusers' layout: other kernels give other bits
+        if draws.photo is None:
+            return None
+        latents = self._encode(pixels, draws.photo)
+        return latents.contiguous() if self.region else latents  # diffusers' layout: other kernels give other bits
 
     def _encode(self, pixels: torch.Tensor, drawn: torch.Tensor | None = None) -> torch.Tensor:
         """Return a sample of what the encoder gives for pixels from -1 to 1, or its mean."""
