@@ -77,7 +77,7 @@ def test_every_tools_file_is_read(name: str) -> None:
 def test_nothing_is_assumed_in_silence(name: str) -> None:
     reading = read_recipe(FILES[name][1])
     assert not {*reading.found} & {*reading.assumed}
-    assert {*reading.found, *reading.assumed} == {*Recipe.__dataclass_fields__} - {"strength", "strength_mode", "source"}
+    assert {*reading.found, *reading.assumed} == {*Recipe.__dataclass_fields__} - {"strength", "strength_mode", "source", "mask", "grow", "feather"}
     assert reading.recipe.vary(**reading.found, **reading.assumed) == reading.recipe
     for key, value in reading.assumed.items():
         assert value == setting(key).default and f"{key} {value!r}" in str(reading)
