@@ -125,6 +125,32 @@ def use(page: Page, folder: Path, photo: Path) -> dict:
     press(page, "Use these settings")
     expect(page.locator("div[role=status]:visible", has_text="The settings are set.")).to_be_visible(timeout=SLOW)
     seen["recalled_steps"] = readout(page, "steps")
+
+    tab(page, "New background")
+    canvas = page.locator(".tp2-mask canvas:visible")
+    page.locator(".tp2-mask[data-ready]:visible").wait_for(timeout=SLOW)
+    found = page.locator(".tp2-mask output:visible")
+    expect(found).to_contain_text("found by the cut-out network", timeout=SLOW)
+    seen["found"] = found.inner_text()
+    box = canvas.bounding_box()
+    for tool, (left, top), (right, bottom) in (("Box", (0.02, 0.02), (0.3, 0.1)), ("Erase", (0.25, 0.06), (0.3, 0.06)), ("Keep", (0.9, 0.9), (0.95, 0.9))):
+        page.locator(f".tp2-mask button:visible:has-text('{tool}')").click()
+        page.mouse.move(box["x"] + left * box["width"], box["y"] + top * box["height"])
+        page.mouse.down()
+        page.mouse.move(box["x"] + right * box["width"], box["y"] + bottom * box["height"], steps=5)
+        page.mouse.up()
+    expect(found).to_contain_text("corrected by hand", timeout=SLOW)
+    seen["drawn"] = found.inner_text()
+    handle(page, "steps").focus()
+    for _ in range(28):
+        page.keyboard.press("ArrowLeft")
+    press(page, "Generate")
+    expect(page.locator(".tp2-card:visible", has_text="0 of the kept pixels differ")).to_be_visible(timeout=SLOW)
+    page.screenshot(path=folder / "5_background.png", full_page=True)
+    page.set_viewport_size({"width": 390, "height": 844})
+    seen["phone"] = page.evaluate("() => document.querySelector('.tp2-mask canvas').getBoundingClientRect().right <= innerWidth")
+    page.screenshot(path=folder / "6_phone.png", full_page=True)
+    page.set_viewport_size({"width": 1360, "height": 1000})
     seen["markup"] = page.locator("img[src=x]").count()
     return seen
 

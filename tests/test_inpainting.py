@@ -17,7 +17,7 @@ from tp2lib.engine.cutouts import cut_out
 from tp2lib.engine.generate import generate
 from tp2lib.engine.inpainting import Region, differing, hold, painting_size, put_back
 from tp2lib.engine.plan import make_plan, resolve
-from tp2lib.engine.preview import StepWatch
+from tp2lib.engine.preview import StepWatch, colour_map, rough_colours
 from tp2lib.engine.replay import main, replay
 from tp2lib.engine.runs import Run
 from tp2lib.engine.schedulers import make_scheduler
@@ -203,9 +203,12 @@ def plain(model, source, recipe, *, exact=False):
     def put_in(_, index, timestep, values):
         latents, state["anchor"] = hold(
             region, index, values["latents"], anchor=state["anchor"], noise=draws.noise, scheduler=pipe.scheduler, timesteps=watched(),
-            expected=lambda: pipe.vae.decode(watch.x0() / scale).sample, encode=lambda pixels: pipe.vae.encode(pixels).latent_dist.mean * scale,
+            expected=lambda rough: roughly(watch.x0()) if rough else pipe.vae.decode(watch.x0() / scale).sample, encode=lambda pixels: pipe.vae.encode(pixels).latent_dist.mean * scale,
         )  # fmt: skip
         return {"latents": latents}
+
+    def roughly(latents):
+        return torch.nn.functional.interpolate(rough_colours(latents, colour_map(pipe.vae)), scale_factor=8, mode="bilinear")
 
     def watched():
         skipped = (recipe.nominal_steps - recipe.effective_steps) * pipe.scheduler.order

@@ -204,10 +204,10 @@ def test_the_buttons_under_a_picture_lead_to_gallery_and_comparison(tmp_path) ->
     runs.append(tool.text.run(timeout=10))
     row = {button.description: button for button in cards(tool.text)[0].children[1].children[1].children}
     row["Details and export"].click()
-    assert tool.tabs.selected_index == 2 and tool.gallery.selected.key == runs[1].key
+    assert TABS[tool.tabs.selected_index] == "Gallery" and tool.gallery.selected.key == runs[1].key
     tool.compare("A", runs[0])
     row["Compare as B"].click()
-    assert tool.tabs.selected_index == 3 and "1 setting differs" in tool.comparison.table.value
+    assert TABS[tool.tabs.selected_index] == "Compare" and "1 setting differs" in tool.comparison.table.value
     assert "guidance 7.5" in tool.comparison.table.value and "guidance 3" in tool.comparison.table.value
 
 
@@ -257,7 +257,7 @@ def test_nothing_typed_becomes_markup_anywhere(tmp_path) -> None:
         tool.comparison.view.value = view
     tool.image.photo.upload(_png(), MARKUP)
     tool.explorer.columns.value = MARKUP
-    tool.tabs.selected_index = 4
+    tool.tabs.selected_index = TABS.index("Explore")
     everything = all_html(tool.widget)
     assert "&lt;script&gt;" in everything
     assert planted(everything) == [] and planted(MARKUP) == ["img onerror", "script"]

@@ -137,7 +137,7 @@ def hold(
     noise: torch.Tensor,
     scheduler: Any,
     timesteps: torch.Tensor,
-    expected: Callable[[], torch.Tensor],
+    expected: Callable[[bool], torch.Tensor],
     encode: Callable[[torch.Tensor], torch.Tensor],
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Put what is kept into the latents after a step, with the noise that belongs to the next one.
@@ -147,7 +147,8 @@ def hold(
     anchor : Tensor or None
         The latents of what was put in last; None before the first step.
     expected, encode : callable
-        The picture that the model expects to end up with, of shape (1, 3, height, width), -1 to 1; and the latents of such a picture.
+        The picture that the model expects to end up with, of shape (1, 3, height, width), -1 to 1, asked for with whether a rough one will
+        do; and the latents of such a picture.
 
     Returns
     -------
@@ -156,7 +157,7 @@ def hold(
     calls = len(timesteps)
     held = region.held(index, calls)
     if anchor is None or index in (0, calls // 4, calls // 2):
-        pixels = expected()[0].float().nan_to_num().clamp(-1, 1).permute(1, 2, 0).cpu().numpy()
+        pixels = expected(index < calls // 2)[0].float().nan_to_num().clamp(-1, 1).permute(1, 2, 0).cpu().numpy()
         anchor = encode(torch.from_numpy(region.on(pixels, held)).float().permute(2, 0, 1)[None])
     noisy = anchor
     if index < calls - 1:

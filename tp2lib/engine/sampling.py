@@ -21,7 +21,7 @@ from torch.nn import functional
 from tp2lib.engine.fallbacks import Ladder
 from tp2lib.engine.inpainting import differing, hold, put_back
 from tp2lib.engine.plan import Plan, execution
-from tp2lib.engine.preview import StepInfo, StepWatch, colour_map
+from tp2lib.engine.preview import StepInfo, StepWatch, colour_map, rough_colours
 from tp2lib.engine.schedulers import make_scheduler
 from tp2lib.errors import Cancelled
 from tp2lib.metadata.source import Source
@@ -197,7 +197,7 @@ class _Execution:
             kept = torch.from_numpy(self.region.share >= 0.5)[None, None].float()
             left = self._encode(pixels * kept, draws.masked)
             self.masked = torch.cat([1 - functional.interpolate(kept, left.shape[2:]).to(left), left], dim=1)
-        if draws.photo is None:
+        if draws.photo is None or (self.region and self.plan.recipe.strength == 1):
             return None
         latents = self._encode(pixels, draws.photo)
         return latents.contiguous() if self.region else latents  # diffusers' layout: other kernels give other bits
@@ -224,10 +224,8 @@ class _Execution:
             self.timesteps = scheduler.timesteps[skipped:]
             if hasattr(scheduler, "set_begin_index"):
                 scheduler.set_begin_index(skipped)
-        if self.photo is None or (self.region and recipe.strength == 1):
-            self.latents = self.noise * scheduler.init_noise_sigma
-        else:
-            self.latents = scheduler.add_noise(self.photo, self.noise, self.timesteps[:1])
+        pure = self.photo is None
+        self.latents = self.noise * scheduler.init_noise_sigma if pure else scheduler.add_noise(self.photo, self.noise, self.timesteps[:1])
         self.texts = [text for text in reversed(self.words) if text is not None]  # without guidance, the prompt's alone
 
     def inputs(self, index: int) -> list[torch.Tensor]:
@@ -244,7 +242,7 @@ class _Execution:
         if self.region and self.masked is None:
             self.latents, self.anchor = hold(
                 self.region, index, self.latents, anchor=self.anchor, noise=self.noise, scheduler=self.watch.scheduler, timesteps=self.timesteps,
-                expected=lambda: self.ladder.run("decode", lambda: self._decode(self.watch.x0())),
+                expected=lambda rough: self.ladder.run("decode", lambda: (self._rough if rough else self._decode)(self.watch.x0())),
                 encode=lambda pixels: self.ladder.run("encode", lambda: self._encode(pixels)),
             )  # fmt: skip
 
@@ -283,6 +281,10 @@ class _Execution:
 
     def _decode(self, latents: torch.Tensor) -> torch.Tensor:
         return self.pipe.vae.decode(latents / self.pipe.vae.config.scaling_factor, return_dict=False)[0]
+
+    def _rough(self, latents: torch.Tensor) -> torch.Tensor:
+        """Guess what latents decode to, a colour for each."""
+        return functional.interpolate(rough_colours(latents, colour_map(self.pipe.vae)), scale_factor=self.pipe.vae_scale_factor, mode="bilinear")
 
     def _decode_in_float32(self, latents: torch.Tensor) -> torch.Tensor:
         """Decode the same latents again where float16 overflowed; the decoder is put back as it was."""

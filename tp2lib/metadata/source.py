@@ -10,7 +10,7 @@ import io
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from PIL import Image, ImageCms, ImageOps
 
@@ -46,6 +46,10 @@ class Source:
     def kept_as(self) -> Image.Image:
         """The picture that a ledger keeps: `image`, with the mask as its alpha channel where there is one."""
         return self.image if self.mask is None else _with_alpha(self.image, self.mask)
+
+    def with_mask(self, mask: Mask) -> Source:
+        """Return the photo with another mask, of the same size."""
+        return replace(self, mask=mask, pixels_sha256=pixels_sha256(_with_alpha(self.image, mask)))
 
 
 def prepare_source(

@@ -16,12 +16,12 @@ __all__ = ["MAX_PICTURES", "SETTINGS", "RecipeControls", "control", "settled"]
 # What may have a control. Not model and source: what is typed into a text box must not name a file.
 SETTINGS = (
     "prompt", "negative_prompt", "seed", "steps", "guidance", "scheduler", "schedule", "strength", "strength_mode",
-    "width", "height",
+    "width", "height", "grow", "feather",
 )  # fmt: skip
 
 MAX_PICTURES = 8
 _SEEDS = 2**32
-_NUMBERS = ("steps", "guidance", "scheduler", "schedule", "strength", "width", "height")
+_NUMBERS = ("steps", "guidance", "scheduler", "schedule", "strength", "width", "height", "grow", "feather")
 _LONG = 10_000  # values, from which on a whole number is typed and not slid
 
 
@@ -68,7 +68,7 @@ class RecipeControls:
     Parameters
     ----------
     recipe : Recipe
-        Where the controls start. With a strength, they are those of image to image.
+        Where the controls start. With a strength, they are those of image to image; with a mask, those of new backgrounds.
     size : int
         The model's own side, in pixels: what an open width or height is shown as.
     models : sequence of (str, str)
@@ -84,7 +84,8 @@ class RecipeControls:
     def __init__(self, recipe: Recipe, *, size: int, models: Sequence[tuple[str, str]] = (("auto", "auto"),)) -> None:
         self.base, self.size = recipe, size
         shown_as = {"width": recipe.width or size, "height": recipe.height or size}
-        names = ("prompt", "negative_prompt", *(n for n in _NUMBERS if n != "strength" or recipe.strength), "seed")
+        left_out = {"width", "height"} if recipe.mask else {"grow", "feather", *(() if recipe.strength else ("strength",))}  # a mask has the photo's shape
+        names = ("prompt", "negative_prompt", *(name for name in _NUMBERS if name not in left_out), "seed")
         self.controls = {name: control(name, shown_as.get(name, getattr(recipe, name))) for name in names}
         known = setting("model")
         look = {"style": {"description_width": "9em"}, "layout": {"width": "36em"}}
@@ -113,7 +114,7 @@ class RecipeControls:
         """
         values = settled(self.controls)
         for side in ("width", "height"):
-            if getattr(self.base, side) is None and values[side] == self.size:
+            if getattr(self.base, side) is None and values.get(side) == self.size:
                 values[side] = None
         return self.base.vary(**values, model=self.model.value)
 

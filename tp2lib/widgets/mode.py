@@ -15,6 +15,7 @@ from tp2lib.recipe import Recipe
 from tp2lib.widgets.controls import RecipeControls
 from tp2lib.widgets.drafts import Drafts
 from tp2lib.widgets.drop_zone import PhotoPicker
+from tp2lib.widgets.mask_editor import ProductPicker
 from tp2lib.widgets.panel import effects
 from tp2lib.widgets.prompt_words import PromptWords
 from tp2lib.widgets.run_card import RunCard
@@ -33,7 +34,7 @@ class Mode:
     studio : Studio
         Gives the model and keeps what is made.
     recipe : Recipe
-        Where the controls start; with a strength, it is image to image.
+        Where the controls start; with a strength, it is image to image, with a mask, new backgrounds.
     """
 
     def __init__(self, studio: Any, recipe: Recipe) -> None:
@@ -45,9 +46,10 @@ class Mode:
         self.runner = Runner(self._prepare, self._finish)
         self.photo: PhotoPicker | None = None
         if recipe.strength is not None:
-            self.photo = PhotoPicker(studio.inputs, ledger=studio.ledger, on_change=self._look)
-            for side in ("width", "height"):
-                self.settings.controls[side].observe(lambda change: self._look(), "value")
+            picker = ProductPicker if recipe.mask else PhotoPicker
+            self.photo = picker(studio.inputs, ledger=studio.ledger, on_change=self.look)
+            for name in ("grow", "feather") if recipe.mask else ("width", "height"):
+                self.settings.controls[name].observe(lambda change: self.look(), "value")
         self.controls = self.settings.controls
         self.drafts = Drafts(self.recipe, self._draft, self.runner)
         self.drafts.watch(self.controls.values())
@@ -56,7 +58,8 @@ class Mode:
         left = [*([self.photo.widget] if self.photo else []), *self.settings.words, self.words.widget, *self.settings.widgets, self.drafts.on]
         columns = [widgets.VBox(left).add_class("tp2-controls"), widgets.VBox([*self.runner.widgets, self.made]).add_class("tp2-pictures")]
         self.widget = widgets.HBox(columns, layout={"flex_flow": "row wrap"})
-        self._look()
+        if not recipe.mask:  # finding a product waits until it is asked for
+            self.look()
 
     @property
     def result(self) -> Any:
@@ -113,11 +116,14 @@ class Mode:
         source = self.photo.prepare(recipe.width or self.settings.size, recipe.height or self.settings.size)
         return recipe.vary(source=self.photo.name_of(source)), source
 
-    def _look(self) -> None:
-        """Show the photo as the model would get it now."""
+    def look(self) -> None:
+        """Show the photo as the model would get it now, and what of it is kept."""
         if self.photo is not None:
             try:
-                self.photo.prepare(self.controls["width"].value, self.controls["height"].value)
+                if isinstance(self.photo, ProductPicker):
+                    self.photo.edges = self.settings.controls["grow"].value, self.settings.controls["feather"].value
+                width, height = (self.settings.controls[side].value if side in self.settings.controls else self.settings.size for side in ("width", "height"))
+                self.photo.prepare(width, height)
             except TP2Error as error:
                 self.photo.fail(error)
 

@@ -85,8 +85,10 @@ class RunCard:
 
 
 def _told(run: Any) -> str:
-    mode = "image to image" if run.recipe.source else "text to image"
+    mode = "new background" if run.recipe.mask else "image to image" if run.recipe.source else "text to image"
     cost = "found in the ledger, made in" if run.reused else "made in"
     seconds = run.timings.get("total")
     took = f"{cost} {seconds:.1f} s" if isinstance(seconds, (int, float)) else ""
+    if run.recipe.mask:
+        took += f"; {run.effective.get('kept_share', 0):.1%} of the photo kept, {run.effective.get('kept_pixels_differing', '?')} of the kept pixels differ"
     return f"<b>{mode}</b>, {took}. {html.escape(effects(run))}<br>{html.escape('; '.join(fixed([run])))}"

@@ -1,4 +1,4 @@
-"""The mini-product: text to image and image to image, a gallery, a comparison and a grid to explore, as one tool.
+"""The mini-product: text to image, image to image and new backgrounds, a gallery, a comparison and a grid to explore, as one tool.
 
 It composes the parts and does nothing that a call cannot do: ``studio.text.run()`` is the click on Generate.
 """
@@ -27,7 +27,7 @@ from tp2lib.widgets.mode import Mode
 __all__ = ["TABS", "Studio"]
 
 _SET = "on a white background, studio lighting, soft shadow"
-TABS = ("Text to image", "Image to image", "Gallery", "Compare", "Explore")
+TABS = ("Text to image", "Image to image", "New background", "Gallery", "Compare", "Explore")
 
 
 class Studio:
@@ -46,8 +46,8 @@ class Studio:
 
     Attributes
     ----------
-    text, image : Mode
-        Text to image and image to image.
+    text, image, background : Mode
+        Text to image, image to image, and new backgrounds for a product that is kept.
     gallery : Gallery
     comparison : CompareRuns
     explorer : Explorer
@@ -59,11 +59,12 @@ class Studio:
         self._loaded = {} if model is None else {"auto": model}
         self.text = Mode(self, Recipe(prompt=f"ultra-realistic product photo of a backpack {_SET}, very sharp"))
         self.image = Mode(self, Recipe(prompt=f"professional product photo of a red apple {_SET}", source="inputs/product.jpg", strength=0.6))
+        self.background = Mode(self, Recipe(prompt="a red apple on a marble counter, soft natural light", source="inputs/product.jpg", mask="auto"))
         self.gallery = Gallery(self.ledger, self.recall, self.acts(gallery=False))
         self.comparison = CompareRuns(self.gallery.read)
         self.explorer = Explorer({TABS[0]: self.text.recipe, TABS[1]: self.image.recipe}, self._explored)
         self.notes = widgets.HTML()
-        parts = [part.widget for part in (self.text, self.image, self.gallery, self.comparison, self.explorer)]
+        parts = [part.widget for part in (self.text, self.image, self.background, self.gallery, self.comparison, self.explorer)]
         self.tabs = widgets.Tab(parts, titles=TABS)
         self.tabs.observe(lambda change: self.opened(change["new"]), "selected_index")
         self.widget = widgets.VBox([widgets.HTML(f"<style>{(STATIC / 'studio.css').read_text(encoding='utf-8')}</style>"), self.notes, self.tabs])
@@ -99,9 +100,9 @@ class Studio:
 
     def recall(self, recipe: Recipe, notes: Any = ()) -> None:
         """Set the tab that a recipe belongs to, to its settings, and open it."""
-        mode = self.text if recipe.strength is None else self.image
+        mode = self.background if recipe.mask else self.text if recipe.strength is None else self.image
         told = [*notes, *mode.load(recipe)]
-        self.tabs.selected_index = 0 if mode is self.text else 1
+        self.tabs.selected_index = (self.text, self.image, self.background).index(mode)
         words = html.escape(" ".join(["The settings are set."] + [" ".join(str(note).split()) for note in told]))
         self.notes.value = f'<div role="status" aria-live="polite">{words}</div>'
         mode.runner.say("The settings are set; Generate makes the picture.")
@@ -116,7 +117,7 @@ class Studio:
         """Put a run on side A or B of the comparison; the second one opens it."""
         self.comparison.put(side, run)
         if self.comparison.first.value and self.comparison.second.value:
-            self.tabs.selected_index = 3
+            self.tabs.selected_index = TABS.index("Compare")
 
     def acts(self, gallery: bool = True) -> dict[str, Callable[[Any], Any]]:
         """Return the buttons under a picture."""
@@ -126,15 +127,18 @@ class Studio:
 
     def open(self, run: Any) -> None:
         """Look at a run in the gallery."""
-        self.tabs.selected_index = 2
+        self.tabs.selected_index = TABS.index("Gallery")
         self.gallery.select(run)
 
     def opened(self, tab: int) -> None:
         """Bring a tab up to date when it is opened."""
-        self.gallery.turn(0) if tab in (2, 3) else None
-        if tab == 3:
+        name = TABS[tab]
+        self.gallery.turn(0) if name in ("Gallery", "Compare") else None
+        if name == "Compare":
             self.comparison.offer(self.gallery.options())
-        if tab == 4:
+        if name == "New background":
+            self.background.look()
+        if name == "Explore":
             self.explorer.runner.attempt(self.explorer.lay_out)
 
     def _explored(self, recipe: Recipe, **how: Any) -> Any:

@@ -1,0 +1,105 @@
+"""The mask editor and the mode of new backgrounds: found, corrected, kept, and recalled."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tp2lib.errors import SourceError
+from tp2lib.metadata.mask import Mask
+from tp2lib.models.loading import load
+from tp2lib.paths import INPUTS
+from tp2lib.recipe import Recipe
+from tp2lib.storage.ledger import Ledger
+from tp2lib.widgets.mask_editor import MaskEditor, ProductPicker
+from tp2lib.widgets.studio import TABS, Studio
+
+
+@pytest.fixture
+def picker(tmp_path):
+    return ProductPicker(INPUTS, ledger=Ledger(tmp_path))
+
+
+def drawn(editor, box):
+    """The mask as the browser sends it, with a box added."""
+    seen = editor._seen.copy()
+    seen[box[1] : box[3], box[0] : box[2]] = True
+    editor._received(editor, {"kind": "mask"}, [seen.astype(np.uint8).tobytes()])
+
+
+def test_the_found_mask_is_shown_with_how_sure_it_is_and_corrected(picker):
+    source = picker.prepare(0, 0)
+    assert picker.editor.photo.startswith(b"\x89PNG") and "found by the cut-out network, confidence 0.9" in picker.editor.said
+    assert picker.name_of(source) == "inputs/product.jpg"
+    drawn(picker.editor, (0, 0, 20, 10))
+    changed = picker.prepare(0, 0)
+    assert changed.mask.kept[:10, :20].all() and np.array_equal(changed.mask.kept[10:], source.mask.kept[10:])
+    assert "corrected by hand" in picker.editor.said and picker.name_of(changed) == f"sha256:{changed.pixels_sha256}" != f"sha256:{source.pixels_sha256}"
+    picker.editor._received(picker.editor, {"kind": "reset"}, [])
+    assert picker.prepare(0, 0).pixels_sha256 == source.pixels_sha256
+
+
+def test_a_large_photo_keeps_its_size_and_the_edge_that_was_found(picker):
+    image = Image.open(INPUTS / "mug.jpg").resize((1500, 1500))
+    mask = Mask(kept=np.hypot(*np.mgrid[-750:750, -750:750]) < 400, origin="a test")
+    editor = MaskEditor(lambda: None)
+    editor.show_photo(image, mask)
+    drawn(editor, (0, 0, 8, 8))
+    assert editor.kept.size == (1500, 1500) and np.array_equal(editor.kept.kept[30:], mask.kept[30:]) and editor.kept.kept[:20, :20].all()
+
+
+@pytest.mark.parametrize("message", [({"kind": "mask"}, [b"123"]), ({"kind": "mask"}, []), ("mask", [b""]), ({}, [])])
+def test_what_is_no_mask_changes_nothing(picker, message):
+    before = picker.prepare(0, 0).pixels_sha256
+    picker.editor._received(picker.editor, *message)
+    assert picker.prepare(0, 0).pixels_sha256 == before
+
+
+def test_without_a_product_the_mask_is_drawn_by_hand(picker):
+    picker.use(type("Run", (), {"image": Image.new("RGB", (64, 64), "white"), "key": "0" * 32}))
+    with pytest.raises(SourceError, match="No product was found.*Paint over the product with the brush"):
+        picker.prepare(0, 0)
+    drawn(picker.editor, (20, 20, 40, 40))
+    assert picker.prepare(0, 0).mask.kept.sum() == 400
+
+
+def test_a_low_confidence_is_said_and_the_edges_are_shown(picker):
+    picker.use(type("Run", (), {"image": Image.effect_noise((64, 64), 90).convert("RGB"), "key": "0" * 32}))
+    try:
+        picker.prepare(0, 0)
+    except SourceError:
+        drawn(picker.editor, (20, 20, 40, 40))
+        picker.prepare(0, 0)
+    assert 'role="alert"' in picker.view.value and "Look at the mask" in picker.view.value
+    before, picker.edges = picker.view.value, (6, 4)
+    picker.prepare(0, 0)
+    assert picker.view.value != before
+
+
+def test_the_mode_keeps_the_product_and_its_settings_come_back(vitrine, tmp_path):
+    tool = Studio(load("vitrine", device="cpu"), Ledger(tmp_path))
+    mode = tool.background
+    mode.controls["steps"].value, mode.controls["grow"].value = 1, 2
+    assert not {"width", "height"} & mode.controls.keys()
+    tool.tabs.selected_index = TABS.index("New background")
+    drawn(mode.photo.editor, (0, 0, 20, 10))
+    run = mode.run(60)
+    assert run.effective["mode"] == "inpaint" and run.effective["kept_pixels_differing"] == 0 and run.image.size == (512, 512)
+    assert np.array_equal(np.asarray(run.image)[:10, :20], np.asarray(Image.open(INPUTS / "product.jpg"))[:10, :20])
+    assert (
+        "new background" in mode.made.children[0].children[1].children[0].value
+        and "0 of the kept pixels differ" in mode.made.children[0].children[1].children[0].value
+    )
+    mode.controls["grow"].value = 0
+    tool.tabs.selected_index = 0
+    tool.gallery.use(run)
+    assert TABS[tool.tabs.selected_index] == "New background" and mode.controls["grow"].value == 2
+    assert mode.run(60).key == run.key and mode.result.reused
+    assert mode.recipe() == run.recipe.vary(source=f"sha256:{run.effective['source_sha256']}")
+
+
+def test_a_recipe_without_a_mask_goes_where_it_did(vitrine, tmp_path):
+    tool = Studio(load("vitrine", device="cpu"), Ledger(tmp_path))
+    tool.recall(Recipe(prompt="x", source="inputs/product.jpg", strength=0.5))
+    assert TABS[tool.tabs.selected_index] == "Image to image"

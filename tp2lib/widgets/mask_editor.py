@@ -1,0 +1,194 @@
+"""What of a photo is kept: the found mask over the photo, to be corrected with brush, eraser and box."""
+
+from __future__ import annotations
+
+import html
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import numpy as np
+import traitlets
+from PIL import Image
+
+from tp2lib.errors import SourceError
+from tp2lib.metadata.mask import Mask
+from tp2lib.metadata.source import Source, mask_source, reopen_source
+from tp2lib.plots.display import image_html
+from tp2lib.widgets.drop_zone import STATIC, PhotoPicker
+
+__all__ = ["MaskEditor", "ProductPicker"]
+
+_SIDE = 512  # pixels of the longer side, as the editor shows a photo
+_SURE = 0.85  # confidence from which a found mask needs no look
+
+
+class MaskEditor(anywidget.AnyWidget):
+    """A photo with its mask over it, in blue.
+
+    Parameters
+    ----------
+    on_change : callable
+        Called when the mask was corrected, or is to be as it was found.
+
+    Attributes
+    ----------
+    kept : Mask or None
+        The mask as it is now, of the photo's own size.
+    corrected : bool
+        Whether it was drawn on.
+    """
+
+    _esm = STATIC / "mask_editor.js"
+    _css = STATIC / "widgets.css"
+    photo = traitlets.Bytes().tag(sync=True)
+    mask = traitlets.Bytes().tag(sync=True)
+    said = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, on_change: Callable[[], Any]) -> None:
+        super().__init__()
+        self.kept: Mask | None = None
+        self.corrected = False
+        self._found: tuple[Image.Image, Mask] | None = None
+        self._seen = np.zeros((0, 0), bool)
+        self._on_change = on_change
+        self.on_msg(self._received)
+
+    def show_photo(self, image: Image.Image, mask: Mask) -> None:
+        """Show a photo and its mask."""
+        self._found, self.kept, self.corrected = (image, mask), mask, False
+        small = image.copy()
+        small.thumbnail((_SIDE, _SIDE))
+        shrunk = mask.image.resize(small.size, Image.Resampling.BOX).point(lambda level: 255 * (level > 127))
+        self._seen = np.asarray(shrunk) > 0
+        clear = Image.new("RGBA", small.size, "white")
+        clear.putalpha(shrunk)
+        with self.hold_sync():
+            self.photo, self.mask = _png(small), _png(clear)
+        self._tell()
+
+    def draw(self, seen: np.ndarray) -> None:
+        """Take a mask as it is drawn; what was not drawn on keeps the edge that was found.
+
+        Parameters
+        ----------
+        seen : ndarray of bool
+            Of the size at which the editor shows the photo.
+        """
+        if self.kept is None or seen.shape != self._seen.shape:
+            return
+        changed, drawn = (np.asarray(Image.fromarray(one).resize(self.kept.size, Image.Resampling.NEAREST)) for one in (seen ^ self._seen, seen))
+        self.kept = Mask(kept=np.where(changed, drawn, self.kept.kept), origin=f"{self.kept.origin.removesuffix(_BY_HAND)}{_BY_HAND}")
+        self._seen, self.corrected = seen, True
+        self._tell()
+        self._on_change()
+
+    def reset(self) -> None:
+        """Show the mask as it was found."""
+        if self._found:
+            self.show_photo(*self._found)
+            self._on_change()
+
+    def _tell(self) -> None:
+        if self.kept:
+            sure = "" if self.kept.confidence is None else f", confidence {self.kept.confidence:.2f}"
+            self.said = f"kept: {self.kept.share:.1%} of the photo, {self.kept.origin}{sure}"
+
+    def _received(self, widget: Any, content: Any, buffers: Sequence[Any]) -> None:
+        kind = content.get("kind") if isinstance(content, dict) else None
+        if kind == "reset":
+            self.reset()
+        if kind == "mask" and len(buffers) == 1 and len(buffers[0]) == self._seen.size:
+            self.draw(np.frombuffer(bytes(buffers[0]), np.uint8).reshape(self._seen.shape) > 0)
+
+
+_BY_HAND = ", corrected by hand"
+
+
+class ProductPicker(PhotoPicker):
+    """Chooses a photo and what of it is kept.
+
+    Attributes
+    ----------
+    editor : MaskEditor
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._source: Source | None = None
+        self._doubts: list[str] = []
+        self.edges = (0, 0)  # grow and feather, for the view
+        self.editor = MaskEditor(lambda: self._on_change())
+        super().__init__(*arguments, **options)
+        self.widget.children = (self.choice, self.drop, self.editor, self.view)
+
+    def prepare(self, width: int, height: int) -> Source:
+        """Return the photo, at its own size, with the mask as it is now; a model paints around it at the size that it chooses.
+
+        Raises
+        ------
+        SourceError
+            No photo was chosen, it cannot be used, or nothing of it is kept.
+        """
+        if self._given is None:
+            raise SourceError("no photo is chosen. Drop one, or choose one from inputs/.")
+        if self._source is None:
+            self._source, self._doubts = _masked(self._given)
+            if self._source.mask:
+                self.editor.show_photo(self._source.image, self._source.mask)
+        mask = self.editor.kept
+        if mask is None or not mask.kept.any():
+            raise SourceError(" ".join([*self._doubts, "Paint over the product with the brush."]))
+        source = self._source.with_mask(mask.check())
+        self._show(source)
+        return source
+
+    def name_of(self, source: Source) -> str:
+        """Return what a recipe calls the photo: its path, where that alone leads to photo and mask, else their hash."""
+        own = isinstance(self._given, Path) and self._called.startswith(f"{self.inputs.name}/") and not self.editor.corrected
+        return self._called if own else f"sha256:{source.pixels_sha256}"
+
+    def _take(self, given: Any, called: str) -> None:
+        self._source = None
+        super()._take(given, called)
+
+    def _show(self, source: Source) -> None:
+        from tp2lib.engine.inpainting import put_back
+
+        small, mask = source.image.copy(), source.mask
+        grow, feather = self.edges
+        if mask is None:
+            return
+        small.thumbnail((_SIDE, _SIDE))
+        scale = small.width / source.image.width
+        shrunk = Mask.of(mask.grown(grow).image.resize(small.size, Image.Resampling.BOX), mask.origin)
+        alt = "What is kept, on grey"
+        shown = put_back(Image.new("RGB", small.size, "#8a8a8a"), small, shrunk, round(feather * scale)) if shrunk.kept.any() else small
+        words = [html.escape(one) for one in self._doubts]
+        doubt = f'<div role="alert">✗ {" ".join(words)} Look at the mask, and correct it.</div>' if words else ""
+        acts = "".join(f"<li>{html.escape(act)}</li>" for act in source.chain)
+        self.view.value = f"{doubt}{image_html(shown, alt=alt, caption='what is kept, on grey')}<div>What was done to it:<ol>{acts}</ol></div>"
+
+
+def _masked(given: Any) -> tuple[Source, list[str]]:
+    """Return a photo with its mask, and why the mask needs a look; with an empty one where no product is found, to be drawn on."""
+    from tp2lib.engine.cutouts import cut_out
+
+    if isinstance(given, Path) and given.parent.name == "sources":
+        kept = reopen_source(given)
+        if kept.mask:
+            return kept, []
+    try:
+        source = cut_out(given)
+    except SourceError as error:
+        doubt = " ".join(str(error).split())
+        return mask_source(given, lambda image, alpha: (Mask(kept=np.zeros(image.size[::-1], bool), origin="nothing was found"), [])), [doubt]
+    confidence = source.mask.confidence if source.mask else None
+    return source, [source.chain[-1]] if confidence is not None and confidence < _SURE else []
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=1)
+    return file.getvalue()

@@ -1,0 +1,104 @@
+const TINT = "rgb(0, 122, 204)";
+function render({ model, el }) {
+  const box = document.createElement("div"), bar = document.createElement("div");
+  const canvas = document.createElement("canvas"), said = document.createElement("output");
+  const mask = document.createElement("canvas"), tint = document.createElement("canvas");
+  const pen = canvas.getContext("2d"), kept = mask.getContext("2d", { willReadFrequently: true }), veil = tint.getContext("2d");
+  let photo = null, from = null, last = null, tool = "keep", undo = [];
+  box.className = "tp2-mask";
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", "the photo; what is kept is blue");
+  const buttons = {};
+  for (const [name, words, help] of [["keep", "Keep", "paint what stays as it is"], ["erase", "Erase", "paint what is to be new"], ["box", "Box", "drag a box around what stays"]]) {
+    const one = buttons[name] = document.createElement("button");
+    one.textContent = words; one.title = help; one.type = "button";
+    one.addEventListener("click", () => choose(name));
+    bar.append(one);
+  }
+  const label = document.createElement("label"), size = document.createElement("input");
+  size.type = "range"; size.min = 2; size.max = 60; size.value = 16;
+  label.append("brush ", size);
+  const back = document.createElement("button"), reset = document.createElement("button");
+  back.textContent = "Undo"; back.type = "button"; back.addEventListener("click", () => { if (undo.length) { kept.putImageData(undo.pop(), 0, 0); draw(); send(); } });
+  reset.textContent = "As found"; reset.type = "button"; reset.addEventListener("click", () => model.send({ kind: "reset" }));
+  bar.append(label, back, reset);
+  function choose(name) {
+    tool = name;
+    for (const [one, button] of Object.entries(buttons)) button.setAttribute("aria-pressed", one === name);
+  }
+  function draw(frame) {
+    if (!photo) return;
+    pen.globalAlpha = 1;
+    pen.drawImage(photo, 0, 0, canvas.width, canvas.height);
+    veil.globalCompositeOperation = "copy";
+    veil.drawImage(mask, 0, 0);
+    veil.globalCompositeOperation = "source-in";
+    veil.fillStyle = TINT;
+    veil.fillRect(0, 0, tint.width, tint.height);
+    pen.globalAlpha = 0.5;
+    pen.drawImage(tint, 0, 0);
+    pen.globalAlpha = 1;
+    if (frame) { pen.strokeStyle = TINT; pen.lineWidth = 2; pen.strokeRect(...frame); }
+  }
+  const bytes = (name) => { const view = model.get(name); return new Blob([view.buffer ? view : new Uint8Array(view)], { type: "image/png" }); };
+  async function load() {
+    if (!model.get("photo").byteLength) return;
+    const [one, other] = await Promise.all([createImageBitmap(bytes("photo")), createImageBitmap(bytes("mask"))]);
+    for (const each of [canvas, mask, tint]) { each.width = one.width; each.height = one.height; }
+    photo = one; undo = [];
+    kept.drawImage(other, 0, 0);
+    draw();
+    box.dataset.ready = "yes";
+  }
+  function send() {
+    const data = kept.getImageData(0, 0, mask.width, mask.height).data, out = new Uint8Array(mask.width * mask.height);
+    for (let i = 0; i < out.length; i++) out[i] = data[4 * i + 3] > 127 ? 1 : 0;
+    model.send({ kind: "mask", width: mask.width, height: mask.height }, undefined, [out.buffer]);
+  }
+  function at(event) {
+    const rect = canvas.getBoundingClientRect();
+    return [(event.clientX - rect.left) * canvas.width / rect.width, (event.clientY - rect.top) * canvas.height / rect.height];
+  }
+  function stroke(to) {
+    kept.globalCompositeOperation = tool === "erase" ? "destination-out" : "source-over";
+    kept.strokeStyle = "white"; kept.lineCap = "round"; kept.lineWidth = Number(size.value);
+    kept.beginPath(); kept.moveTo(...last); kept.lineTo(to[0] + 0.01, to[1]); kept.stroke();
+    last = to;
+    draw();
+  }
+  canvas.addEventListener("pointerdown", (event) => {
+    if (!photo) return;
+    event.preventDefault();
+    canvas.setPointerCapture(event.pointerId);
+    undo.push(kept.getImageData(0, 0, mask.width, mask.height));
+    undo = undo.slice(-20);
+    from = last = at(event);
+    if (tool !== "box") stroke(from);
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (!from) return;
+    const to = at(event);
+    if (tool === "box") draw([from[0], from[1], to[0] - from[0], to[1] - from[1]]); else stroke(to);
+  });
+  canvas.addEventListener("pointerup", (event) => {
+    if (!from) return;
+    const to = at(event);
+    if (tool === "box") {
+      kept.globalCompositeOperation = "source-over"; kept.fillStyle = "white";
+      kept.fillRect(from[0], from[1], to[0] - from[0], to[1] - from[1]);
+    }
+    from = null;
+    draw();
+    send();
+  });
+  canvas.addEventListener("pointercancel", () => { from = null; draw(); });
+  const tell = () => { said.textContent = model.get("said"); };
+  model.on("change:said", tell);
+  model.on("change:mask", load);
+  box.append(bar, canvas, said);
+  el.append(box);
+  choose("keep");
+  tell();
+  load();
+}
+export default { render };
