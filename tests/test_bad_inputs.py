@@ -66,6 +66,7 @@ def bad_value(chance: random.Random, name: str) -> object:
         "strength_mode": [text, *wrong_type, None, "Constant", "diffuser"],
         "width": [*not_number, 0, 63, 65, 1025, 1032, 512.0, far, -64], "height": [*not_number, 56, 100, 511, 512.5],
         "model": [text, *wrong_type, None, "", "  \n"], "source": ["", " ", "a\0b", *wrong_type, None, 5],
+        "mask": ["a\0b", "x" * 5000, 5, *wrong_type, "", " "], "grow": [*not_number, None, 65, -65, 1.5, far], "feather": [*not_number, None, -1, 65, 1.5, far],
     }  # fmt: skip
     return chance.choice(by_name[name])
 

@@ -105,6 +105,7 @@ def test_the_shell_completes_values(words, wanted, monkeypatch, capsys):
     assert wanted in capsys.readouterr().out.splitlines()
 
 
+@pytest.mark.slow
 def test_steps_are_a_bar_on_a_terminal_and_nothing_in_a_pipe(vitrine, tmp_path):
     pty = pytest.importorskip("pty")
     command = [sys.executable, "-m", "tp2lib", "generate", "apple", *SMALL, "--outputs", str(tmp_path)]

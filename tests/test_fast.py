@@ -11,13 +11,21 @@ from tp2lib import Ledger, Recipe, generate, load, replay
 from tp2lib.engine.attention import map_words
 from tp2lib.errors import ModelError, RecipeError
 
+pytestmark = pytest.mark.slow  # OpenVINO takes seconds to read a model
 WORDS = Recipe(prompt="a red apple", steps=4, width=64, height=64)
 
 
-@pytest.fixture
-def fast(vitrine):
+@pytest.fixture(scope="module")
+def fast(tiny_folder):
     pytest.importorskip("openvino", reason="OpenVINO is in the extra 'fast'")
-    return load("vitrine", device="cpu", fast="openvino")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TP2_VITRINE", str(tiny_folder))
+        return load("vitrine", device="cpu", fast="openvino")
+
+
+@pytest.fixture(autouse=True)
+def stand_in(vitrine):
+    """The tiny model stands for vitrine."""
 
 
 @pytest.mark.parametrize("recipe", [WORDS, WORDS.vary(guidance=1, width=96), WORDS.vary(seed=3, height=128)])
@@ -39,7 +47,7 @@ def test_plain_diffusers_can_call_it_too(fast) -> None:
     assert isinstance(image, Image.Image)
 
 
-def test_what_cannot_be_is_said(vitrine, fast, monkeypatch) -> None:
+def test_what_cannot_be_is_said(fast, monkeypatch) -> None:
     with pytest.raises(ModelError, match="fast is 'openvin'.*'openvino', or None.*Did you mean"):
         load("vitrine", device="cpu", fast="openvin")
     with pytest.raises(RecipeError, match="attention cannot be watched"):
@@ -49,7 +57,6 @@ def test_what_cannot_be_is_said(vitrine, fast, monkeypatch) -> None:
         load("vitrine", device="cpu", fast="openvino")
 
 
-@pytest.mark.slow
 def test_a_replay_uses_the_same_engine(fast, tmp_path) -> None:
     run = generate(WORDS, fast, ledger=Ledger(tmp_path))
     found = replay(run.path)

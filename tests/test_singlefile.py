@@ -192,6 +192,7 @@ def test_a_folder_with_a_unet_of_other_channels_is_refused_by_name(tiny_folder: 
         load(tmp_path / "depth", device="cpu")
 
 
+@pytest.mark.slow
 def test_no_librarys_remark_reaches_a_terminal(vitrine: Path, tmp_path: Path) -> None:
     code = (
         "from tp2lib import Recipe, generate, load\n"

@@ -276,6 +276,7 @@ def test_the_seconds_of_a_batch_are_shared_out_by_rows(model):
     )
 
 
+@pytest.mark.slow
 def test_photos_and_schedulers_of_two_calls_a_step_go_together_too(model):
     photo = prepare_source(Image.new("RGB", (64, 64), "red"), 64, 64)
     recipe = APPLE.vary(source="apple.png", strength=0.6, steps=6)
@@ -315,6 +316,7 @@ def test_a_stop_comes_within_one_step_of_a_batch(model, tmp_path):
     assert {event["event"] for event in Ledger(tmp_path).events()} == {"started", "failed"}
 
 
+@pytest.mark.slow
 def test_memory_that_lacks_for_many_is_enough_for_one(model, monkeypatch):
     forward = model.pipe.unet.forward
 

@@ -32,6 +32,7 @@ def test_every_known_word_is_one_token_of_its_own():
     assert len(tokenizer) <= 1024
 
 
+@pytest.mark.slow
 def test_ids_are_the_same_in_every_process():
     """Weights trained in one process are of no use in another if its words have other numbers."""
     code = "from vitrine.model import make_tokenizer; print(sorted(make_tokenizer().get_vocab().items()))"

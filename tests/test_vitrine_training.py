@@ -68,6 +68,7 @@ def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
     return -10 * ((a - b).clamp(-1, 1) / 2).square().mean().log10().item()
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_the_linear_start_shows_every_colour_before_the_first_step(photos):
     torch.manual_seed(0)
@@ -126,6 +127,7 @@ def weights(folder):
     return torch.load(folder / "denoiser.pt", weights_only=True)
 
 
+@pytest.mark.slow
 def test_a_run_killed_half_way_ends_where_an_unbroken_one_does(codes, tmp_path, one_thread, by_steps, monkeypatch):
     plan = Plan(batch=4)
     train(tmp_path, codes, RECORDS, 4, CPU, plan, TINY)
@@ -154,6 +156,7 @@ def test_a_run_killed_half_way_ends_where_an_unbroken_one_does(codes, tmp_path, 
             assert torch.equal(part(resumed)[name], value), name
 
 
+@pytest.mark.slow
 def test_a_denoiser_learns_one_batch(codes):
     torch.manual_seed(0)
     noise, model, plan = Noise(CPU), Denoiser(TINY), Plan(batch=8)

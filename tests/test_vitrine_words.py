@@ -25,6 +25,7 @@ def test_a_fixed_attribute_is_kept_and_an_unknown_one_refused():
         draw(5, flavour="sweet")
 
 
+@pytest.mark.slow
 def test_training_never_shows_a_held_out_pair_and_other_splits_do():
     train = {(r["kind"], r["colour"]) for r in map(draw, range(*SPLITS["train"], 3))}
     judge = {(r["kind"], r["colour"]) for r in map(draw, range(*SPLITS["judge"], 2))}

@@ -11,12 +11,15 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from PIL import Image, ImageCms, ImageOps
 
 from tp2lib.errors import SourceError, did_you_mean, shown
-from tp2lib.metadata.mask import Mask
 from tp2lib.metadata.pixels import loaded, open_image, pixels_sha256
+
+if TYPE_CHECKING:
+    from tp2lib.metadata.mask import Mask
 
 __all__ = ["RESIZE_MODES", "Source", "mask_source", "prepare_source", "reopen_source"]
 
@@ -137,6 +140,8 @@ def reopen_source(path: str | os.PathLike[str]) -> Source:
     image = open_image(path)[0]
     if image.mode != "RGBA":
         return prepare_source(path, *image.size)
+    from tp2lib.metadata.mask import Mask  # brings NumPy and SciPy
+
     mask = Mask.of(image.getchannel("A"), "kept with the photo")
     chain = (f"read the kept photo {image.width}x{image.height} and its mask",)
     return Source(image=image.convert("RGB"), chain=chain, bytes_sha256=None, pixels_sha256=pixels_sha256(image), path=os.fspath(path), mask=mask)
