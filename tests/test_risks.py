@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from filled import SIDE, apple, fill, made, photo
 from PIL import Image, ImageEnhance
 
 import tp2lib.evaluation.risks
+from tp2lib.engine.cutouts import cut_out
+from tp2lib.engine.generate import generate
 from tp2lib.errors import RecordError
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.languages import words
 from tp2lib.evaluation.reproducibility import Evidence
 from tp2lib.evaluation.risks import LIMITS, VERDICTS, Inspection, inspect
+from tp2lib.recipe import Recipe
+from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import export_picture
 
 NAME = "i2i_run07_strength035"
@@ -155,3 +160,18 @@ def test_every_limit_is_one_that_is_checked():
 def test_a_finding_speaks_french(run, tmp_path):
     inspection = inspect(replace(run, image=apple(8), path=None), outputs=tmp_path)
     assert any("produit altéré\xa0: les couleurs du produit sont à" in line and "," in line for line in inspection.why("fr"))
+
+
+def test_a_kept_product_is_counted_pixel_by_pixel_and_its_surroundings_are_said_to_be_invented(model, tmp_path):
+    kept = np.zeros((64, 64), bool)
+    kept[20:40, 20:40] = True
+    source = cut_out(Image.effect_noise((64, 64), 90).convert("RGB"), kept)
+    recipe = Recipe(prompt="a red apple", steps=1, width=64, height=64, source="photo.png", mask="auto", grow=2)
+    run = generate(recipe, model, source=source, ledger=Ledger(tmp_path))
+    found = inspect(run, outputs=tmp_path, read=False)
+    reasons = {one.reason: one.figures for one in found.findings}
+    assert reasons["kept"] == {"share": pytest.approx(run.effective["kept_share"], abs=1e-6), "differing": 0}
+    assert any("invented by a model" in why for why in found.why())
+    other = run.image.copy()
+    other.putpixel((18, 30), (1, 2, 3))  # kept only because the mask grew
+    assert inspect(replace(run, image=other), outputs=tmp_path, read=False).verdict == "reject"

@@ -236,13 +236,20 @@ def reported(folder: Path, model: Any) -> Iterator[tuple[str, str, str]]:
     yield "report of the full set", f"{took:.1f} s", "< 10 s"
 
 
+def surroundings(folder: Path, model: Any) -> Iterator[tuple[str, str, str]]:
+    """A product that is kept, before eight sets; see surroundings.py, which keeps its pictures in outputs/."""
+    from surroundings import measured
+
+    yield from measured()
+
+
 def main() -> None:
     model = load("vitrine", device="cpu")
     print(f"{model.name}, {torch.get_num_threads()} threads")
     generate(APPLE.vary(seed=99), model)  # warms up
     with tempfile.TemporaryDirectory() as folder:
         chosen = sys.argv[1:]
-        for bar in (imported, plain, overhead, busy, together, drafted, warm, panel, reported):
+        for bar in (imported, plain, overhead, busy, together, drafted, warm, panel, reported, surroundings):
             if chosen and bar.__name__ not in chosen:
                 continue
             for what, measured, wanted in bar(Path(folder), model):

@@ -16,14 +16,17 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tp2lib.engine.inpainting import differing
 from tp2lib.engine.runs import Run
 from tp2lib.errors import RecordError, SourceError, shown
 from tp2lib.evaluation.languages import Number, words
 from tp2lib.evaluation.ocr import READER, read_text
 from tp2lib.evaluation.product import Product, fidelity_to, find_product
 from tp2lib.evaluation.reproducibility import Evidence
+from tp2lib.metadata.mask import Mask
 from tp2lib.metadata.pixels import open_image, pixels_sha256
 from tp2lib.metadata.provenance import COMPOSITE, GENERATED, digital_source_type
+from tp2lib.metadata.source import reopen_source
 from tp2lib.metrics.distances import as_pixels, perceptual_map
 from tp2lib.metrics.measures import background_whiteness
 from tp2lib.storage.ledger import Ledger
@@ -126,11 +129,13 @@ def inspect(run: Run, *, outputs: str | os.PathLike[str], use: str | None = None
     use = use or ("product" if run.recipe.source else "illustration")
     if use not in USES:
         raise RecordError(f"the use is {shown(use)}; it must be one of {', '.join(USES)}.")
+    mask = None
     if photo is None and (kept := Ledger(outputs).find_source(run.effective.get("source_sha256"))):
-        photo = open_image(kept)[0].convert("RGB")
+        source = reopen_source(kept)
+        photo, mask = source.image, source.mask and source.mask.grown(run.recipe.grow)
     product = find_product(run.image)
     checks = [
-        *_product(run, use, photo),
+        *_product(run, use, photo, mask),
         _text(run, Evidence(outputs), photo, read),
         _clipped(run.image, product, photo),
         _crop(product),
@@ -154,11 +159,15 @@ def read_and_note(image: Image.Image, run: Run, evidence: Evidence, photo: Image
 # -- the checks --------------------------------------------------------------------------------------
 
 
-def _product(run: Run, use: str, photo: Image.Image | None) -> list[Finding]:
+def _product(run: Run, use: str, photo: Image.Image | None, mask: Mask | None) -> list[Finding]:
     if run.recipe.source is None:
         return [Finding(risk="product", verdict="reject" if use == "product" else "publish", reason=f"no photo, {use}")]
     if photo is None:
         return [Finding(risk="product", verdict="unknown", reason="photo lost")]
+    if mask is not None and photo.size == run.picture.size == mask.size:
+        figures = {"share": mask.share, "differing": differing(run.picture, photo, mask)}
+        kept = Finding(risk="product", verdict="reject" if figures["differing"] else "publish", reason="kept", figures=figures)
+        return [kept, Finding(risk="background", verdict="unknown", reason="invented")]
     try:
         found = fidelity_to(run.picture, photo)
         if found is None:  # the ground is no plain one: the middle of the frame must do

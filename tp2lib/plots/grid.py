@@ -199,5 +199,7 @@ def _tile(table: _Table, row: int, column: int, measures: Sequence[str], referen
     effects = [label(run, axis)[1] for axis in table.axes]
     effects = [effect for effect in effects if effect and effect not in "\n".join(named)]
     measured = [] if failed else [in_words(name, take(name, run.image, reference)) for name in measures]
-    notes = tuple(" · ".join(part.replace(" ", "\xa0") for part in parts) for parts in (cost, effects, measured) if parts)
+    kept = run.effective.get("kept_pixels_differing")
+    proof = [] if kept is None or failed else [f"{run.effective['kept_share']:.1%} kept", f"{kept} kept pixels differ"]
+    notes = tuple(" · ".join(part.replace(" ", "\xa0") for part in parts) for parts in (cost, effects, measured, proof) if parts)
     return Tile(image=None if failed else run.image, instead=f"✗ {failed}", head=head, notes=notes)
