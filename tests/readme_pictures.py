@@ -1,4 +1,4 @@
-"""Makes the README's pictures: ``python tests/readme_pictures.py [grid] [strengths] [report] [tool]``; all four where none is named.
+"""Makes the README's pictures: ``python tests/readme_pictures.py [grid] [strengths] [backgrounds] [report] [tool]``; all five where none is named.
 
 The two last want Chromium. Pictures come from the embedded model, into notebooks/, each at most 150 kB.
 """
@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageDraw
 from playwright.sync_api import Page, sync_playwright
 from served import CHROMIUM, serving
 
@@ -56,6 +56,22 @@ def strengths() -> None:
     figure(make_grid(runs, cols="strength", reference=photo.image, measures=("ssim", "perceptual_distance")), "strengths")
 
 
+def backgrounds() -> None:
+    """Six photos before eight sets, seed 0, as they came: see bench/surroundings.py, which measures them."""
+    from bench.surroundings import PHOTOS, SETS, background
+
+    side, head = 150, 18
+    sheet = Image.new("RGB", (side * len(SETS), head + side * len(PHOTOS)), "white")
+    for column, words in enumerate(SETS):
+        ImageDraw.Draw(sheet).text((side * column + 4, 3), words, fill="black")
+    for row, name in enumerate(PHOTOS):
+        for column, run in enumerate(background(name, load("vitrine"), [0])):
+            sheet.paste(run.image.resize((side, side), Image.Resampling.LANCZOS), (side * column, head + side * row))
+    file = io.BytesIO()
+    sheet.save(file, "PNG")
+    keep(file.getvalue(), "backgrounds")
+
+
 def report(page: Page) -> None:
     with tempfile.TemporaryDirectory() as folder:
         _, html = write_report(OUTPUTS, to=folder)
@@ -77,8 +93,8 @@ def tool(page: Page) -> None:
 
 
 def main(*names: str) -> None:
-    chosen = names or ("grid", "strengths", "report", "tool")
-    for make in (one for one in (grid, strengths) if one.__name__ in chosen):
+    chosen = names or ("grid", "strengths", "backgrounds", "report", "tool")
+    for make in (one for one in (grid, strengths, backgrounds) if one.__name__ in chosen):
         make()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
