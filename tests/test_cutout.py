@@ -69,6 +69,12 @@ def test_any_kind_of_picture_will_do(mode):
     assert find_mask(photo("product").convert(mode)).mask.shape == (512, 512)
 
 
+def test_a_palette_with_transparency_is_read_without_a_warning():
+    image = photo("product").quantize(64)
+    image.info["transparency"] = bytes(range(64))
+    assert overlap(find_mask(image).mask, truth("product")) >= 0.9
+
+
 def test_the_same_photo_has_the_same_mask():
     first, second = find_mask(photo("wallet")), find_mask(photo("wallet"))
     assert np.array_equal(first.mask, second.mask) and first.confidence == second.confidence
@@ -76,7 +82,7 @@ def test_the_same_photo_has_the_same_mask():
 
 def test_a_mirrored_photo_has_the_mirrored_mask():
     there, mirrored = find_mask(photo("mug")).mask, find_mask(photo("mug").transpose(Image.Transpose.FLIP_LEFT_RIGHT)).mask
-    assert overlap(mirrored[:, ::-1], there > 0.5) >= 0.95
+    assert overlap(mirrored[:, ::-1], there > 0.5) >= 0.99
 
 
 @pytest.mark.parametrize("name", PHOTOS)

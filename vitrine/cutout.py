@@ -125,7 +125,8 @@ def train(data: Path, out: Path, seconds: float, device: torch.device, batch: in
 def calibrate(net: CutoutNet, composer: Composer, count: int, batch: int) -> None:
     """Fit the temperature at which the expected intersection over union is nearest to the real one, on pictures not trained on."""
     pairs = [composer.draw(batch, torch.Generator().manual_seed(10_000 + k)) for k in range(count)]
-    logits = torch.cat([net(x.contiguous(memory_format=torch.channels_last)) for x, _ in pairs])
+    seen = lambda x: net(x.contiguous(memory_format=torch.channels_last))
+    logits = torch.cat([(seen(x) + seen(x.flip(3)).flip(3)) / 2 for x, _ in pairs])  # as `find_mask` does it
     truth = torch.cat([target for _, target in pairs]) > 0.5
     mask = logits > 0
     sums = lambda x: x.sum((1, 2, 3)).float()

@@ -103,9 +103,9 @@ class Cutout:
     mask : ndarray of shape (H, W), float32
         Share of the product in each pixel of the photo, in [0, 1]: 1 inside, 0 outside, in between on its edge.
     confidence : float
-        The intersection over union with the true mask that the network expects, in [0, 1]: the product's mean probability inside its outline,
-        over all probability outside it. It was calibrated on renders (`vitrine/README.md`), and is lowered where the product covers more than a
-        quarter of the photo's border. 0 where nothing was found.
+        The intersection over union with the true mask that the network expects, in [0, 1]: the sum of its probabilities inside the outline, divided by
+        the outline's area plus the sum of those outside. It is calibrated on renders by one temperature, and lowered where the product
+        covers more than a quarter of the photo's border: by as much as it covers more. 0 where nothing was found.
     doubt : str
         A sentence that says why the mask needs a look, or nothing.
     """
@@ -121,8 +121,8 @@ def find_mask(image: Image.Image, weights: Path = WEIGHTS) -> Cutout:
     Parameters
     ----------
     image : PIL image
-        Of any size from 16×16 on and any shape, as it is to be seen: the orientation in its EXIF data is not applied. The network sees it at
-        about 256×256 pixels, its shape kept. An alpha channel is not looked at: it is a mask already.
+        Of any size from 16×16 on and any shape, as it is to be seen: the orientation in its EXIF data is not applied. The network sees it and
+        its mirror image at about 256×256 pixels, the shape kept. An alpha channel is not looked at: it is a mask already.
     weights : Path
         The network's file; by default the one of the package.
 
@@ -145,11 +145,13 @@ def find_mask(image: Image.Image, weights: Path = WEIGHTS) -> Cutout:
         raise SourceError(f"the photo is {shown(image)}; it must be a PIL image. Open the file with PIL.Image.open, or use prepare_source.")
     if min(image.size) < 16:
         raise SourceError(f"the photo has {image.width}×{image.height} pixels; to find a product in it takes 16×16 at least. Use a larger photo.")
-    image = image.convert("RGB")
+    image = image.convert("RGBA" if "transparency" in image.info else "RGB").convert("RGB")
     photo = np.asarray(image, np.float32) / 255
     small = np.asarray(image.resize(_working_size(*image.size), Image.Resampling.LANCZOS), np.float32) / 255
     with torch.inference_mode():
-        logits = load_cutout(weights)(torch.from_numpy(small).permute(2, 0, 1)[None].contiguous(memory_format=torch.channels_last))
+        x = torch.from_numpy(small).permute(2, 0, 1)[None]
+        there, mirrored = load_cutout(weights)(torch.cat([x, x.flip(3)]).contiguous(memory_format=torch.channels_last)).split(1)
+        logits = (there + mirrored.flip(3)) / 2
     probability = logits.sigmoid()[0, 0].numpy()
     inside = _main_parts(probability > 0.5)
     if inside.mean() < 0.002:
