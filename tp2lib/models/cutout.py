@@ -26,8 +26,10 @@ __all__ = ["Cutout", "CutoutNet", "find_mask", "load_cutout"]
 WEIGHTS = Path(__file__).parent / "vitrine" / "cutout.safetensors"
 SIDE = 256  # the network works on about 256² pixels, whatever the photo's shape
 STEP = 32  # the sides it works on are multiples of this
+OPEN = 0.3  # mean probability up to which a hole in the product is one
+BAND = 3  # pixels at that size, each side of the outline, in which the mask may be soft
 RADIUS, EPSILON = 4, 1e-4  # of the guided filter: pixels at that size, and the variance of colour that counts as none
-SURE = 0.85  # confidence from which nothing is said
+SURE = 0.9  # confidence from which nothing is said
 BLOCKS = (  # EfficientNet-lite0's blocks 0 to 10: kernel, stride, expansion, channels out
     (3, 1, 1, 16),
     *((3, 2, 6, 24), (3, 1, 6, 24)),
@@ -153,15 +155,16 @@ def find_mask(image: Image.Image, weights: Path = WEIGHTS) -> Cutout:
         there, mirrored = load_cutout(weights)(torch.cat([x, x.flip(3)]).contiguous(memory_format=torch.channels_last)).split(1)
         logits = (there + mirrored.flip(3)) / 2
     probability = logits.sigmoid()[0, 0].numpy()
-    inside = _main_parts(probability > 0.5)
+    inside = _whole(_main_parts(probability > 0.5), probability)
     if inside.mean() < 0.002:
         doubt = "No product was found. Draw the mask by hand, or take a photo in which the product stands out from what is behind it."
         return Cutout(mask=np.zeros(photo.shape[:2], np.float32), confidence=0.0, doubt=doubt)
     expected = float(probability[inside].sum() / (inside.sum() + probability[~inside].sum()))
     border = float(np.concatenate([inside[0], inside[-1], inside[:, 0], inside[:, -1]]).mean())
     confidence = expected * min(1.0, 1.25 - border)
-    kept = np.where(ndimage.binary_dilation(inside, iterations=3), probability, 0)  # without the pieces that are not the product's
-    return Cutout(mask=_along_edges(kept, small, photo), confidence=confidence, doubt=_doubt(confidence, border))
+    sure = np.where(ndimage.binary_erosion(inside, iterations=BAND, border_value=1), 1, probability)
+    sure = np.where(ndimage.binary_dilation(inside, iterations=BAND), sure, 0)  # soft near the outline alone
+    return Cutout(mask=_along_edges(sure.astype(np.float32), small, photo), confidence=confidence, doubt=_doubt(confidence, border))
 
 
 def _working_size(width: int, height: int) -> tuple[int, int]:
@@ -178,6 +181,13 @@ def _main_parts(inside: np.ndarray) -> np.ndarray:
     sizes = np.bincount(pieces.ravel())
     sizes[0] = 0
     return np.isin(pieces, np.flatnonzero(sizes >= max(1, sizes.max() / 10)))
+
+
+def _whole(inside: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """The outline with those holes closed of which the network is not sure: a reflection or a label, where a handle's hole is sure."""
+    holes, _ = ndimage.label(ndimage.binary_fill_holes(inside) & ~inside)
+    doubtful = ndimage.mean(probability, holes, np.arange(holes.max() + 1)) > OPEN
+    return inside | (doubtful[holes] & (holes > 0))
 
 
 def _along_edges(probability: np.ndarray, small: np.ndarray, photo: np.ndarray) -> np.ndarray:
