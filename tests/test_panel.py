@@ -68,12 +68,14 @@ def test_what_a_browser_sends_becomes_the_recipe(name: str) -> None:
     sent = {
         "prompt": "a mug", "negative_prompt": "blur", "seed": 2**32 - 1, "steps": 7, "guidance": 4.5, "width": 128,
         "height": 128, "scheduler": "DDIM", "schedule": "trailing", "strength": 0.35000000000000003, "strength_mode": "constant",
+        "grow": -3, "feather": 5,
     }[name]  # fmt: skip
-    shown, _ = panel(name, recipe=PHOTO)
+    recipe = PHOTO.vary(mask="auto") if name in ("grow", "feather") else PHOTO
+    shown, _ = panel(name, recipe=recipe)
     made = shown.controls[name]
     made.set_state({"index": made.options.index(sent)} if name in ("scheduler", "schedule", "strength_mode") else {"value": sent})
     wanted = 0.35 if name == "strength" else sent
-    assert shown.recipe() == PHOTO.vary(**{name: wanted})
+    assert shown.recipe() == recipe.vary(**{name: wanted})
 
 
 def test_untouched_controls_change_nothing() -> None:

@@ -22,7 +22,6 @@ from tp2lib.widgets.drop_zone import STATIC, PhotoPicker
 __all__ = ["MaskEditor", "ProductPicker"]
 
 _SIDE = 512  # pixels of the longer side, as the editor shows a photo
-_SURE = 0.85  # confidence from which a found mask needs no look
 
 
 class MaskEditor(anywidget.AnyWidget):
@@ -184,8 +183,7 @@ def _masked(given: Any) -> tuple[Source, list[str]]:
     except SourceError as error:
         doubt = " ".join(str(error).split())
         return mask_source(given, lambda image, alpha: (Mask(kept=np.zeros(image.size[::-1], bool), origin="nothing was found"), [])), [doubt]
-    confidence = source.mask.confidence if source.mask else None
-    return source, [source.chain[-1]] if confidence is not None and confidence < _SURE else []
+    return source, [] if source.chain[-1].startswith("mask ") else [source.chain[-1]]
 
 
 def _png(image: Image.Image) -> bytes:
