@@ -12,20 +12,26 @@ import time
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from filled import apple, fill, made, prove, scored
 from PIL import Image
 
 from tp2lib.cli.main import main
 from tp2lib.course.progress import note
+from tp2lib.engine.cutouts import cut_out
+from tp2lib.engine.generate import generate
 from tp2lib.errors import OutputError, RecordError
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.languages import words
 from tp2lib.evaluation.reflection import ASKED, answer
 from tp2lib.evaluation.rubric import JUDGED
 from tp2lib.metadata.provenance import digital_source_type
+from tp2lib.recipe import Recipe
 from tp2lib.report.pages import Cell, Trace, escape
 from tp2lib.report.report import audit_report, make_report, write_report
+from tp2lib.storage.favourites import Favourites
+from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import read_recipe
 
 NINE = [name for name in EXPERIMENTS if "run" in name]
@@ -344,3 +350,15 @@ def test_all_points_and_sums_stand_in_the_table_of_each_case(full):
     text = write_report(full)[0].read_text()
     assert text.count("| total |") >= 3 and "| 10/10 |" in text and "| 7/10 |" in text and "| 6/10 |" in text
     assert all(name in text for name in ("ann", "ben", "cid")) and len(JUDGED) == 4
+
+
+def test_a_favourite_with_a_new_background_is_told_and_none_is_no_gap(model, tmp_path):
+    kept = np.zeros((64, 64), bool)
+    kept[20:40, 20:40] = True
+    recipe = Recipe(prompt="a red apple", steps=1, width=64, height=64, source="photo.png", mask="auto")
+    run = generate(recipe, model, source=cut_out(Image.new("RGB", (64, 64), "red"), kept), ledger=Ledger(tmp_path))
+    assert run.key not in {picture.run for picture in make_report(tmp_path).pictures}
+    Favourites(Ledger(tmp_path)).toggle(run.key)
+    document = make_report(tmp_path)
+    assert run.key in {picture.run for picture in document.pictures} and audit_report(document, tmp_path) == []
+    assert not any("inpaint" in gap.what for gap in document.gaps)
