@@ -352,3 +352,8 @@ def test_the_product_is_found_where_no_mask_is_given_and_how_sure_that_is_is_rec
 def test_a_photo_without_a_product_is_refused_and_the_way_out_is_said():
     with pytest.raises(SourceError, match="No product was found. Draw the mask by hand"):
         cut_out(Image.new("RGB", (64, 64), "white"))
+
+
+def test_a_picture_without_a_mask_says_nothing_of_its_edge(model, tmp_path):
+    run = generate(Recipe(prompt="x", steps=1, width=64, height=64), model, ledger=Ledger(tmp_path))
+    assert not {"mask", "grow", "feather"} & read_recipe(run.path).found.keys()

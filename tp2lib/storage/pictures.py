@@ -168,7 +168,8 @@ def read_recipe(path: str | os.PathLike[str] | bytes, *, trusted: bool = False) 
         if recipe.mask not in (None, *KNOWN_MASKS):
             assumed["mask"] = "auto"
     ignored = {name: str(getattr(recipe, name)) for name in assumed}
-    found = {name: value for name, value in recipe.to_dict().items() if name not in assumed and value is not None}
+    silent = () if recipe.mask else ("grow", "feather")  # they say something of a mask alone
+    found = {name: value for name, value in recipe.to_dict().items() if name not in (*assumed, *silent) and value is not None}
     return Reading(recipe=recipe.vary(**assumed), tool="tp2lib", found=found, assumed=assumed, ignored=ignored, notes=notes)
 
 
