@@ -87,7 +87,7 @@ def backgrounds(pictures: torch.Tensor, names: tuple[str, ...], count: int, seed
     rng, side = np.random.default_rng(seed), pictures.shape[-1]
     picks = torch.from_numpy(rng.permutation(len(pictures))[: count // 2])
     parts = [fill(chunk[:, :3], chunk[:, 3:]) for chunk in (pictures[some].float() / 255 for some in picks.split(32))]
-    parts.append(photo_crops(names, count // 5, side, rng))
+    parts.append(photo_crops(names, max(1, count // 5), side, rng))
     left = count - sum(map(len, parts))
     parts += [procedural(min(32, left - k), side, torch.Generator().manual_seed(seed + k)) for k in range(0, left, 32)]
     return torch.cat([part.mul(255).round().byte() for part in parts])
