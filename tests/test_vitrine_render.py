@@ -14,7 +14,15 @@ from vitrine.render import develop, photograph, picture_path, render_split, trac
 from vitrine.renders import Renders
 from vitrine.scene import draw
 
+import drjit  # isort: skip  # finds its library through mitsuba, which vitrine.render has loaded
+
 GOOD = {"defect": "none", "palette": "plain", "style": "plain", "focus": "deep", "light": "studio"}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Several threads add up samples in any order; exact equality is promised on one."""
+    drjit.set_thread_count(1)
 
 
 def test_the_same_record_gives_the_same_picture_and_the_mask_covers_the_product():
