@@ -188,7 +188,7 @@ def test_half_precision_that_overflows_is_decoded_again_in_float32(model, monkey
         assert run.outcome == "ok" and run.effective["decoder_dtype"] == "float32"
         assert seen == [torch.bfloat16, torch.float32] and pipe.vae.dtype is torch.bfloat16
     finally:
-        load.__globals__["_open"].cache_clear()  # this model's parts are bfloat16 now
+        load.__globals__["_loaded"].clear()  # this model's parts are bfloat16 now
 
 
 def test_a_run_is_kept_and_found_again_without_a_model_call(model, tmp_path, monkeypatch):

@@ -7,7 +7,6 @@ import warnings
 from typing import Any
 
 import torch
-from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 
 from tp2lib.errors import ModelError, did_you_mean, shown
 
@@ -40,6 +39,7 @@ def with_engine(unet: Any) -> Any:
     Weights, configuration and attention processors are shared with the first, which stays as it is; only the calls differ.
     """
     import openvino
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 
     class Positional(torch.nn.Module):
         def __init__(self) -> None:

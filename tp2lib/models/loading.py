@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import gc
 import hashlib
 import json
@@ -196,20 +195,19 @@ def _configs(folder: Path, download: bool | None) -> Path:
     return config_folder(folder, download)
 
 
-_last: list[tuple[Any, ...]] = []
+_loaded: dict[tuple[Any, ...], tuple[Any, Mapping[str, Any], str, str | None]] = {}
 
 
 def _opened(*asked: Any) -> tuple[Any, Mapping[str, Any], str, str | None]:
     """Load the components, once; another model leaves memory before, so that there is room for this one."""
-    if _last != [asked]:
-        _open.cache_clear()
+    if asked not in _loaded:
+        _loaded.clear()
         gc.collect()
         torch.cuda.empty_cache()
-        _last[:] = [asked]
-    return _open(*asked)
+        _loaded[asked] = _open(*asked)
+    return _loaded[asked]
 
 
-@functools.lru_cache(maxsize=1)
 def _open(
     folder: Path, configs: Path, vae: Path | None, device: str, dtype: torch.dtype, xformers: bool, fast: str | None
 ) -> tuple[Any, Mapping[str, Any], str, str | None]:
