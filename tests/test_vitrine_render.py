@@ -11,7 +11,7 @@ pytest.importorskip("mitsuba", reason="the renderer's packages are in the extra 
 
 from tp2lib.models.vocabulary import SET_WORDS
 from vitrine.render import develop, photograph, picture_path, render_split, trace
-from vitrine.renders import Renders
+from vitrine.renders import Renders, missing
 from vitrine.scene import draw
 
 GOOD = {"defect": "none", "palette": "plain", "style": "plain", "focus": "deep", "light": "studio"}
@@ -54,11 +54,21 @@ def test_a_killed_render_is_picked_up_where_it_stood(tmp_path):
     first = picture_path(tmp_path, 0)
     kept = first.stat().st_mtime_ns
     picture_path(tmp_path, 1).with_suffix(".json").unlink()  # the last file a picture gets
-    assert list(render_split(tmp_path, range(3), 32, 1)) == [0, 1, 2]
+    assert missing(tmp_path, range(3)) == [1, 2]
+    assert list(render_split(tmp_path, missing(tmp_path, range(3)), 32, 1)) == [1, 2]
     assert first.stat().st_mtime_ns == kept
     renders = Renders(tmp_path, "train")
     assert len(renders) == 3 and renders.picture(2).shape == (32, 32, 3)
     assert json.loads(first.with_suffix(".json").read_text()) == draw(0)
+
+
+def test_a_picture_of_an_older_edition_of_its_scene_is_missing(tmp_path):
+    seed = next(seed for seed in range(50) if draw(seed)["kind"] == "wallet")
+    list(render_split(tmp_path, [seed], 32, 1))
+    assert missing(tmp_path, [seed]) == []
+    path = picture_path(tmp_path, seed).with_suffix(".json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"edition": 1}))
+    assert missing(tmp_path, [seed]) == [seed]
 
 
 def test_an_empty_folder_says_what_to_run(tmp_path):

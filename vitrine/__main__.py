@@ -44,6 +44,7 @@ def render(args: argparse.Namespace, scale: Scale) -> None:
     import mitsuba  # noqa: F401  (drjit finds its library through it)
 
     from .render import render_split
+    from .renders import missing
     from .scene import SPLITS
 
     drjit.set_thread_count(1 if args.workers > 1 else int(os.environ.get("OMP_NUM_THREADS", "0")))
@@ -51,13 +52,13 @@ def render(args: argparse.Namespace, scale: Scale) -> None:
         if args.split not in (None, split):
             continue
         first = SPLITS[split][0]
-        indices = range(first + args.worker, first + min(count, args.count or count), args.workers)
+        seeds = missing(args.data / "renders", range(first + args.worker, first + min(count, args.count or count), args.workers))
         coarse = 2 if split == "judge" else 1  # the judge sees 128 pixels
         started = time.monotonic()
-        for n, _ in enumerate(render_split(args.data / "renders", indices, scale.pixels, scale.samples, coarse), 1):
-            if n % 50 == 0 or n == len(indices):
+        for n, _ in enumerate(render_split(args.data / "renders", seeds, scale.pixels, scale.samples, coarse), 1):
+            if n % 50 == 0 or n == len(seeds):
                 pace = (time.monotonic() - started) / n
-                print(f"render {split}[{args.worker}] {n}/{len(indices)}  {pace:.2f} s a picture  {pace * (len(indices) - n) / 60:.0f} min to go", flush=True)
+                print(f"render {split}[{args.worker}] {n}/{len(seeds)}  {pace:.2f} s a picture  {pace * (len(seeds) - n) / 60:.0f} min to go", flush=True)
 
 
 def train(args: argparse.Namespace, scale: Scale) -> None:

@@ -95,8 +95,8 @@ def photograph(record: dict, size: int = 256, spp: int = 8, coarse: int = 1) -> 
     return develop(picture, record), mask
 
 
-def render_split(folder: Path, indices: Iterable[int], size: int = 256, spp: int = 4, coarse: int = 1) -> Iterator[int]:
-    """Render the pictures that are not there yet.
+def render_split(folder: Path, seeds: Iterable[int], size: int = 256, spp: int = 4, coarse: int = 1) -> Iterator[int]:
+    """Render and keep the pictures of ``seeds``.
 
     Each picture is three files, ``NNNNNN.png``, ``.mask.png`` and ``.json``; the record is
     renamed into place last, so a killed run leaves nothing half-done behind it.
@@ -104,23 +104,22 @@ def render_split(folder: Path, indices: Iterable[int], size: int = 256, spp: int
     Yields
     ------
     int
-        The index of each picture, as soon as its files stand (those found there included).
+        Each seed, as soon as its files stand.
     """
-    for index in indices:
-        base = picture_path(folder, index)
+    for seed in seeds:
+        base = picture_path(folder, seed)
+        base.parent.mkdir(parents=True, exist_ok=True)
+        record = draw(seed)
+        image, mask = photograph(record, size, spp, coarse)
+        for suffix, picture in ((".png", image), (".mask.png", Image.fromarray(mask))):
+            part = base.with_suffix(suffix + ".tmp")
+            picture.save(part, "PNG")
+            os.replace(part, base.with_suffix(suffix))
         done = base.with_suffix(".json")
-        if not done.exists():
-            base.parent.mkdir(parents=True, exist_ok=True)
-            record = draw(index)
-            image, mask = photograph(record, size, spp, coarse)
-            for suffix, picture in ((".png", image), (".mask.png", Image.fromarray(mask))):
-                part = base.with_suffix(suffix + ".tmp")
-                picture.save(part, "PNG")
-                os.replace(part, base.with_suffix(suffix))
-            part = done.with_suffix(".tmp")
-            part.write_text(json.dumps(record))
-            os.replace(part, done)
-        yield index
+        part = done.with_suffix(".tmp")
+        part.write_text(json.dumps(record))
+        os.replace(part, done)
+        yield seed
 
 
 def picture_path(folder: Path, index: int) -> Path:

@@ -7,7 +7,7 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -35,10 +35,7 @@ class Renders:
 
     def __init__(self, folder: Path, split: str, older: bool = False):
         first, stop = SPLITS[split]
-        found: dict[int, tuple[dict, Callable[[str], bytes]]] = {}
-        for record, read in (*_archived(Path(folder)), *_rendered(Path(folder))):
-            if first <= record["seed"] < stop and (older or record.get("edition", 1) == EDITION.get(record["kind"], 1)):
-                found[record["seed"]] = record, read
+        found = {seed: picture for seed, picture in _find(folder, older).items() if first <= seed < stop}
         if not found:
             raise FileNotFoundError(f"no {split} pictures in {folder}; run: python -m vitrine render --split {split}")
         self.records, self._readers = zip(*(found[seed] for seed in sorted(found)), strict=True)
@@ -73,6 +70,21 @@ class Renders:
         with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
             list(pool.map(fill, range(len(self))))
         return out
+
+
+def missing(folder: Path, seeds: Iterable[int]) -> list[int]:
+    """Those of ``seeds`` whose picture does not stand in a folder, in the present edition of its scene."""
+    found = _find(folder)
+    return [seed for seed in seeds if seed not in found]
+
+
+def _find(folder: Path, older: bool = False) -> dict[int, tuple[dict, Callable[[str], bytes]]]:
+    """Record and reader of every picture in a folder, by seed."""
+    found = {}
+    for record, read in (*_archived(Path(folder)), *_rendered(Path(folder))):
+        if older or record.get("edition", 1) == EDITION.get(record["kind"], 1):
+            found[record["seed"]] = record, read
+    return found
 
 
 def _rendered(folder: Path):
