@@ -27,14 +27,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group("notebooks" if _rank(item) else item.path.stem))
         slow[_group(item)] += 100 * _rank(item) + (item.get_closest_marker("slow") is not None)
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: (-slow[_group(item)], _rank(item)))
+        items.sort(key=lambda item: (-slow[_group(item)], *_turn(item)))
     else:
-        items.sort(key=lambda item: (_rank(item), item.get_closest_marker("slow") is not None))
+        items.sort(key=lambda item: (*_turn(item), item.get_closest_marker("slow") is not None))
 
 
 def _rank(item: pytest.Item) -> int:
     """1 for a notebook, 2 for what looks at executed notebooks, 0 for all else."""
     return 1 if item.path.suffix == ".ipynb" else 2 * (item.get_closest_marker("course") is not None)
+
+
+def _turn(item: pytest.Item) -> tuple[int, str]:
+    """When an item comes; tests in whatever order pytest or a plugin has them, notebooks in that of the course."""
+    return _rank(item), item.path.name if _rank(item) == 1 else ""
 
 
 def _group(item: pytest.Item) -> str:

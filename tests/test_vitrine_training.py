@@ -11,6 +11,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL
 from PIL import Image
+from safetensors.torch import load_file
 
 from tp2lib import INPUTS
 from vitrine import autoencoder, pack, training
@@ -18,7 +19,7 @@ from vitrine.__main__ import main
 from vitrine.autoencoder import crops, decode, encode, to_tensor, whiteness
 from vitrine.denoiser import Denoiser, Noise, Plan, draw_batch, draw_texts, train
 from vitrine.linear_start import start_linear
-from vitrine.losses import laplacian
+from vitrine.losses import Features, laplacian
 from vitrine.model import TINY, make_autoencoder, make_tokenizer, save_pipeline
 from vitrine.renders import Renders
 from vitrine.scene import draw
@@ -284,11 +285,31 @@ def test_a_pack_brings_pictures_records_and_autoencoder(archive, tmp_path):
     pack.unpack(archive / "pack.zip", there)
     got = Renders(there / "renders", "train")
     assert len(got) == 5 and got.records[4] == draw(4)
-    assert AutoencoderKL.from_pretrained(there / "vae").config.latent_channels == 8
+    assert not (there / "vae").exists() and AutoencoderKL.from_pretrained(there / "start").config.latent_channels == 8
+    x = to_tensor(got.tensor())
+    brought = Features(load_file(there / "features.safetensors"))
+    assert (there / "features.safetensors").stat().st_size < 1e6
+    assert all(torch.equal(a, b) for a, b in zip(brought(x), Features()(x), strict=True))
+    with pytest.raises(ValueError, match="not the weights of EfficientNet"):
+        Features({"conv.weight": torch.zeros(1)})
+
+
+@pytest.mark.slow
+def test_a_training_elsewhere_goes_on_from_the_autoencoder_that_the_pack_brings(archive, photos, tmp_path, by_steps):
+    autoencoder.train(archive, photos, 40, CPU, 4, 32, TINY)
+    pack.pack(archive, archive / "pack.zip")
+    pack.unpack(archive / "pack.zip", tmp_path)
+    autoencoder.train(tmp_path, photos, 1, CPU, 4, 32, TINY)
+    here, there, linear = AutoencoderKL.from_pretrained(archive / "vae"), AutoencoderKL.from_pretrained(tmp_path / "vae"), make_autoencoder(TINY)
+    start_linear(linear, to_tensor(photos))
+    code = lambda vae: vae.decoder.mid_block.resnets[0].conv1.weight
+    near, far = ((code(one) - code(here)).square().mean() for one in (there, linear))
+    assert near < far / 10
 
 
 def test_a_pack_holds_no_more_than_its_limit_and_a_strange_one_is_refused(archive, monkeypatch, tmp_path):
-    monkeypatch.setattr(pack, "LIMIT", 12_000)
+    assert pack.pack(archive, archive / "pack.zip") == 6
+    monkeypatch.setattr(pack, "LIMIT", (archive / "pack.zip").stat().st_size - 8000)
     assert 0 < pack.pack(archive, archive / "pack.zip") < 6
     with zipfile.ZipFile(tmp_path / "evil.zip", "w") as file:
         file.writestr("../vae/config.json", "{}")

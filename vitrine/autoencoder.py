@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
+from safetensors.torch import load_file
 
 from .linear_start import POSTERIOR, start_linear
 from .losses import Features, laplacian
@@ -58,6 +59,9 @@ def whiteness(z: torch.Tensor) -> torch.Tensor:
 def train(data: Path, pictures: torch.Tensor, seconds: float, device: torch.device, batch: int = 16, side: int = 64, size: Size = FULL) -> None:
     """Train for ``seconds``, resuming from ``data/autoencoder.pt``, then write ``data/vae``.
 
+    Where a pack has brought them, it begins with the autoencoder in ``data/start`` instead of a linear one, and the features
+    of its loss come from ``data/features.safetensors``.
+
     Parameters
     ----------
     pictures : Tensor of shape (N, H, W, 3), uint8
@@ -66,10 +70,14 @@ def train(data: Path, pictures: torch.Tensor, seconds: float, device: torch.devi
         Crops a step and their width; the learning rate grows with the root of the batch.
     """
     torch.manual_seed(0)
-    vae = make_autoencoder(size)
-    start_linear(vae, to_tensor(pictures[:200].cpu()))
+    if (data / "start").exists():
+        vae = AutoencoderKL.from_pretrained(data / "start", dtype=torch.float32)
+    else:
+        vae = make_autoencoder(size)
+        start_linear(vae, to_tensor(pictures[:200].cpu()))
     vae = vae.to(device, memory_format=torch.channels_last)
-    seen = Features().to(device)
+    brought = data / "features.safetensors"
+    seen = Features(load_file(brought) if brought.exists() else None).to(device)
     peak = PEAK * (batch / 16) ** 0.5
     optimiser = torch.optim.AdamW(vae.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=0.0)
     average, budget = Average(vae), Budget(seconds)

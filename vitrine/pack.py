@@ -5,12 +5,17 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import tempfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import torch
+from diffusers import AutoencoderKL
 from PIL import Image
+from safetensors.torch import save
 
+from .losses import EARLY, imagenet_weights
 from .renders import Renders
 
 LIMIT = 45 * 2**20  # bytes a pack may have
@@ -19,7 +24,7 @@ QUALITY = 80  # WebP: 2.9 kB a picture at 41.6 dB
 
 
 def pack(data: Path, to: Path, count: int = 12_000, quality: int = QUALITY) -> int:
-    """Write one zip with the training pictures, their records, and the autoencoder in ``data/vae`` if there is one.
+    """Write one zip with the training pictures, their records, the features that the autoencoder's loss reads, and what stands in ``data/vae`` to start from.
 
     Parameters
     ----------
@@ -38,12 +43,17 @@ def pack(data: Path, to: Path, count: int = 12_000, quality: int = QUALITY) -> i
         Image.fromarray(renders._decode(k)).save(buffer, "WEBP", quality=quality, method=6)
         return buffer.getvalue()
 
-    kept, size = [], 0
+    kept = []
     part = to.with_suffix(".tmp")
     with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as file, ThreadPoolExecutor() as pool:
-        for path in sorted((data / "vae").glob("*")):
-            file.write(path, f"vae/{path.name}")
-            size += path.stat().st_size
+        early = {key: value.contiguous() for key, value in imagenet_weights().items() if key.startswith(EARLY)}
+        file.writestr("features.safetensors", save(early))
+        if (data / "vae").exists():
+            with tempfile.TemporaryDirectory() as folder:
+                AutoencoderKL.from_pretrained(data / "vae", dtype=torch.float16).save_pretrained(folder)
+                for path in sorted(Path(folder).iterdir()):
+                    file.write(path, f"start/{path.name}")
+        size = sum(member.compress_size for member in file.infolist())
         for k, picture in enumerate(pool.map(shrink, range(min(count, len(renders))))):
             size += len(picture) + 200  # zip's own entries, and the record compressed
             if size > LIMIT:
@@ -56,7 +66,7 @@ def pack(data: Path, to: Path, count: int = 12_000, quality: int = QUALITY) -> i
 
 
 def unpack(path: Path, data: Path) -> None:
-    """Lay a pack out in ``data``: the pictures where `Renders` finds them, the autoencoder in ``data/vae``."""
+    """Lay a pack out in ``data``: the pictures where `Renders` finds them, the rest where `autoencoder.train` does."""
     (data / "renders").mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path) as file:
         names = file.namelist()
@@ -64,7 +74,7 @@ def unpack(path: Path, data: Path) -> None:
         if "records.jsonl.gz" not in names or strange:
             raise ValueError(f"{path} is no pack: {strange or 'it has no records.jsonl.gz'}; `python -m vitrine pack` makes one")
         for name in names:
-            if name.startswith("vae/"):
+            if name.startswith("start/") or name == "features.safetensors":
                 file.extract(name, data)
     target = data / "renders" / "pack.zip"
     target.unlink(missing_ok=True)
