@@ -128,4 +128,4 @@ def test_the_mini_product_and_explore_have_drafts_too(tmp_path, monkeypatch) -> 
     explorer.x.set_state({"index": 2})
     until(lambda: explorer.shots)
     assert [(recipe.steps, recipe.guidance) for recipe in engine.calls] == [(STEPS, 7.5), (8, 7.5)]
-    assert explorer.move(7.5, 8) and "Draft" not in explorer.picture.value
+    assert explorer.move(7.5, 8) and "Draft" not in explorer.shown.value

@@ -48,7 +48,7 @@ def test_the_grid_is_filled_and_is_a_controlled_one(tool) -> None:
     explorer = lay(tool.explorer)
     runs = explorer.fill(timeout=20)
     assert [(run.recipe.steps, run.recipe.guidance) for run in runs] == [(s, g) for s in (2, 3) for g in (1.0, 4.0, 7.5)]
-    assert explorer.missing() == [] and explorer.table.value.count("<img") == 6 and "6 made" in explorer.runner.status.value
+    assert explorer.missing() == [] and explorer.table.value.count("<img") == 6 and "6 made" in explorer.status.value
     assert make_grid(runs, rows="steps", cols="guidance")
     assert len({run.recipe.vary(steps=1, guidance=1) for run in runs}) == 1
 
@@ -62,8 +62,8 @@ def test_a_place_that_was_rendered_comes_back_without_the_engine(tmp_path) -> No
     for x in (1.0, 4.0, 7.5):
         for y in (2, 3):
             assert explorer.move(x, y)
-            assert f"guidance {x:g}" in explorer.picture.value or "guidance off" in explorer.picture.value
-    assert len(engine.calls) == 6 and tool.explorer.runner.job.state == "done"
+            assert f"guidance {x:g}" in explorer.shown.value or "guidance off" in explorer.shown.value
+    assert len(engine.calls) == 6 and tool.explorer.job.state == "done"
 
 
 def test_what_was_made_stays_when_the_axes_change(tool, tmp_path) -> None:
@@ -79,11 +79,11 @@ def test_what_was_made_stays_when_the_axes_change(tool, tmp_path) -> None:
 
 def test_a_slider_that_stops_on_a_place_makes_it(tool) -> None:
     explorer = lay(tool.explorer)
-    assert not explorer.move(4.0, 3) and "not made yet" in explorer.picture.value
+    assert not explorer.move(4.0, 3) and "not made yet" in explorer.shown.value
     explorer.live.value, explorer.drafts.on.value = True, False
     explorer.x.set_state({"index": 2})  # as a browser does
-    assert explorer.runner.job.wait(10)
-    assert [(r.guidance, r.steps) for r in explorer.shots] == [(7.5, 3)] and "<img" in explorer.picture.value
+    assert explorer.job.wait(10)
+    assert [(r.guidance, r.steps) for r in explorer.shots] == [(7.5, 3)] and "<img" in explorer.shown.value
     assert explorer.move(7.5, 3)
 
 
@@ -97,20 +97,20 @@ def test_the_latest_place_is_made_next(tmp_path) -> None:
     for x, y in ((7.5, 2), (1.0, 3), (7.5, 3)):  # scrubbed past while the first one is at work
         explorer.move(x, y)
     gate.set()
-    assert explorer.runner.job.wait(10)
+    assert explorer.job.wait(10)
     assert [(r.guidance, r.steps) for r in engine.calls] == [(4.0, 2), (7.5, 3)]
 
 
 def test_what_cannot_be_explored_is_a_sentence(tool) -> None:
     explorer = lay(tool.explorer)
     explorer.down.value = "guidance"
-    assert "both axes are guidance" in explorer.runner.status.value
+    assert "both axes are guidance" in explorer.status.value
     explorer.down.value = "strength"
-    assert "strength needs a source photo" in explorer.runner.status.value
+    assert "strength needs a source photo" in explorer.status.value
     explorer.origin.value = "Image to image"
-    assert "16 places" in explorer.runner.status.value or "12 places" in explorer.runner.status.value
+    assert "16 places" in explorer.status.value or "12 places" in explorer.status.value
     explorer.rows.value = MARKUP
-    assert "✗" in explorer.runner.status.value and "<script" not in explorer.runner.status.value
+    assert "✗" in explorer.status.value and "<script" not in explorer.status.value
 
 
 def test_strength_is_explored_on_the_photo_of_image_to_image(tool) -> None:

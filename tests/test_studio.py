@@ -53,7 +53,7 @@ def test_the_same_settings_are_found_and_not_made_again(tmp_path) -> None:
     tool, _ = studio(tmp_path)
     first, again = tool.text.run(timeout=10), tool.text.run(timeout=10)
     assert again.reused and again.image.tobytes() == first.image.tobytes()
-    assert "Found in the ledger" in tool.text.runner.status.value
+    assert "Found in the ledger" in tool.text.status.value
 
 
 def test_several_pictures_have_seeds_that_count_up_and_one_bar(tmp_path) -> None:
@@ -61,7 +61,7 @@ def test_several_pictures_have_seeds_that_count_up_and_one_bar(tmp_path) -> None
     tool.text.controls["seed"].value, tool.text.controls["steps"].value, tool.text.settings.count.value = 2**64 - 1, 4, 3
     tool.text.run(timeout=10)
     assert [run.recipe.seed for run in tool.text.runs] == [2**64 - 1, 0, 1]
-    assert (tool.text.runner.bar.value, tool.text.runner.bar.max) == (12, 12) and len(cards(tool.text)) == 3
+    assert (tool.text.bar.value, tool.text.bar.max) == (12, 12) and len(cards(tool.text)) == 3
 
 
 def test_dice_and_lock(tmp_path) -> None:
@@ -83,18 +83,18 @@ def test_dice_and_lock(tmp_path) -> None:
 def test_a_second_click_starts_no_second_job_and_stop_acts_within_a_step(tmp_path) -> None:
     gate = threading.Event()
     tool, engine = studio(tmp_path, gate=gate)
-    tool.text.runner.generate_button.click()
+    tool.text.generate_button.click()
     assert engine.reached.wait(10)
-    tool.text.runner.generate_button.click()
+    tool.text.generate_button.click()
     with pytest.raises(ModelError, match="one picture at a time"):
         tool.text.start()
-    assert len(engine.calls) == 1 and tool.text.runner.generate_button.disabled
+    assert len(engine.calls) == 1 and tool.text.generate_button.disabled
     tool.text.stop()
     gate.set()  # the step that was under way ends
     with pytest.raises(Cancelled):
-        tool.text.runner.job.result(10)
-    assert tool.text.runner.job.done <= 1  # of 30: not one step more was made
-    assert "Stopped" in tool.text.runner.status.value and not tool.text.runs and tool.text.runner.picture.value == ""
+        tool.text.job.result(10)
+    assert tool.text.job.done <= 1  # of 30: not one step more was made
+    assert "Stopped" in tool.text.status.value and not tool.text.runs and tool.text.picture.value == ""
 
 
 def test_stop_keeps_the_pictures_that_were_finished(tmp_path) -> None:
@@ -112,7 +112,7 @@ def test_stop_keeps_the_pictures_that_were_finished(tmp_path) -> None:
 
     tool._generate = slow
     tool.text.run(timeout=10)
-    assert len(tool.text.runs) == 2 and "Stopped after 2 of 4 pictures; those are kept" in tool.text.runner.status.value
+    assert len(tool.text.runs) == 2 and "Stopped after 2 of 4 pictures; those are kept" in tool.text.status.value
 
 
 def test_seconds_left_and_a_preview_are_told(tmp_path) -> None:
@@ -120,22 +120,22 @@ def test_seconds_left_and_a_preview_are_told(tmp_path) -> None:
     tool, engine = studio(tmp_path, gate=gate)
     job = tool.text.start()
     assert engine.reached.wait(10)
-    assert "step 1 of 30" in tool.text.runner.status.value and "to go" in tool.text.runner.status.value
-    assert 'alt="Preview, step 1 of 30"' in tool.text.runner.picture.value and job.left > 0
+    assert "step 1 of 30" in tool.text.status.value and "to go" in tool.text.status.value
+    assert 'alt="Preview, step 1 of 30"' in tool.text.picture.value and job.left > 0
     gate.set()
     assert job.wait(10)
 
 
 def test_an_error_is_one_sentence_with_the_details_folded(tmp_path) -> None:
     tool, _ = studio(tmp_path, error=ValueError(f"broken {MARKUP}"))
-    tool.text.runner.generate_button.click()
-    assert tool.text.runner.job.wait(10)
-    said = tool.text.runner.status.value
+    tool.text.generate_button.click()
+    assert tool.text.job.wait(10)
+    said = tool.text.status.value
     assert 'role="alert"' in said and "✗" in said and "<script" not in said and "<img" not in said
-    assert "Traceback" in tool.text.runner.traceback.value and tool.text.runner.details.selected_index is None
+    assert "Traceback" in tool.text.traceback.value and tool.text.details.selected_index is None
     tool.image.controls["steps"].value, tool.image.controls["strength"].value = 5, 0.1
-    tool.image.runner.generate_button.click()
-    assert "= 0 steps" in tool.image.runner.status.value
+    tool.image.generate_button.click()
+    assert "= 0 steps" in tool.image.status.value
     with pytest.raises(RecipeError):
         tool.image.run()
 
@@ -144,7 +144,7 @@ def test_an_error_is_one_sentence_with_the_details_folded(tmp_path) -> None:
 def test_no_picture_is_no_black_square(tmp_path, outcome) -> None:
     tool, _ = studio(tmp_path, outcome=outcome)
     tool.text.run(timeout=10)
-    assert "✗ No picture" in tool.text.runner.status.value and "<img" not in all_html(tool.text.made)
+    assert "✗ No picture" in tool.text.status.value and "<img" not in all_html(tool.text.made)
 
 
 # -- configuration ------------------------------------------------------------------------------------
@@ -221,9 +221,9 @@ def test_a_model_is_never_fetched_and_a_missing_one_is_said(tmp_path, monkeypatc
     monkeypatch.setattr("tp2lib.models.loading.load", refuse)
     tool, engine = studio(tmp_path)
     tool.text.settings.model.value = "sd15"
-    tool.text.runner.generate_button.click()
-    tool.text.runner.job.wait(10)
-    assert asked == [("sd15", False)] and "not on this machine" in tool.text.runner.status.value and not engine.calls
+    tool.text.generate_button.click()
+    tool.text.job.wait(10)
+    assert asked == [("sd15", False)] and "not on this machine" in tool.text.status.value and not engine.calls
     tool.text.settings.model.value = "auto"
     assert tool.text.run(timeout=10).outcome == "ok"
 
@@ -271,9 +271,9 @@ def test_a_read_only_outputs_folder_is_one_sentence(tmp_path, monkeypatch) -> No
 
     monkeypatch.setattr("tp2lib.storage.ledger.Ledger.start", refuse)
     monkeypatch.setattr("tp2lib.storage.ledger.Ledger.keep_source", refuse)
-    tool.text.runner.generate_button.click()
-    assert tool.text.runner.job.wait(10)
-    assert "✗ outputs cannot be written (Read-only file system)" in tool.text.runner.status.value
+    tool.text.generate_button.click()
+    assert tool.text.job.wait(10)
+    assert "✗ outputs cannot be written (Read-only file system)" in tool.text.status.value
 
 
 def test_the_whole_tool_is_there_in_a_second_and_shows_as_a_widget(tmp_path) -> None:

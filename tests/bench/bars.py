@@ -131,7 +131,7 @@ def panel(folder: Path, model: Any) -> Iterator[tuple[str, str, str]]:
         began = time.perf_counter()
         tool.text.stop()
         try:
-            tool.text.runner.job.result(120)
+            tool.text.job.result(120)
         except Cancelled:
             late.append(time.perf_counter() - began)
         a_step = max(a_step, statistics.median(b - a for a, b in itertools.pairwise(marks)))

@@ -30,13 +30,7 @@ _TITLE = "# TP2 mini-product\n\nProduct pictures from words or from a photo. Eve
 
 
 def trim(notebook: Any) -> Any:
-    """Cut a notebook down to the tool: the code up to the cell that shows it, under a heading of its own.
-
-    Raises
-    ------
-    OutputError
-        No cell shows the tool.
-    """
+    """Cut a notebook down to the tool: the code up to the cell that shows it, under a heading of its own."""
     import nbformat
 
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -55,27 +49,9 @@ def read_page(notebook: Path = APP) -> Any:
 
 
 def app_config(notebook: Path = APP, *, port: int = 8866, visitors: int = VISITORS, idle: int = IDLE, browser: bool = True) -> Any:
-    """Return Voilà's configuration for the app.
+    """Return Voilà's configuration for the app: `port` 1024 to 65535, `visitors` 1 to 16 kernels at a time, `idle` seconds until a closed page's kernel ends.
 
-    Parameters
-    ----------
-    notebook : path
-        Its folder is all that Voilà knows of the disk.
-    port : int
-        1024 to 65535.
-    visitors : int, default 2
-        Kernels at a time, 1 to 16; each has a model in memory.
-    idle : int, default 900
-        Seconds without a message after which a kernel whose page is closed ends.
-    browser : bool, default True
-        Whether to open the page.
-
-    Raises
-    ------
-    RecipeError
-        A number out of range.
-    OutputError
-        There is no such notebook, or Voilà is not installed.
+    The notebook's folder is all that Voilà knows of the disk.
     """
     for name, value, low, high in (("port", port, 1024, 65535), ("visitors", visitors, 1, 16), ("idle", idle, 10, 86_400)):
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:

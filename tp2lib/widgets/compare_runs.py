@@ -67,13 +67,7 @@ def differing_html(first: Any, second: Any) -> str:
 
 
 class CompareRuns:
-    """Two runs, chosen, and three ways of looking at them.
-
-    Parameters
-    ----------
-    read : callable
-        Gives the run of a key, or None.
-    """
+    """Two runs, chosen, and three ways of looking at them; `read` gives the run of a key, or None."""
 
     def __init__(self, read: Callable[[str], Any]) -> None:
         self._read = read
@@ -110,13 +104,7 @@ class CompareRuns:
             self.place.children = [widgets.HTML(f'<div role="alert">✗ {html.escape(str(error))}</div>')]
 
     def draw(self) -> tuple[str, list[widgets.Widget]]:
-        """Return what differs, and the pictures.
-
-        Raises
-        ------
-        SourceError
-            The pictures cannot be laid on each other.
-        """
+        """Return what differs, and the pictures; raise SourceError where they cannot be laid on each other."""
         if not (self.first.value and self.second.value):
             return "<div>Choose two runs, here or with the buttons under a picture.</div>", []
         runs = [self._read(key) for key in (self.first.value, self.second.value)]

@@ -54,10 +54,7 @@ def control(name: str, value: Any) -> widgets.Widget:
 
 
 def settled(controls: Mapping[str, widgets.Widget]) -> dict[str, Any]:
-    """Return what the controls stand for, as a recipe keeps it.
-
-    A slider in steps of 0.01 counts 0.35000000000000003; that would be another recipe.
-    """
+    """Return what the controls stand for, as a recipe keeps it: a slider in steps of 0.01 counts 0.35000000000000003, which would be another recipe."""
     values = {name: one.value for name, one in controls.items()}
     return {name: round(value, 6) if isinstance(value, float) else value for name, value in values.items()}
 
@@ -65,20 +62,9 @@ def settled(controls: Mapping[str, widgets.Widget]) -> dict[str, Any]:
 class RecipeControls:
     """Controls for every setting of a recipe, a seed with a dice and a lock, and how many pictures.
 
-    Parameters
-    ----------
-    recipe : Recipe
-        Where the controls start. With a strength, they are those of image to image; with a mask, those of new backgrounds.
-    size : int
-        The model's own side, in pixels: what an open width or height is shown as.
-    models : sequence of (str, str)
-        What to call each model, and the name by which a recipe asks for it.
-
-    Attributes
-    ----------
-    controls : dict of str to Widget
-    lock : ToggleButton
-        While it is pressed the seed stays; else every click on Generate rolls another one.
+    With a strength they are those of image to image, with a mask those of new backgrounds. `size` is the model's own side in pixels, which an open width or
+    height is shown as; `models` are (what to call a model, what a recipe calls it). While `lock` is pressed the seed stays; else every click on Generate rolls
+    another one.
     """
 
     def __init__(self, recipe: Recipe, *, size: int, models: Sequence[tuple[str, str]] = (("auto", "auto"),)) -> None:
@@ -105,13 +91,7 @@ class RecipeControls:
         self.widgets = (self.model, *sliders, seed, self.count)
 
     def recipe(self) -> Recipe:
-        """Return the recipe that the controls stand for.
-
-        Raises
-        ------
-        RecipeError
-            The settings contradict each other.
-        """
+        """Return the recipe that the controls stand for; raise RecipeError where the settings contradict each other."""
         values = settled(self.controls)
         for side in ("width", "height"):
             if getattr(self.base, side) is None and values.get(side) == self.size:
@@ -134,13 +114,7 @@ class RecipeControls:
             self.roll()
 
     def load(self, recipe: Recipe) -> list[str]:
-        """Set the controls to a recipe's settings.
-
-        Returns
-        -------
-        list of str
-            What could not be set, one sentence each.
-        """
+        """Set the controls to a recipe's settings, and return what could not be set, one sentence each."""
         notes = []
         for name, one in self.controls.items():
             value = getattr(recipe, name)

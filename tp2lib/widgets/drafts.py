@@ -41,28 +41,14 @@ def by_hand(change: Any) -> bool:
 
 
 class Drafts:
-    """What follows the sliders.
+    """Follow the sliders with drafts, and start the full picture once the hand rests; the checkbox `on` switches them off.
 
-    Parameters
-    ----------
-    recipe : callable
-        Gives the recipe that the controls stand for now, or raises `TP2Error`.
-    make : callable
-        Makes a draft and keeps nothing: ``make(recipe, should_stop=…)`` gives a run.
-    runner : Runner
-        Makes the full picture once the hand rests.
-    picture : widgets.HTML, optional
-        Where a draft is shown; by default, the runner's picture.
-
-    Attributes
-    ----------
-    on : widgets.Checkbox
-        Switches them off.
+    `recipe()` gives what the controls stand for now, or raises TP2Error; ``make(recipe, should_stop=…)`` makes a run and keeps nothing. A draft is shown in
+    `picture`, by default the runner's own.
     """
 
     def __init__(self, recipe: Callable[[], Recipe], make: Callable[..., Any], runner: Runner, picture: widgets.HTML | None = None) -> None:
         self._recipe, self._make, self._runner, self._picture = recipe, make, runner, picture or runner.picture
-        runner.drafts = self
         self.on = widgets.Checkbox(value=True, description="drafts while a slider moves", indent=False)
         self.on.tooltip = f"{STEPS} steps of {_SCHEDULER}; the full picture follows when the slider rests"
         self._lock, self._moved_at, self._dropped = threading.Lock(), 0.0, 0

@@ -31,12 +31,7 @@ _WAYS = {"crop": "cut to fill", "pad": "whole, with white around"}
 class DropZone(anywidget.AnyWidget):
     """A place to drop a picture on, or to choose one from the visitor's own disk.
 
-    Parameters
-    ----------
-    label : str
-        What is asked for, above the button.
-    on_file : callable
-        Called with the bytes and the file's name, which is anybody's text; returns what to say about it.
+    ``on_file(data, name)`` returns what to say about the file; its name is anybody's text.
     """
 
     _esm = STATIC / "drop_zone.js"
@@ -51,17 +46,7 @@ class DropZone(anywidget.AnyWidget):
         self.on_msg(self._received)
 
     def take(self, data: bytes, name: str = "", size: int | None = None) -> None:
-        """Take a file, as a drop does.
-
-        Parameters
-        ----------
-        data : bytes
-            The file; empty where the browser found it too large to send.
-        name : str
-            Its name there; shown, and used for nothing else.
-        size : int, optional
-            Its bytes as the browser counts them.
-        """
+        """Take a file, as a drop does: `data` is empty where the browser found it too large to send, `size` is its bytes as the browser counts them."""
         size = len(data) if size is None else size
         name = " ".join(name.split())[:80] or "the file"
         if size > self.limit:
@@ -77,21 +62,9 @@ class DropZone(anywidget.AnyWidget):
 
 
 class PhotoPicker:
-    """Chooses a source photo and prepares it; nothing that is typed or uploaded names a file.
+    """Choose a source photo and prepare it; nothing that is typed or uploaded names a file.
 
-    Parameters
-    ----------
-    inputs : path
-        The folder whose photos are offered by name.
-    ledger : Ledger, optional
-        Where the photos of earlier runs are kept.
-    on_change : callable, optional
-        Called when another photo was chosen.
-
-    Attributes
-    ----------
-    name : str
-        What a recipe calls the photo: ``"inputs/product.jpg"``, or ``"sha256:…"`` for one that is kept by its pixels.
+    The photos of the folder `inputs` are offered by name, `ledger` has those of earlier runs, and `on_change()` is called when another photo was chosen.
     """
 
     def __init__(self, inputs: Path = INPUTS, *, ledger: Ledger | None = None, on_change: Callable[[], Any] | None = None) -> None:
@@ -124,13 +97,7 @@ class PhotoPicker:
             return []
 
     def choose(self, name: str) -> None:
-        """Take a photo of the folder by its name.
-
-        Raises
-        ------
-        SourceError
-            The folder has none of this name.
-        """
+        """Take a photo of the folder by its name; raise SourceError where it has none of this name."""
         names = self.offered()
         if name not in names:  # so that no path leads out of the folder
             raise SourceError(f"{self.inputs.name}/ has no photo {shown(name)}.{did_you_mean(name, names) or ' Drop yours instead.'}")
@@ -138,13 +105,7 @@ class PhotoPicker:
         self.choice.value = name
 
     def upload(self, data: bytes, name: str = "the upload") -> Source:
-        """Take an uploaded photo, and return it as it was prepared.
-
-        Raises
-        ------
-        SourceError
-            It is no whole PNG, JPEG or WebP picture, or too large.
-        """
+        """Take an uploaded photo, and return it as it was prepared; raise SourceError unless it is a whole PNG, JPEG or WebP picture of an allowed size."""
         prepare_source(data, 64, 64)  # refused here, before it takes the old photo's place
         self._take(bytes(data), " ".join(name.split())[:80])
         return self._prepared[1] if self._prepared else self.prepare(256, 256)
@@ -156,13 +117,7 @@ class PhotoPicker:
         self._take(run.image, f"the picture of run {run.key[:8]}")
 
     def recall(self, source: str) -> None:
-        """Take the photo that a recalled recipe names: by its hash, or one of the folder.
-
-        Raises
-        ------
-        SourceError
-            It is not kept here.
-        """
+        """Take the photo that a recalled recipe names, by its hash or one of the folder; raise SourceError where it is not kept here."""
         if source.startswith("sha256:"):
             kept = self.ledger.find_source(source) if self.ledger else None
             if kept is None:
@@ -172,13 +127,7 @@ class PhotoPicker:
             self.choose(Path(source.replace("\\", "/")).name)
 
     def prepare(self, width: int, height: int) -> Source:
-        """Return the photo as the model gets it, and show it with what was done to it.
-
-        Raises
-        ------
-        SourceError
-            No photo was chosen, or it cannot be used.
-        """
+        """Return the photo as the model gets it, and show it with what was done to it; raise SourceError where there is none that can be used."""
         if self._given is None:
             raise SourceError("no photo is chosen. Drop one, or choose one from inputs/.")
         key = (id(self._given), width, height, self.way.value)

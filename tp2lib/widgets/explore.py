@@ -37,13 +37,7 @@ _NUMBER = re.compile(r"\d{1,10}(\.\d{1,6})?")
 
 
 def parse_values(axis: str, text: str) -> list[Any]:
-    """Read a list of values as it was typed, such as ``"5, 10, 20"``.
-
-    Raises
-    ------
-    RecipeError
-        One is not allowed, or there are none, too many, or one twice.
-    """
+    """Read a list of values as it was typed, such as ``"5, 10, 20"``; raise RecipeError for none, too many, one twice or one that is not allowed."""
     if axis not in AXES:
         raise RecipeError(f"{shown(axis)} cannot be explored; these can: {', '.join(AXES)}.{did_you_mean(axis, AXES)}")
     words = [word.strip() for word in text[:400].split(",") if word.strip()]
@@ -73,7 +67,7 @@ class _Shot:
     thumb: str
 
 
-class Explorer:
+class Explorer(Runner):
     """A grid over two settings, and two sliders to move in it.
 
     Parameters
@@ -90,6 +84,7 @@ class Explorer:
     """
 
     def __init__(self, recipes: dict[str, Callable[[], Recipe]], make: Callable[..., Any]) -> None:
+        super().__init__("Fill the grid")
         self._recipes, self._make = recipes, make
         self.shots: dict[Recipe, _Shot] = {}
         self.base: Recipe
@@ -104,18 +99,17 @@ class Explorer:
         self.live = widgets.Checkbox(value=True, description="make a place when a slider stops on it", indent=False)
         self.x = widgets.SelectionSlider(options=["-"], value="-", description="-", **look)
         self.y = widgets.SelectionSlider(options=["-"], value="-", description="-", **look)
-        self.picture, self.table = widgets.HTML(), widgets.HTML()
-        self.runner = Runner(self._prepare, lambda done: Ending(words=done), caption="Fill the grid")
+        self.shown, self.table = widgets.HTML(), widgets.HTML()
         for axis, text in ((self.across, self.columns), (self.down, self.rows)):
             axis.observe(lambda change, text=text: setattr(text, "value", AXES[change["new"]]), "value")
         for one in (self.columns, self.rows, self.origin):
-            one.observe(lambda change: self.runner.attempt(self.lay_out), "value")
-        self.drafts = Drafts(self.place, lambda recipe, **how: make(recipe, keep=False, **how), self.runner, self.picture)
+            one.observe(lambda change: self.attempt(self.lay_out), "value")
+        self.drafts = Drafts(self.place, lambda recipe, **how: make(recipe, keep=False, **how), self, self.shown)
         for slider in (self.x, self.y):
-            slider.observe(lambda change: self.runner.attempt(lambda: self.scrubbed(by_hand(change))), "value")
+            slider.observe(lambda change: self.attempt(lambda: self.scrubbed(by_hand(change))), "value")
         wraps = {"flex_flow": "row wrap"}
         top = [widgets.HBox(pair, layout=wraps) for pair in ((self.across, self.columns), (self.down, self.rows))]
-        sliders = widgets.VBox([self.x, self.y, self.live, self.drafts.on, *self.runner.widgets[:3], self.picture]).add_class("tp2-place")
+        sliders = widgets.VBox([self.x, self.y, self.live, self.drafts.on, *self.parts[:3], self.shown]).add_class("tp2-place")
         self.table.add_class("tp2-places")
         self.widget = widgets.VBox([self.origin, *top, widgets.HBox([self.table, sliders], layout=wraps)])
 
@@ -142,7 +136,7 @@ class Explorer:
             slider.options = [(f"{value:g}" if isinstance(value, float) else str(value), value) for value in values]
             slider.value = here if here in values else values[0]
         self._laying = False
-        self.runner.say(f"{len(axes[0][1]) * len(axes[1][1])} places; {len(self.missing())} are to be made.")
+        self.say(f"{len(axes[0][1]) * len(axes[1][1])} places; {len(self.missing())} are to be made.")
         self._draw()
 
     def place(self) -> Recipe:
@@ -173,9 +167,9 @@ class Explorer:
             return
         if hand and self.drafts.on.value:
             self.drafts.moved()
-        elif not (self.runner.job and self.runner.job.active):
+        elif not (self.job and self.job.active):
             self._whole = False
-            self.runner.start()
+            self.start()
 
     def fill(self, timeout: float | None = None) -> list[Any]:
         """Make all places and wait: the call that does what a click on "Fill the grid" does.
@@ -186,7 +180,7 @@ class Explorer:
             Row by row: ready for `show_grid`.
         """
         self._whole = True
-        self.runner.run(timeout)
+        self.run(timeout)
         return [self.shots[recipe].run for row in self.places() for recipe in row]
 
     # -- the work -------------------------------------------------------------------------------------
@@ -194,8 +188,11 @@ class Explorer:
     def _prepare(self) -> Callable[..., str]:
         if not self._axes:
             self.lay_out()
-        whole, self._whole = self._whole and not self.runner.resting, True
+        whole, self._whole = self._whole and not self.resting, True
         return lambda on_step, should_stop: self._work(whole, on_step, should_stop)
+
+    def _finish(self, made: str) -> Ending:
+        return Ending(words=made)
 
     def _work(self, whole: bool, on_step: Callable[[Any], None], should_stop: Callable[[], bool]) -> str:
         """Make the place under the sliders first, wherever they are by then; then, if wanted, the others."""
@@ -213,7 +210,7 @@ class Explorer:
     def _draw(self) -> None:
         here = self.place()
         shot = self.shots.get(here)
-        self.picture.value = shot.picture if shot else '<div role="status">This place is not made yet.</div>'
+        self.shown.value = shot.picture if shot else '<div role="status">This place is not made yet.</div>'
         (across, columns), (down, _) = self._axes
         heads = "".join(f"<th scope='col'>{html.escape(str(value))}</th>" for value in columns)
         rows = "".join(

@@ -35,19 +35,9 @@ def title_of(run: Any) -> str:
 
 
 class Gallery:
-    """Pages of thumbnails over a ledger, and one run in full; empty until :meth:`turn` turns to a page.
+    """Pages of thumbnails over a ledger, and one run in full (`selected`); empty until :meth:`turn` turns to a page.
 
-    Parameters
-    ----------
-    ledger : Ledger
-    recall : callable
-        Called with a recipe and notes when its settings are to be used again.
-    acts : dict of str to callable, optional
-        More buttons under the run that is looked at.
-
-    Attributes
-    ----------
-    selected : Run or None
+    ``recall(recipe, notes)`` is called when a run's settings are to be used again; `acts` are more buttons under the run that is looked at.
     """
 
     def __init__(self, ledger: Ledger, recall: Callable[..., Any], acts: Mapping[str, Callable[[Any], Any]] | None = None) -> None:

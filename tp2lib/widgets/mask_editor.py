@@ -25,20 +25,7 @@ _SIDE = 512  # pixels of the longer side, as the editor shows a photo
 
 
 class MaskEditor(anywidget.AnyWidget):
-    """A photo with its mask over it, in blue.
-
-    Parameters
-    ----------
-    on_change : callable
-        Called when the mask was corrected, or is to be as it was found.
-
-    Attributes
-    ----------
-    kept : Mask or None
-        The mask as it is now, of the photo's own size.
-    corrected : bool
-        Whether it was drawn on.
-    """
+    """A photo with its mask over it, in blue: `kept` is the mask as it is now, of the photo's own size, and `corrected` whether it was drawn on."""
 
     _esm = STATIC / "mask_editor.js"
     _css = STATIC / "widgets.css"
@@ -69,13 +56,7 @@ class MaskEditor(anywidget.AnyWidget):
         self._tell()
 
     def draw(self, seen: np.ndarray) -> None:
-        """Take a mask as it is drawn; what was not drawn on keeps the edge that was found.
-
-        Parameters
-        ----------
-        seen : ndarray of bool
-            Of the size at which the editor shows the photo.
-        """
+        """Take a mask as it is drawn, of the size at which the editor shows the photo; what was not drawn on keeps the edge that was found."""
         if self.kept is None or seen.shape != self._seen.shape:
             return
         changed, drawn = (np.asarray(Image.fromarray(one).resize(self.kept.size, Image.Resampling.NEAREST)) for one in (seen ^ self._seen, seen))
@@ -107,12 +88,7 @@ _BY_HAND = ", corrected by hand"
 
 
 class ProductPicker(PhotoPicker):
-    """Chooses a photo and what of it is kept.
-
-    Attributes
-    ----------
-    editor : MaskEditor
-    """
+    """Choose a photo, and what of it is kept, with the mask editor `editor`."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self._source: Source | None = None
@@ -123,13 +99,7 @@ class ProductPicker(PhotoPicker):
         self.widget.children = (self.choice, self.drop, self.editor, self.view)
 
     def prepare(self, width: int, height: int) -> Source:
-        """Return the photo, at its own size, with the mask as it is now; a model paints around it at the size that it chooses.
-
-        Raises
-        ------
-        SourceError
-            No photo was chosen, it cannot be used, or nothing of it is kept.
-        """
+        """Return the photo, at its own size, with the mask as it is now; a model paints around it at the size that it chooses."""
         if self._given is None:
             raise SourceError("no photo is chosen. Drop one, or choose one from inputs/.")
         if self._source is None:

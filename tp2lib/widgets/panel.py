@@ -18,13 +18,12 @@ from tp2lib.plots.labels import AXES, label, problem
 from tp2lib.recipe import Recipe
 from tp2lib.widgets.controls import control, settled
 from tp2lib.widgets.drafts import Drafts
-from tp2lib.widgets.jobs import Job
 from tp2lib.widgets.runner import Ending, Runner
 
 __all__ = ["Panel", "alt_of", "effects"]
 
 
-class Panel:
+class Panel(Runner):
     """Controls, Generate and Stop, progress, live preview, the picture; errors as one sentence.
 
     Parameters
@@ -69,28 +68,14 @@ class Panel:
         ledger: Any = None,
         generate: Callable[..., Any] | None = None,
     ) -> None:
+        super().__init__()
         self.base = recipe
         self.controls = {name: control(name, getattr(recipe, name, None)) for name in settings}
-        self.runs: list[Any] = []
         self._given = {"model": model, "source": source, "ledger": ledger}
         self._generate = generate
-        self._runner = runner = Runner(self._prepare, self._finish)
-        self.generate_button, self.stop_button = runner.generate_button, runner.stop_button
-        self.bar, self.status, self.picture = runner.bar, runner.status, runner.picture
-        self.details, self.traceback = runner.details, runner.traceback
-        self.drafts = Drafts(self.recipe, functools.partial(self._make, ledger=None), runner)
+        self.drafts = Drafts(self.recipe, functools.partial(self._make, ledger=None), self)
         follow = [self.drafts.on] if self.drafts.watch(self.controls.values()) else []
-        self.widget = widgets.VBox([*self.controls.values(), *follow, *runner.widgets])
-
-    @property
-    def job(self) -> Job | None:
-        """The last job, or None."""
-        return self._runner.job
-
-    @property
-    def result(self) -> Any:
-        """The last run that was made, or None."""
-        return self.runs[-1] if self.runs else None
+        self.widget = widgets.VBox([*self.controls.values(), *follow, *self.parts])
 
     def recipe(self) -> Recipe:
         """Return the recipe that the controls stand for.
@@ -101,36 +86,6 @@ class Panel:
             The settings contradict each other, such as a strength so low that no step would run.
         """
         return self.base.vary(**settled(self.controls))
-
-    def start(self) -> Job:
-        """Start making the picture, as the button does; returns at once.
-
-        Raises
-        ------
-        RecipeError
-            The controls stand for no recipe.
-        ModelError
-            The panel is at work already.
-        """
-        return self._runner.start()
-
-    def stop(self) -> None:
-        """Stop at the next step, as the button does."""
-        self._runner.stop()
-
-    def run(self, timeout: float | None = None) -> Any:
-        """Make the picture and wait for it: the call that does what a click does.
-
-        Returns
-        -------
-        Run
-
-        Raises
-        ------
-        TP2Error
-            Whatever stood in the way.
-        """
-        return self._runner.run(timeout)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return self.widget._repr_mimebundle_(**options)

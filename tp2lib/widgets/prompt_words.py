@@ -60,14 +60,7 @@ def add_words(text: str, words: str) -> str:
 
 
 def unknown_html(model: Any, **texts: str) -> str:
-    """Point out the words that a model never saw, each with the nearest that it did; the texts may be anybody's.
-
-    Parameters
-    ----------
-    model : Model or None
-    **texts : str
-        The text of each box, under the box's name.
-    """
+    """Point out the words of some boxes (name to text, which may be anybody's) that a model never saw, each with the nearest that it did."""
     if model is None or model.words is None:
         name = "it" if model is None else model.name
         words = "" if model is None else f"Which words {shown(name)} knows is not recorded, so none can be pointed out."
@@ -88,12 +81,7 @@ def unknown_html(model: Any, **texts: str) -> str:
 class PromptWords:
     """Chips and suggestions under the prompt boxes; what is unknown is pointed out as it is typed.
 
-    Parameters
-    ----------
-    prompt, negative : Textarea
-        The boxes that a chip adds to: "to avoid" goes to the second, all else to the first.
-    model : Model, optional
-        Whose words; :meth:`use` changes it.
+    A chip "to avoid" goes to the `negative` box, all else to `prompt`; the words are those of `model`, which :meth:`use` changes.
     """
 
     def __init__(self, prompt: Any, negative: Any, model: Any = None) -> None:

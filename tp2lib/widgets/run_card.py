@@ -56,14 +56,7 @@ class CopyText(anywidget.AnyWidget):
 
 
 class RunCard:
-    """A run, shown.
-
-    Parameters
-    ----------
-    run : Run
-    acts : dict of str to callable
-        Buttons under the picture: what stands on each, and what it does with the run.
-    """
+    """A run, shown; `acts` are the buttons under the picture: what stands on each, and what it does with the run."""
 
     def __init__(self, run: Any, acts: Mapping[str, Callable[[Any], Any]] | None = None) -> None:
         self.run = run

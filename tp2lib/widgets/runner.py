@@ -1,7 +1,7 @@
 """Generate and Stop: the buttons, bar, words and preview around one job at a time.
 
-A panel and every tab of the studio have one. What a click does, :meth:`Runner.run` does too; in the job's
-thread only traits are assigned, and nothing is displayed.
+A panel and every tab of the studio that makes pictures is one. What a click does, :meth:`Runner.run` does too; in the
+job's thread only traits are assigned, and nothing is displayed.
 """
 
 from __future__ import annotations
@@ -36,32 +36,25 @@ class Ending:
 
 
 class Runner:
-    """One job at a time behind two buttons.
-
-    Parameters
-    ----------
-    prepare : callable
-        Called by a click, in the callback's thread; returns the work for a `Job`, or raises `TP2Error`.
-    finish : callable
-        Called with what the work returned, in the job's thread; returns an `Ending`.
-    caption : str, default "Generate"
-        What stands on the button.
+    """One job at a time behind two buttons; what it makes stands in `_prepare` and `_finish` of the panel that is one.
 
     Attributes
     ----------
     job : Job or None
         The last one.
+    runs : list of Run
+        What was made, oldest first: ready for `show_grid`.
     resting : bool
-        Whether that one was started because the hand on a slider rested, and by no click.
+        Whether the last job was started because the hand on a slider rested, and by no click.
     drafts : Drafts or None
         What follows the sliders until then.
     """
 
-    def __init__(self, prepare: Callable[[], Callable[..., Any]], finish: Callable[[Any], Ending], *, caption: str = "Generate") -> None:
+    def __init__(self, caption: str = "Generate") -> None:
         self.job: Job | None = None
+        self.runs: list[Any] = []
         self.resting = False
         self.drafts: Any = None
-        self._prepare, self._finish = prepare, finish
         self._previewed, self._starting = 0.0, threading.Lock()
         self.generate_button = widgets.Button(description=caption, button_style="primary", tooltip="start")
         self.stop_button = widgets.Button(description="Stop", disabled=True, tooltip="stop at the next step")
@@ -70,14 +63,27 @@ class Runner:
         self.traceback = widgets.HTML()
         self.details = widgets.Accordion([self.traceback], titles=["Details of the error"], layout={"display": "none"})
         self.details.selected_index = None
-        self.generate_button.on_click(lambda button: self.click())
+        self.generate_button.on_click(lambda button: self.attempt(self.start))
         self.stop_button.on_click(lambda button: self.stop())
         wraps = {"flex_flow": "row wrap", "align_items": "center"}
-        self.buttons = widgets.HBox([self.generate_button, self.stop_button, self.bar], layout=wraps)
-        self.widgets = (self.buttons, self.status, self.details, self.picture)
+        buttons = widgets.HBox([self.generate_button, self.stop_button, self.bar], layout=wraps)
+        self.parts = (buttons, self.status, self.details, self.picture)
+
+    def _prepare(self) -> Callable[..., Any]:
+        """Return the work for a `Job`, or raise `TP2Error`; called in the callback's thread."""
+        raise NotImplementedError
+
+    def _finish(self, made: Any) -> Ending:
+        """Say how it ended; called in the job's thread with what the work returned."""
+        raise NotImplementedError
+
+    @property
+    def result(self) -> Any:
+        """The last run that was made, or None."""
+        return self.runs[-1] if self.runs else None
 
     def start(self, *, resting: bool = False) -> Job:
-        """Start the job; returns at once. A click takes the place of drafts, and of what a resting hand started.
+        """Start the job, as the button does; returns at once. A click takes the place of drafts, and of what a resting hand started.
 
         Raises
         ------
@@ -98,7 +104,7 @@ class Runner:
         return self.job
 
     def stop(self) -> None:
-        """Stop at the next step."""
+        """Stop at the next step, as the button does; pictures that were finished are kept."""
         if self.job is not None:
             self.job.stop()
 
@@ -109,7 +115,12 @@ class Runner:
         return self.job is None or not self.job.active or self.resting
 
     def run(self, timeout: float | None = None) -> Any:
-        """Start the job, wait for it, and return what it made: the call that does what a click does.
+        """Do the work and wait for it, at most `timeout` seconds: the call that does what a click does.
+
+        Returns
+        -------
+        Run
+            The last one that was made; all of them are in `runs`.
 
         Raises
         ------
@@ -117,14 +128,11 @@ class Runner:
             Whatever stood in the way.
         """
         try:
-            return self.start().result(timeout)
+            self.start().result(timeout)
         except KeyboardInterrupt:  # the kernel's Interrupt reaches this thread only
             self.stop()
             raise
-
-    def click(self) -> None:
-        """Start the job, and say in words what stood in the way: an error in a callback would be seen by nobody."""
-        self.attempt(self.start)
+        return self.result
 
     def attempt(self, act: Callable[[], Any]) -> Any:
         """Do something short, such as a button's act; an error becomes one sentence, its details folded away."""
