@@ -86,20 +86,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def shown(value: object, limit: int = 80) -> str:
-    """Return `value` as it should appear in a message: its repr, cut to `limit` characters.
-
-    Parameters
-    ----------
-    value : object
-        Anything, hostile things included: a repr that fails becomes the name of the type.
-    limit : int, default 80
-        Longest text returned, in characters.
-
-    Returns
-    -------
-    str
-        Printable text without line breaks or lone surrogates.
-    """
+    """Return a value as it should appear in a message: its repr on one line of printable text, cut to `limit` characters."""
     if isinstance(value, PurePath):
         value = str(value)
     if isinstance(value, (str, bytes)):
@@ -114,24 +101,7 @@ def shown(value: object, limit: int = 80) -> str:
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """Return ``" Did you mean 'steps'?"`` for a near miss, else an empty string.
-
-    The answer starts with a space, so that it can follow a sentence directly.
-
-    Parameters
-    ----------
-    name : object
-        What was given. Anything but a string gets no suggestion.
-    known : iterable of str
-        The names that would have been right.
-
-    Examples
-    --------
-    >>> did_you_mean("step", ["steps", "seed"])
-    " Did you mean 'steps'?"
-    >>> did_you_mean("walrus", ["steps", "seed"])
-    ''
-    """
+    """Return ``" Did you mean 'steps'?"`` for a near miss, else an empty string; the space lets it follow a sentence directly."""
     if not isinstance(name, str) or not 0 < len(name) <= 100:
         return ""
     by_folded = {candidate.casefold(): candidate for candidate in known}

@@ -13,15 +13,10 @@ __all__ = ["attach"]
 
 
 def attach(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
-    """Make ``__getattr__``, ``__dir__`` and ``__all__`` of a package from its imports under ``if TYPE_CHECKING:``.
+    """Make ``__getattr__``, ``__dir__`` and ``__all__`` of a package (its ``__name__`` and ``__file__``) from its imports under ``if TYPE_CHECKING:``.
 
-    Editors and type checkers read those imports, so the list of names is kept once. No name may be that of a
-    module beside it: Python would put the module in its place as soon as somebody imports it.
-
-    Parameters
-    ----------
-    package, file : str
-        The ``__name__`` and ``__file__`` of the package.
+    Editors and type checkers read those imports, so the list of names is kept once. No name may be that of a module beside it: Python would put the module in
+    its place as soon as somebody imports it.
     """
     tree = ast.parse(Path(file).read_text(encoding="utf-8"))
     imports = [node for block in tree.body if isinstance(block, ast.If) for node in block.body if isinstance(node, ast.ImportFrom)]

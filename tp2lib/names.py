@@ -59,13 +59,7 @@ def _found(name: object, known: Mapping[str, str]) -> tuple[str, str | None] | N
 
 
 def split_scheduler(name: object) -> tuple[str, str | None]:
-    """Return the one spelling of a scheduler's name, and the schedule that ends it: ``"LMS Karras"`` is LMS on karras.
-
-    Raises
-    ------
-    RecipeError
-        No scheduler bears that name.
-    """
+    """Return the one spelling of a scheduler's name, and the schedule that ends it: ``"LMS Karras"`` is LMS on karras."""
     if (found := _found(name, _BY_COMPACT)) is not None:
         return found
     near = nearest_scheduler(name)
@@ -82,13 +76,7 @@ def nearest_scheduler(name: object) -> tuple[str, str | None] | None:
 
 
 def check_schedule(scheduler: str, schedule: str) -> None:
-    """Refuse a pair that diffusers does not have.
-
-    Raises
-    ------
-    RecipeError
-        It names what there is instead.
-    """
+    """Raise RecipeError for a pair that diffusers does not have; it names what there is instead."""
     if schedule not in SCHEDULES_OF[scheduler]:
         others = [name for name in SCHEDULER_NAMES if schedule in SCHEDULES_OF[name]]
         raise RecipeError(
@@ -98,13 +86,7 @@ def check_schedule(scheduler: str, schedule: str) -> None:
 
 
 def scheduler_name(name: object) -> str:
-    """Return the one spelling of a scheduler's name: ``"euler a"`` becomes ``"EulerA"``.
-
-    Raises
-    ------
-    RecipeError
-        No scheduler bears that name, or it names a schedule too.
-    """
+    """Return the one spelling of a scheduler's name: ``"euler a"`` becomes ``"EulerA"``; raise RecipeError if it names a schedule too."""
     scheduler, schedule = split_scheduler(name)
     if schedule is not None:
         raise RecipeError(f"scheduler is {shown(name)}, which names two settings. Use scheduler={scheduler!r} and schedule={schedule!r}.")

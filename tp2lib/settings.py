@@ -38,13 +38,7 @@ class Setting:
     over: float | None = None
 
     def check(self, name: str, value: object) -> Any:
-        """Return `value` in its one spelling, as the field `name` keeps it.
-
-        Raises
-        ------
-        RecipeError
-            The type is wrong, or the value is out of range.
-        """
+        """Return `value` in its one spelling, as the field `name` keeps it; raise RecipeError for a wrong type, or a value out of range."""
         if value is None and self.default is None and not self.required:
             return None
         return getattr(self, f"_{self.kind}")(name, value)

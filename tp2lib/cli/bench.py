@@ -20,30 +20,10 @@ _BUDGET = 480  # seconds; a part that would begin later is left for the next cal
 
 
 def bench(outputs: Path, parts: list[str] | None = None, *, device: str | None = None, again: bool = False, say: Callable[[str], Any] = print) -> Path:
-    """Measure what is not measured yet, part by part, and write ``bench.json``.
+    """Measure what is not measured yet, part by part, and write ``bench.json`` into `outputs`; return its path.
 
-    Parameters
-    ----------
-    outputs : path
-        The folder of the file; a part that stands in it for this machine and these versions is not measured again.
-    parts : list of str, optional
-        Of `PARTS`; by default, all.
-    device : {"cuda", "mps", "cpu"}, optional
-        By default, the best one that works. Without a GPU, vitrine stands for the model of SD 1.5's shapes.
-    again : bool, default False
-        Measure again what stands there.
-    say : callable, default print
-        Gets each part's table as soon as it is measured.
-
-    Returns
-    -------
-    Path
-        Of the file.
-
-    Raises
-    ------
-    RecipeError
-        There is no such part.
+    A part that stands there for this machine and these versions is measured `again` only if asked. `say` gets each part's table as soon as it is measured.
+    Without a GPU, vitrine stands for the model of SD 1.5's shapes.
     """
     for name in parts or ():
         if name not in PARTS:

@@ -54,13 +54,7 @@ _CONFIG: dict[str, Any] = {
 
 
 def execute_notebooks(to: Path, *, say: Callable[[str], Any] = print) -> Path:
-    """Execute the course from an empty outputs folder, and write the executed notebooks to `to`, beside ``to/outputs``.
-
-    Raises
-    ------
-    OutputError
-        A cell failed.
-    """
+    """Execute the course from an empty outputs folder, and write the executed notebooks to `to`, beside ``to/outputs``."""
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError

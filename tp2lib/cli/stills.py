@@ -18,16 +18,9 @@ _DATA_URI = re.compile(r"data:image/(png|jpeg|webp);base64,([A-Za-z0-9+/=]+)")
 
 
 class Stills:
-    """The outputs of one executed notebook, without scripts.
+    """The outputs of one executed notebook, without scripts; it has the states of its widgets, as ``nbclient`` leaves them.
 
-    Parameters
-    ----------
-    notebook : nbformat.NotebookNode
-        With the states of its widgets, as ``nbclient`` leaves them.
-    pictures : path
-        The folder that pictures are written to, each once, under a name made of its content.
-    address : str
-        How a page names that folder.
+    Pictures are written to the folder `pictures`, each once, under a name made of its content; `address` is how a page names that folder.
     """
 
     def __init__(self, notebook: Any, pictures: Path, address: str) -> None:

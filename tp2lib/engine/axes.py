@@ -29,13 +29,7 @@ Place = dict[str, Any]
 
 
 def check_axes(axes: Mapping[str, Iterable[Any]]) -> dict[str, tuple]:
-    """Check the axes of a sweep, and return their values.
-
-    Raises
-    ------
-    RecipeError
-        If there are none or more than two, or one is not fit for it.
-    """
+    """Return the values of a sweep's axes; raise RecipeError if there are none or more than two, or one is not fit for it."""
     grid = {name: axis_values(name, values) for name, values in axes.items()}
     if not 1 <= len(grid) <= 2:
         raise RecipeError(f"the sweep has {len(grid)} axes ({', '.join(grid) or 'none'}); it must have one or two, such as steps=[15, 30, 50].")
@@ -43,13 +37,7 @@ def check_axes(axes: Mapping[str, Iterable[Any]]) -> dict[str, tuple]:
 
 
 def axis_values(name: str, values: Iterable[Any]) -> tuple:
-    """Check an axis and return its values.
-
-    Raises
-    ------
-    RecipeError
-        If it cannot be varied, or the values are not a list of different ones.
-    """
+    """Return an axis's values; raise RecipeError if it cannot be varied, or they are not a list of different ones."""
     if name not in (*AXES, "seeds"):
         hint = " Give seeds=[…], so that the seeds are the same in every cell." if name == "seed" else did_you_mean(name, AXES)
         raise RecipeError(f"{name!r} cannot be an axis; an axis is one of {', '.join(AXES)}.{hint}")
@@ -70,13 +58,7 @@ class Planner:
         self.places = [dict(zip(names, values, strict=True)) for values in itertools.product(*axes.values(), seeds)]
 
     def plan(self, rungs: Sequence[str] = (), batch_width: int = 1) -> list[tuple[Place, Plan]]:
-        """Plan all cells.
-
-        Raises
-        ------
-        RecipeError
-            If any cannot be run; it names the first five.
-        """
+        """Plan all cells; raise RecipeError, which names the first five faults, if any cannot be run."""
         plans, faults = [], []
         for place in self.places:
             try:

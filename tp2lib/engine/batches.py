@@ -35,8 +35,8 @@ def batches(plans: Iterable[Plan], alone: Callable[[str], Any] = lambda key: Fal
 def choose_width(plans: Sequence[Plan], ledger: Ledger | None) -> int:
     """Choose how many pictures go through the model together: what leaves the least to do.
 
-    Rows that are filled up count as work, and pictures that the ledger has at a width do not: so a sweep that is taken up
-    again, or has grown, stays at the width that it began with.
+    Rows that are filled up count as work, and pictures that the ledger has at a width do not: so a sweep that is taken up again, or has grown, stays at the
+    width that it began with.
     """
     return min(ROW_COST, key=lambda width: (_work(plans, width, ledger), width))
 

@@ -35,27 +35,10 @@ Cell = tuple[Mapping[str, Any], Mapping[str, Any]]  # the cell's place (axis: va
 
 
 def prove(cells: Sequence[Cell], axes: Iterable[str]) -> dict[str, list[str]]:
-    """Prove that the declared axes, and only they, vary, and that paired cells share their noise.
+    """Prove that the declared axes, and only they, vary, and that paired cells share their noise; else raise ControlError.
 
-    One factor at a time: cells that differ in a single axis may differ in what that axis touches,
-    and in nothing else. Every two cells are linked by such steps.
-
-    Parameters
-    ----------
-    cells : sequence of (place, effective)
-        `place` gives the cell's value on each axis, and its seed.
-    axes : iterable of str
-        The declared axes; the seed counts as one.
-
-    Returns
-    -------
-    dict of str to list of str
-        For each axis, the effective settings that vary along it; none where the axis is dead.
-
-    Raises
-    ------
-    ControlError
-        If anything else varies.
+    One factor at a time: cells that differ in a single axis (the seed counts as one) may differ in what that axis touches, and in nothing else. Every two cells
+    are linked by such steps. Returned are, for each axis, the effective settings that vary along it: none where it is dead.
     """
     proof = {}
     for axis in dict.fromkeys((*axes, "seed")):
@@ -99,20 +82,10 @@ def _comparable(effective: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def dead_pairs(cells: Sequence[Cell], axes: Iterable[str], identity: Callable[[int], str | None]) -> list[str]:
-    """Find values of an axis that make no difference, and say why.
+    """Find values of an axis that make no difference, and say why: a sentence for each group of equal values, each once.
 
-    Parameters
-    ----------
-    cells : sequence of (place, effective)
-    axes : iterable of str
-    identity : callable
-        For a cell's number, what must be equal for two pictures to count as the same (a key, or a
-        hash of pixels); None where there is no picture.
-
-    Returns
-    -------
-    list of str
-        One sentence for each group of equal values, each once.
+    `identity` gives, for a cell's number, what must be equal for two pictures to count as the same (a key, or a hash of pixels), or None where there is no
+    picture.
     """
     found: dict[str, None] = {}
     number = {id(effective): i for i, (_, effective) in enumerate(cells)}

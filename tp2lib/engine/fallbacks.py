@@ -47,16 +47,9 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 class Ladder:
-    """Runs the stages of one picture, climbing a rung and retrying when one runs out of memory.
+    """Run the stages of one picture with its own pipeline, climbing a rung and retrying when one runs out of memory.
 
-    A context manager: on leaving, the model is as it was.
-
-    Parameters
-    ----------
-    pipe : DiffusionPipeline
-        The run's own pipeline.
-    rungs : sequence of str
-        Rungs to stand on from the start.
+    A context manager, which stands on `rungs` from the start; on leaving, the model is as it was.
     """
 
     def __init__(self, pipe: Any, rungs: Sequence[str] = ()) -> None:
@@ -77,18 +70,9 @@ class Ladder:
             self.pipe.to(self.device)
 
     def run(self, stage: str, work: Callable[[], T]) -> T:
-        """Do a stage's work; on exhausted memory, climb the next rung that helps that stage and do it again.
+        """Do a stage's work; on exhausted memory, climb the next rung that helps that stage ("text", "encode", "denoise" or "decode") and do it again.
 
-        Parameters
-        ----------
-        stage : {"text", "encode", "denoise", "decode"}
-        work : callable
-            Must give the same result whenever it is called.
-
-        Raises
-        ------
-        OutOfMemory
-            If no rung is left.
+        `work` must give the same result whenever it is called. OutOfMemory is raised if no rung is left.
         """
         while True:
             try:

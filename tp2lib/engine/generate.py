@@ -127,13 +127,7 @@ def _keep(run: Run, ledger: Ledger | None) -> Run:
 
 
 def find_source(recipe: Recipe, source: Source | None, ledger: Ledger | None) -> Source | None:
-    """Look up a photo that is named by its hash, or cut one out; without a mask, a path is left to the plan, which knows the size.
-
-    Raises
-    ------
-    SourceError
-        If no photo with that hash is kept.
-    """
+    """Look up a photo that is named by its hash, or cut one out; without a mask, a path is left to the plan, which knows the size."""
     if source is not None or recipe.source is None:
         return source
     if not recipe.source.startswith("sha256:"):

@@ -30,21 +30,9 @@ _LIMITS = (64, 1024)  # pixels a side, as a recipe's
 
 
 def painting_size(photo: tuple[int, int], native: int, width: int | None = None, height: int | None = None, multiple: int = 8) -> tuple[int, int]:
-    """Return the size at which a model paints around a whole photo: the photo's shape, and the area that the model knows.
+    """Return the size at which a model paints around a whole photo: the photo's shape, and the area of the model's own size, `native` pixels a side.
 
-    Parameters
-    ----------
-    photo : (int, int)
-        Width and height, in pixels.
-    native : int
-        The side of the model's own size.
-    width, height : int, optional
-        Insist on one side, or on both.
-
-    Raises
-    ------
-    SourceError
-        The size would distort the photo by more than 7 %.
+    `width` and `height` insist on a side. SourceError is raised if the size would distort the photo by more than 7 %.
     """
     shape = photo[0] / photo[1]
     wide = width or (height * shape if height else native * math.sqrt(shape))
@@ -63,27 +51,10 @@ def _side(pixels: float, multiple: int) -> int:
 
 
 class Region:
-    """What is kept, on the grid of a model.
+    """What is kept of a photo, on the grid of a model that paints at `width` x `height` pixels and whose latents are `factor` pixels wide.
 
-    Parameters
-    ----------
-    image : PIL.Image.Image
-        The photo, at its own size.
-    mask : Mask
-        Of that size.
-    width, height : int
-        Size at which the model paints.
-    factor : int
-        Pixels a latent is wide.
-
-    Attributes
-    ----------
-    photo : PIL.Image.Image
-        At the size at which the model paints.
-    share : ndarray of shape (height, width)
-        Share of each pixel that is kept, 0 to 1.
-    cells, around : ndarray of shape (height / factor, width / factor), bool
-        Latents that hold some of the product; the same and those around them.
+    `photo` is the photo at that size; `share` of shape (height, width) says how much of each pixel is kept, 0 to 1; `cells` of shape (height / factor, width /
+    factor) are the latents that hold some of the product, `around` the same and those around them.
     """
 
     def __init__(self, image: Image.Image, mask: Mask, width: int, height: int, factor: int = 8) -> None:
@@ -104,15 +75,7 @@ class Region:
         return self.around if index < calls // 2 else self.cells
 
     def on(self, background: np.ndarray, held: np.ndarray) -> np.ndarray:
-        """Put the product on a background, which is continued where latents are held.
-
-        Parameters
-        ----------
-        background : ndarray of shape (height, width, 3)
-            -1 to 1, as the result.
-        held : ndarray of bool
-            Latents that say nothing of the background.
-        """
+        """Put the product on a background (height, width, 3) from -1 to 1, which is continued where latents are held: they say nothing of it."""
         unknown = self._pixels(held)
         nearest = distance_transform_edt(unknown, return_distances=False, return_indices=True)
         smooth = gaussian_filter(background[tuple(nearest)], (self.factor / 4, self.factor / 4, 0))
@@ -140,19 +103,10 @@ def hold(
     expected: Callable[[bool], torch.Tensor],
     encode: Callable[[torch.Tensor], torch.Tensor],
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Put what is kept into the latents after a step, with the noise that belongs to the next one.
+    """Put what is kept into the latents after a step, with the noise that belongs to the next one; return latents and anchor.
 
-    Parameters
-    ----------
-    anchor : Tensor or None
-        The latents of what was put in last; None before the first step.
-    expected, encode : callable
-        The picture that the model expects to end up with, of shape (1, 3, height, width), -1 to 1, asked for with whether a rough one will
-        do; and the latents of such a picture.
-
-    Returns
-    -------
-    latents, anchor : Tensor
+    `anchor` are the latents of what was put in last, None before the first step. ``expected(rough)`` gives the picture that the model expects to end up with,
+    of shape (1, 3, height, width), -1 to 1, and a rough one where that will do; `encode` gives the latents of such a picture.
     """
     calls = len(timesteps)
     held = region.held(index, calls)
@@ -167,17 +121,9 @@ def hold(
 
 
 def put_back(image: Image.Image, photo: Image.Image, mask: Mask, feather: int) -> Image.Image:
-    """Put the kept pixels of a photo on a picture, at the photo's own size.
+    """Put the kept pixels of a photo on a picture of any size, scaled (Lanczos) to the photo's own.
 
-    Parameters
-    ----------
-    image : PIL.Image.Image
-        Of any size; it is scaled to the photo's (Lanczos).
-    photo : PIL.Image.Image
-    mask : Mask
-        Of the photo's size.
-    feather : int
-        Pixels over which the edge fades, outside the mask, in the colours of the nearest kept pixels.
+    Over `feather` pixels the edge fades, outside the mask, in the colours of the nearest kept pixels.
     """
     ground = np.asarray(image.resize(photo.size, Image.Resampling.LANCZOS)).copy()
     rows, columns = (np.flatnonzero(mask.kept.any(axis)) for axis in (1, 0))

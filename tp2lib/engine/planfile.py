@@ -41,14 +41,7 @@ class PlanFile:
 
 
 def read_plan(path: str | os.PathLike[str]) -> PlanFile:
-    """Read a sweep's plan. A source photo is looked for beside the plan, unless its path is absolute.
-
-    Raises
-    ------
-    RecipeError
-        No such file, not TOML, an unknown key, or a value that is not allowed. The axes are checked
-        by `sweep`.
-    """
+    """Read a sweep's plan. A source photo is looked for beside the plan, unless its path is absolute; the axes are checked by `sweep`."""
     path = Path(path)
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device would never end

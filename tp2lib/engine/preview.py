@@ -77,16 +77,8 @@ class StepWatch:
 def predicted_x0(scheduler: SchedulerMixin, model_output: torch.Tensor, timestep: float, sample: torch.Tensor) -> torch.Tensor:
     """Solve x_t = √ᾱ·x₀ + √(1−ᾱ)·ε for x₀ (Ho et al. 2020, eq. 15), in whatever scale the scheduler works.
 
-    Parameters
-    ----------
-    scheduler : SchedulerMixin
-        With its timesteps set.
-    model_output : Tensor
-        ε, or v for models with ``prediction_type`` "v_prediction".
-    timestep : float
-        Between two training timesteps, ᾱ is interpolated as the schedulers do: linear in log σ.
-    sample : Tensor
-        The latents that the step started from; schedulers of the Euler family keep x_t / √ᾱ.
+    `model_output` is ε, or v for models with ``prediction_type`` "v_prediction". Between two training timesteps ᾱ is interpolated as the schedulers do: linear
+    in log σ. Schedulers of the Euler family keep `sample` as x_t / √ᾱ.
     """
     alphas = scheduler.alphas_cumprod.to(torch.float64)
     log_sigmas = ((1 - alphas) / alphas).sqrt().log()
@@ -110,15 +102,10 @@ _MAPS: weakref.WeakKeyDictionary[torch.nn.Module, torch.Tensor] = weakref.WeakKe
 
 @torch.no_grad()
 def colour_map(vae: AutoencoderKL) -> torch.Tensor:
-    """Fit the best linear map from a decoder's latents to its colours, once for each decoder.
+    """Fit the best linear map from a decoder's latents to its colours, once for each decoder: shape (channels + 1, 3), red, green and blue from -1 to 1.
 
-    Patches of random latents are decoded, and their mean colours regressed on the latents (least
-    squares). Previews in other tools use such maps with constants made for one model each.
-
-    Returns
-    -------
-    Tensor of shape (channels + 1, 3)
-        A weight a channel and a constant, for red, green and blue from -1 to 1.
+    Patches of random latents are decoded, and their mean colours regressed on the latents (least squares). Previews in other tools use such maps with constants
+    made for one model each.
     """
     if vae not in _MAPS:
         coarse = torch.randn(1, vae.config.latent_channels, 8, 8, generator=torch.Generator().manual_seed(0))

@@ -115,17 +115,9 @@ def replay_all(pictures: Sequence[str | os.PathLike[str] | Run], *, model: str |
 
 
 def grade(original: Image.Image, again: Image.Image) -> tuple[str, int, float | None, float]:
-    """Compare two pictures.
+    """Compare two pictures: the grade, the largest difference (of 255), PSNR in dB (None if identical), and the share of colour values that differ.
 
-    Returns
-    -------
-    grade : str
-    max_difference : int
-        Of 255.
-    psnr_db : float or None
-        10·log₁₀(255² / mean squared error); None if they are identical.
-    changed : float
-        Share of colour values that differ.
+    PSNR is 10·log₁₀(255² / mean squared error).
     """
     if original.size != again.size:
         return GRADES[3], 255, 0.0, 1.0

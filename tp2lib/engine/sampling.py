@@ -37,18 +37,9 @@ BLACK_LEVEL = 3  # of 255: a picture with nothing brighter counts as black
 class Sample:
     """What came out of an execution.
 
-    Attributes
-    ----------
-    image : PIL.Image.Image or None
-        The picture; None where the outcome is "nan" or "flagged".
-    outcome : {"ok", "nan", "black", "flagged"}
-        Whether it is a picture, or why not: the numbers overflowed, it is all black, or the model's
-        safety checker withholds it.
-    observed : dict
-        What was seen while it ran: timesteps, model calls, rungs of the memory ladder, the number
-        format of the decoder, threads, attention.
-    timings : dict
-        Seconds for each stage, and in total.
+    `image` is None where the `outcome` is "nan" (the numbers overflowed) or "flagged" (the model's safety checker withholds it); "black" has one, all black.
+    `observed` is what was seen while it ran: timesteps, model calls, rungs of the memory ladder, the decoder's number format, threads, attention; `timings` are
+    seconds for each stage, and in total.
     """
 
     image: Image.Image | None = field(repr=False)
@@ -58,15 +49,7 @@ class Sample:
 
 
 def sample(plan: Plan, *, on_step: Callable[[StepInfo], None] | None = None, should_stop: Callable[[], bool] | None = None) -> Sample:
-    """Execute a plan.
-
-    Raises
-    ------
-    Cancelled
-        If `should_stop` said so, or `on_step` raised it.
-    OutOfMemory
-        If the memory ladder has no rung left.
-    """
+    """Execute a plan; raise Cancelled if `should_stop` said so or `on_step` raised it, and OutOfMemory if the memory ladder has no rung left."""
     return sample_together([plan], on_step=on_step, should_stop=should_stop)[0]
 
 

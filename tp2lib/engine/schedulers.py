@@ -55,22 +55,9 @@ it saves a pipeline) moves the timesteps of every other scheduler derived from i
 class SchedulerInfo:
     """What there is to know about a scheduler before it runs.
 
-    Attributes
-    ----------
-    name : str
-        The name that recipes use.
-    class_name : str
-        The class in diffusers.
-    stochastic : bool
-        Whether it draws noise at each step, from the generator that drew the initial noise.
-    order : int
-        2 for the schedulers that call the model twice a step.
-    extra_calls : int
-        Model calls beyond ``order * steps``.
-    max_steps : int or None
-        The largest number of steps it can make, if there is one.
-    overrides : Mapping
-        What is set on top of the model's base configuration.
+    `name` is that of recipes, `class_name` that of diffusers; `stochastic` ones draw noise at each step, from the generator that drew the initial noise;
+    `order` 2 calls the model twice a step, and `extra_calls` come on top of ``order * steps``; `max_steps` is the most that it can make, None without a limit;
+    `overrides` are set on top of the model's base configuration.
     """
 
     name: str
@@ -110,13 +97,7 @@ SCHEDULERS: Mapping[str, SchedulerInfo] = MappingProxyType({info.name: info for 
 
 
 def scheduler_info(name: str) -> SchedulerInfo:
-    """Look up a scheduler by its recipe name, or by any spelling of it that recipes accept.
-
-    Raises
-    ------
-    RecipeError
-        If there is no scheduler of that name.
-    """
+    """Look up a scheduler by its recipe name, or by any spelling of it that recipes accept."""
     return SCHEDULERS[scheduler_name(name)]
 
 
@@ -128,26 +109,10 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
 
 
 def make_scheduler(name: str, base_config: Mapping[str, Any] = SD15_BASE, schedule: str = "default") -> SchedulerMixin:
-    """Build a new scheduler from a model's base configuration.
+    """Build a new scheduler, which shares nothing with any other, from a model's ``scheduler_config.json``.
 
-    Parameters
-    ----------
-    name : str
-        A recipe name, such as ``"EulerA"``.
-    base_config : Mapping, optional
-        The content of the model's ``scheduler_config.json``; read, never written.
-    schedule : str, default "default"
-        Which noise levels it visits; "default" leaves that to the class and the model's configuration.
-
-    Returns
-    -------
-    SchedulerMixin
-        A scheduler that shares nothing with any other.
-
-    Raises
-    ------
-    RecipeError
-        If diffusers has no such scheduler with that schedule.
+    The schedule says which noise levels it visits; "default" leaves that to the class and the configuration. RecipeError is raised if diffusers has no such
+    pair.
     """
     info = scheduler_info(name)
     check_schedule(info.name, schedule)
@@ -179,13 +144,7 @@ def scheduler_hash(scheduler: SchedulerMixin) -> str:
 
 
 def set_timesteps(name: str, scheduler: SchedulerMixin, steps: int) -> None:
-    """Lay out the schedule for `steps` nominal steps.
-
-    Raises
-    ------
-    RecipeError
-        If this scheduler cannot make that many steps.
-    """
+    """Lay out the schedule for `steps` nominal steps; raise RecipeError if this scheduler cannot make that many."""
     limit = scheduler_info(name).max_steps
     if limit is not None and steps > limit:
         raise RecipeError(

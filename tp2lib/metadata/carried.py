@@ -24,11 +24,8 @@ _XMP_COMMENT = re.compile(r"<exif:UserComment>.{0,400}?<rdf:li[^>]{0,200}>([^<]{
 def carried_texts(image: Image.Image) -> dict[str, str]:
     """Return the texts of an open image by their PNG keywords; those in EXIF and XMP under the keyword that PNG would have.
 
-    Returns
-    -------
-    dict of str to str
-        ``parameters`` also from EXIF's UserComment, ``prompt`` and ``workflow`` also from its Make, Model or ImageDescription
-        (ComfyUI's WebP), ``draw things`` from XMP.
+    ``parameters`` also from EXIF's UserComment, ``prompt`` and ``workflow`` also from its Make, Model or ImageDescription (ComfyUI's WebP), ``draw things``
+    from XMP.
     """
     texts = {str(key): text for key, text in image.info.items() if isinstance(text, str)}
     if (comment := user_comment(image)) is not None:
@@ -45,13 +42,7 @@ def carried_texts(image: Image.Image) -> dict[str, str]:
 
 
 def read_texts(texts: dict[str, str]) -> Reading:
-    """Read the settings in a picture's texts, whichever tool wrote them.
-
-    Raises
-    ------
-    RecordError
-        None of them is a tool's, or it is too large, damaged, or has no prompt that a recipe can have.
-    """
+    """Read the settings in a picture's texts, whichever tool wrote them; raise RecordError if none did, or it is too large, damaged, or no possible prompt."""
     for keywords, read in TOOLS.values():
         there = {keyword: texts[keyword] for keyword in keywords if keyword in texts}
         if long := [keyword for keyword, text in there.items() if len(text) > MAX_TEXT]:

@@ -38,21 +38,10 @@ _SIZE = re.compile(r"\s*([0-9]{1,5})\s*[x×]\s*([0-9]{1,5})\s*")
 
 
 def to_infotext(recipe: Recipe, **extra: object) -> str:
-    """Return the recipe as the WebUI's `parameters` text.
+    """Return the recipe as the WebUI's `parameters` text; the source photo of an image-to-image recipe is not named in it.
 
-    Parameters
-    ----------
-    recipe : Recipe
-        The source photo of an image-to-image recipe is not named in the text.
-    **extra : object
-        More pairs for the last line, under the WebUI's own names
-        (``**{"Model hash": "abc", "Size": "512x512"}``); None is left out. They win over the
-        recipe's own pairs.
-
-    Raises
-    ------
-    RecordError
-        A name in `extra` that the grammar cannot hold.
+    `extra` are more pairs for the last line, under the WebUI's own names (``**{"Model hash": "abc", "Size": "512x512"}``); None is left out, and they win over
+    the recipe's own pairs. RecordError is raised for a name that the grammar cannot hold.
     """
     both_sizes = recipe.width is not None and recipe.height is not None
     pairs: dict[str, object] = {

@@ -73,13 +73,7 @@ class Mask:
         return replace(self, kept=away <= pixels if pixels > 0 else away > -pixels)
 
     def check(self) -> Mask:
-        """Return the mask itself.
-
-        Raises
-        ------
-        SourceError
-            It keeps nothing, or all.
-        """
+        """Return the mask itself; raise SourceError if it keeps nothing, or all."""
         if self.kept.any() and not self.kept.all():
             return self
         what, advice = (
@@ -94,25 +88,10 @@ class Mask:
 
 
 def read_mask(given: str | os.PathLike[str] | bytes | Image.Image | np.ndarray, size: tuple[int, int]) -> tuple[Mask, list[str]]:
-    """Read a mask that belongs to a photo of `size`; one of the same shape is scaled to it.
+    """Read a mask that belongs to an upright photo of `size` (width, height), and say what was done to it; one of the same shape is scaled to it.
 
-    Parameters
-    ----------
-    given : path, bytes, PIL image, or ndarray
-        White where the photo is kept; of an array, true (bool) or 128 and more. Colours count as their grey; a picture with transparency counts by its opacity.
-    size : (int, int)
-        Width and height of the upright photo, in pixels.
-
-    Returns
-    -------
-    mask : Mask
-    acts : list of str
-        What was done to it, and what to look at.
-
-    Raises
-    ------
-    SourceError
-        No such file, no picture, or of another shape than the photo.
+    White is kept; of an array, true (bool) or 128 and more. Colours count as their grey; a picture with transparency counts by its opacity. SourceError is
+    raised if there is no such file, it is no picture, or of another shape than the photo.
     """
     if isinstance(given, np.ndarray):
         if given.ndim != 2:

@@ -113,13 +113,7 @@ def _refuse_bomb(image: Image.Image, name: str) -> None:
 
 
 def loaded(image: Image.Image, name: str) -> Image.Image:
-    """Return `image` with its pixels decoded; `name` is what messages call it.
-
-    Raises
-    ------
-    SourceError
-        Damaged, empty, or of more than `MAX_PIXELS`.
-    """
+    """Return `image` with its pixels decoded; raise SourceError, which calls it `name`, if it is damaged, empty, or of more than `MAX_PIXELS`."""
     _refuse_bomb(image, name)
     try:
         image.load()

@@ -37,10 +37,7 @@ def xmp_packet(composite: bool) -> bytes:
 
 
 def digital_source_type(image: Image.Image) -> str | None:
-    """Return the IPTC DigitalSourceType address in an open image's XMP, or None.
-
-    Searched as bytes, not parsed as XML: a hostile packet has nothing to expand.
-    """
+    """Return the IPTC DigitalSourceType address in an open image's XMP, or None; searched as bytes, not parsed: a hostile packet has nothing to expand."""
     packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
     packet = packet.encode("utf-8", "replace") if isinstance(packet, str) else packet
     found = _TYPE.search(packet[:MAX_XMP]) if isinstance(packet, bytes) else None

@@ -76,10 +76,7 @@ def _listed(values: Mapping[str, Any]) -> str:
 
 
 def foreign_syntax(*texts: str) -> str:
-    """Say in a sentence which parts of some prompts are another tool's syntax, read here as plain words; nothing where none are.
-
-    Weights in brackets, BREAK, LoRA tags, wildcards and choices belong to A1111, ComfyUI and their kin.
-    """
+    """Say which parts of some prompts are another tool's syntax (weights in brackets, BREAK, LoRA tags, wildcards, choices), read here as plain words."""
     parts = list(dict.fromkeys(found[0] for text in texts for found in _SYNTAX.finditer(text)))
     if not parts:
         return ""
@@ -89,23 +86,10 @@ def foreign_syntax(*texts: str) -> str:
 
 
 def settle(tool: str, prompt: Any, negative: Any, given: Mapping[str, Any], rest: Mapping[str, Any], notes: tuple[str, ...] = ()) -> Reading:
-    """Check what a reader found, assume the rest, and say which is which.
+    """Check what a reader found, assume the rest, and say which is which; raise RecordError for no prompt, or one that no recipe can have.
 
-    Parameters
-    ----------
-    tool : str
-    prompt, negative : object
-        Must be text.
-    given : dict
-        Numbers or text under `seed`, `steps`, `guidance`, `width`, `height`, `strength`, `model`, and the names of `sampler` and `schedule`.
-        None counts as not given.
-    rest : dict
-        What else the file holds.
-
-    Raises
-    ------
-    RecordError
-        There is no prompt, or one that no recipe can have.
+    `given` has numbers or text under `seed`, `steps`, `guidance`, `width`, `height`, `strength`, `model`, and the names of `sampler` and `schedule`; None
+    counts as not given. `rest` is what else the file holds.
     """
     given = {name: value for name, value in given.items() if value is not None}
     if not isinstance(prompt, str):
@@ -151,13 +135,7 @@ def settle(tool: str, prompt: Any, negative: Any, given: Mapping[str, Any], rest
 
 
 def _number(name: str, value: Any) -> int | float:
-    """Read a number, in text or as JSON has it; -1 as a seed stands for itself.
-
-    Raises
-    ------
-    RecipeError
-        It is none, or not one that the setting can be.
-    """
+    """Read a number, in text or as JSON has it, that the setting can be; -1 as a seed stands for itself."""
     known = setting(name)
     number = value
     if isinstance(value, str) and len(value) <= 60 and _NUMBER.fullmatch(value.strip()):
@@ -199,13 +177,7 @@ def _as_text(value: Any) -> str:
 
 
 def json_object(tool: str, text: str) -> dict[str, Any]:
-    """Return the object in a foreign JSON text.
-
-    Raises
-    ------
-    RecordError
-        It is none, is nested absurdly, or holds a number of thousands of digits.
-    """
+    """Return the object in a foreign JSON text; raise RecordError if it is none, is nested absurdly, or holds a number of thousands of digits."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -216,13 +188,7 @@ def json_object(tool: str, text: str) -> dict[str, Any]:
 
 
 def taken_apart(tool: str, parser: str, parameters: Mapping[str, Any]) -> Any:
-    """Return what a parser of sd-parsers finds in a picture's texts: a ``PromptInfo`` with at least one sampler, its values unchecked.
-
-    Raises
-    ------
-    RecordError
-        It finds no sampler, or fails.
-    """
+    """Return what a parser of sd-parsers finds in a picture's texts: a ``PromptInfo`` with at least one sampler, values unchecked; else raise RecordError."""
     from sd_parsers import parsers
 
     try:

@@ -24,13 +24,7 @@ def is_sha256(value: object) -> bool:
 
 
 def dump_json(record: Mapping[str, Any]) -> str:
-    """Return `record` as one line of ASCII JSON.
-
-    Raises
-    ------
-    RecordError
-        It holds what JSON cannot (NaN and arrays included), or it is longer than `MAX_RECORD`.
-    """
+    """Return `record` as one line of ASCII JSON; raise RecordError for what JSON cannot hold (NaN and arrays included), or more than `MAX_RECORD`."""
     if not isinstance(record, Mapping):
         raise RecordError(f"the record is {shown(record)}; it must be a dictionary. Wrap it in one.")
     try:
@@ -43,13 +37,7 @@ def dump_json(record: Mapping[str, Any]) -> str:
 
 
 def load_json(text: str | bytes) -> dict[str, Any]:
-    """Return the dictionary in a text of strict JSON (no NaN, no absurd depth or length).
-
-    Raises
-    ------
-    RecordError
-        It is anything else.
-    """
+    """Return the dictionary in a text of strict JSON; raise RecordError for anything else, NaN and absurd depth or length included."""
     if not isinstance(text, (str, bytes)) or len(text) > MAX_RECORD:
         raise RecordError(f"the record is not text of at most {MAX_RECORD} characters; tp2lib did not write it.")
     try:
@@ -62,13 +50,7 @@ def load_json(text: str | bytes) -> dict[str, Any]:
 
 
 def load_record(text: str | bytes) -> dict[str, Any]:
-    """Return a picture's record, once version, pixel hash and recipe have been checked, in today's names.
-
-    Raises
-    ------
-    RecordError
-        Malformed, of another version, or with a recipe that cannot be.
-    """
+    """Return a picture's record in today's names; raise RecordError if version, pixel hash or recipe is not as it must be."""
     record = load_json(text)
     version = record.get("tp2")
     if type(version) is not int or version != RECORD_VERSION:

@@ -112,18 +112,8 @@ def mask_source(
 ) -> Source:
     """Open a photo at its own size, upright and in sRGB, with the mask of what is kept of it.
 
-    Pixels of an opacity of one half and more keep their own colour, the others are flattened on white.
-
-    Parameters
-    ----------
-    image_or_path : PIL image, path, or bytes
-    find : callable
-        Gets the photo, RGB, and its alpha channel, or None; returns the mask, and what it did to get there.
-
-    Raises
-    ------
-    SourceError
-        As :func:`prepare_source`, and what `find` raises.
+    Pixels of an opacity of one half and more keep their own colour, the others are flattened on white. `find` gets the photo, RGB, and its alpha channel, or
+    None; it returns the mask, and what it did to get there.
     """
     opened, digest, path, chain = _opened(image_or_path)
     alpha = opened.getchannel("A") if opened.mode == "RGBA" else None

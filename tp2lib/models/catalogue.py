@@ -83,20 +83,7 @@ HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def choose_model(placement: Placement, consent: bool) -> tuple[str, str]:
-    """Choose what "auto" means here, and say why.
-
-    Parameters
-    ----------
-    placement : Placement
-        Where the model would run.
-    consent : bool
-        Whether `sd15` may be downloaded.
-
-    Returns
-    -------
-    tuple of (str, str)
-        The model's name, and the reason.
-    """
+    """Choose what "auto" means here, and say why: a model's name, and the reason; `consent` says whether `sd15` may be downloaded."""
     card = CATALOGUE["sd15"]
     if placement.device != "cuda":
         return "vitrine", f"sd15 wants a CUDA GPU, and this runs on {placement.device}"
@@ -110,13 +97,7 @@ def choose_model(placement: Placement, consent: bool) -> tuple[str, str]:
 
 
 def find_card(name: str) -> ModelCard:
-    """Find a model's card by any of its names; make one for a folder or a hub id that is not in the catalogue.
-
-    Raises
-    ------
-    ModelNotFound
-        If the name is none of these.
-    """
+    """Find a model's card by any of its names; make one for a folder, a file or a hub id that is not in the catalogue, else raise ModelNotFound."""
     if name == GONE:
         return CATALOGUE["sd15"]
     for card in CATALOGUE.values():

@@ -217,15 +217,7 @@ def _doubt(confidence: float, border: float) -> str:
 
 @lru_cache(maxsize=2)
 def load_cutout(path: Path = WEIGHTS) -> CutoutNet:
-    """Load the network once; float32 on the CPU.
-
-    Raises
-    ------
-    ModelNotFound
-        If its file is missing.
-    ModelError
-        If the file is damaged, or holds another network.
-    """
+    """Load the network once, float32 on the CPU; raise ModelNotFound or ModelError if its file is missing or damaged."""
     if not path.is_file():
         raise ModelNotFound(f"the weights of the cut-out network are missing: no {path.name} in {path.parent}. Install tp2lib again.")
     net = CutoutNet()

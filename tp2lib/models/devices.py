@@ -22,18 +22,9 @@ _PACKAGES = ("torch", "diffusers", "transformers", "numpy", "pillow")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Where a model runs.
+    """Where a model runs: "cuda", "mps" or "cpu", the number format of weights and latents, and why.
 
-    Attributes
-    ----------
-    device : str
-        ``"cuda"``, ``"mps"`` or ``"cpu"``.
-    dtype : torch.dtype
-        Number format of weights and latents.
-    why : str
-        The reason, in one sentence.
-    free_gb : float or None
-        Free memory of the GPU, in GB (10⁹ bytes); None where there is no GPU.
+    `free_gb` is the free memory of the GPU, in GB (10⁹ bytes); None where there is no GPU.
     """
 
     device: str
@@ -48,20 +39,10 @@ class Placement:
 
 
 def choose_device(device: str | None = None) -> Placement:
-    """Decide on device and number format, for the whole library.
+    """Decide on device and number format, for the whole library; `device` insists on one, as a replay does, else it is the best one that works.
 
-    CUDA runs in float16; Apple's MPS and the CPU run in float32, since float16 is slow and loses
-    images there.
-
-    Parameters
-    ----------
-    device : {"cuda", "mps", "cpu"}, optional
-        Insist on a device (a replay does). By default, the best one that works.
-
-    Raises
-    ------
-    ModelError
-        If the device asked for is unknown, absent or broken.
+    CUDA runs in float16; Apple's MPS and the CPU run in float32, since float16 is slow and loses images there. ModelError is raised if the device asked for is
+    unknown, absent or broken.
     """
     if device not in (None, "cuda", "mps", "cpu"):
         raise ModelError(f"device is {device!r}; it must be 'cuda', 'mps', 'cpu' or None (the best one that works).")
@@ -95,13 +76,7 @@ def _cuda_fault() -> str | None:
 
 
 def try_xformers(pipe) -> str | None:
-    """Switch a pipeline to xformers' attention, which costs one logged line where that fails, never the run.
-
-    Returns
-    -------
-    str or None
-        Why it is not in use, or None where it is.
-    """
+    """Switch a pipeline to xformers' attention; where that fails, log and return why, and let the run go on."""
     try:
         pipe.enable_xformers_memory_efficient_attention()
     except Exception as error:  # a broken install raises anything: ImportError, OSError (DLL), ValueError (no CUDA)

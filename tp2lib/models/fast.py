@@ -16,13 +16,7 @@ ENGINES = ("openvino",)
 
 
 def check_engine(name: object, device: str) -> None:
-    """Check that there is such an engine here.
-
-    Raises
-    ------
-    ModelError
-        It is unknown, not installed, or not for this device.
-    """
+    """Raise ModelError if an engine is unknown, not installed, or not for this device."""
     if name not in ENGINES:
         raise ModelError(f"fast is {shown(name)}; it must be {' or '.join(map(repr, ENGINES))}, or None.{did_you_mean(name, ENGINES)}")
     if device != "cpu":

@@ -18,20 +18,7 @@ _TEXT_FOLDERS = ("scheduler", "tokenizer", "feature_extractor", *WEIGHT_FILES)
 
 
 def cached(repo: str, revision: str | None = None) -> Path | None:
-    """Find a model that is on this machine already, whole; the network is not touched.
-
-    Parameters
-    ----------
-    repo : str
-        A hub id, ``owner/name``.
-    revision : str, optional
-        A commit, branch or tag; ``main`` by default.
-
-    Returns
-    -------
-    Path or None
-        Its folder, or None where it is absent or incomplete.
-    """
+    """Find the folder of a model ("owner/name", at a commit, branch or tag) that is on this machine, whole; the network is not touched."""
     from huggingface_hub import snapshot_download
 
     try:
@@ -57,13 +44,7 @@ def cached_configs(repo: str, revision: str | None = None) -> Path | None:
 
 
 def fetch_configs(repo: str, revision: str | None = None) -> Path:
-    """Download a model's configurations and tokenizer, some megabytes, without its weights.
-
-    Raises
-    ------
-    ModelError
-        As :func:`fetch`.
-    """
+    """Download a model's configurations and tokenizer, some megabytes, without its weights."""
     from huggingface_hub import snapshot_download
 
     log.warning("downloading the tokenizer and configurations of %s (3 MB)", repo)
@@ -76,29 +57,11 @@ def fetch_configs(repo: str, revision: str | None = None) -> Path:
 
 
 def fetch(repo: str, revision: str | None = None, *, half: bool = False) -> Path:
-    """Download a model's safetensors weights and configurations, and say how much that is.
+    """Download a model's safetensors weights and configurations, say how much that is, and return the folder they are cached in.
 
-    Parameters
-    ----------
-    repo : str
-        A hub id, ``owner/name``.
-    revision : str, optional
-        A commit, branch or tag; ``main`` by default.
-    half : bool, default False
-        Take float16 weights where there are some: half the download.
-
-    Returns
-    -------
-    Path
-        The folder it is cached in, named after the commit.
-
-    Raises
-    ------
-    ModelNotFound
-        If the hub knows no such model or revision.
-    ModelError
-        If access is refused, the connection fails, or a file arrives damaged. What arrived whole is
-        kept, so that another try goes on from there; the model itself counts as absent.
+    `half` takes float16 weights where there are some: half the download. ModelNotFound is raised if the hub knows no such model or revision, ModelError if
+    access is refused, the connection fails, or a file arrives damaged. What arrived whole is kept, so that another try goes on from there; the model itself
+    counts as absent.
     """
     from huggingface_hub import HfApi, snapshot_download
 

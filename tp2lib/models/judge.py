@@ -61,18 +61,7 @@ class Judge:
         self.net = net.eval().requires_grad_(False)
 
     def read(self, images: Sequence[Image.Image]) -> list[dict[str, dict[str, float]]]:
-        """Probabilities of every value of every attribute.
-
-        Parameters
-        ----------
-        images : sequence of PIL images
-            Any size; they are resampled to 128×128, as the judge learnt them.
-
-        Returns
-        -------
-        list of dict
-            One a picture: attribute -> value -> probability; each attribute sums to 1.
-        """
+        """Return, for each picture, attribute -> value -> probability; each attribute sums to 1. Pictures of any size are resampled to 128×128."""
         if not images:
             return []
         out: list[dict[str, dict[str, float]]] = []

@@ -28,13 +28,7 @@ _PARTS = {"UNet": "model.diffusion_model.", "VAE": "first_stage_model.", "text e
 
 
 def kind_of(shapes: Mapping[str, Sequence[int]]) -> str:
-    """Tell what kind of model a file holds, by the names and shapes of its tensors.
-
-    Returns
-    -------
-    str
-        ``"Stable Diffusion 1"`` for what can be loaded; else what it is, such as ``"LoRA"``, ``"VAE"`` or ``"Stable Diffusion XL"``.
-    """
+    """Tell what kind of model a file holds, by its tensors' names and shapes: "Stable Diffusion 1" can be loaded, "LoRA" or "VAE" is not a model."""
     for kind, marks in _MARKS:
         if any(mark in key for key in shapes for mark in marks):
             return kind
@@ -52,15 +46,7 @@ def kind_of(shapes: Mapping[str, Sequence[int]]) -> str:
 
 
 def check_file(path: Path, wanted: str = "Stable Diffusion 1") -> None:
-    """Check that a file is of the kind that is wanted, reading nothing but its header.
-
-    Raises
-    ------
-    ModelNotFound
-        There is no such file.
-    ModelError
-        It is a pickle, damaged, or of another kind.
-    """
+    """Check that a file is of the kind that is wanted, reading nothing but its header; raise ModelNotFound if there is none, ModelError for a pickle or damage."""
     if not path.is_file():
         raise ModelNotFound(f"there is no file {str(path)!r}. Check the path; it starts at the current folder.")
     if path.suffix.lower() != ".safetensors":
@@ -81,13 +67,7 @@ def check_file(path: Path, wanted: str = "Stable Diffusion 1") -> None:
 
 
 def config_folder(path: Path, download: bool | None) -> Path:
-    """Find what a single file lacks, Stable Diffusion 1.5's tokenizer and configurations: beside it, in the cache, or on the hub.
-
-    Raises
-    ------
-    ModelError
-        They are nowhere, or cannot be fetched.
-    """
+    """Find what a single file lacks, Stable Diffusion 1.5's tokenizer and configurations: beside it, in the cache, or on the hub."""
     card = CATALOGUE["sd15"]
     for folder in (path.parent, hub.cached_configs(card.where, card.revision)):
         if folder is not None and all((folder / name).is_file() for name in ("model_index.json", *CONFIGS)):
@@ -110,13 +90,7 @@ def load_pipeline(path: Path, configs: Path, dtype: Any) -> Any:
 
 
 def load_vae(path: Path, configs: Path, dtype: Any) -> Any:
-    """Load a VAE from a folder in diffusers' format or from a single file.
-
-    Raises
-    ------
-    ModelError
-        It is none, or not one with the model's number of channels: four with Stable Diffusion 1.
-    """
+    """Load a VAE from a folder in diffusers' format or from a single file; raise ModelError unless it has the model's number of channels (SD 1: four)."""
     from diffusers import AutoencoderKL
 
     if path.is_dir():

@@ -28,13 +28,7 @@ _JSON_LIMIT = 5_000_000  # bytes; the largest honest one, a tokenizer's, has 2.2
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON file that must hold one object.
-
-    Raises
-    ------
-    ModelError
-        If the file is missing, larger than 5 MB, or holds anything else.
-    """
+    """Read a JSON file of at most 5 MB that must hold one object; raise ModelError for anything else."""
     try:
         if path.stat().st_size > _JSON_LIMIT:
             raise ValueError(f"more than {_JSON_LIMIT} bytes")
@@ -47,24 +41,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def check_folder(folder: Path) -> str | None:
-    """Check that a folder holds a whole Stable Diffusion 1.x model in diffusers format, in safetensors, without code.
+    """Check that a folder holds a whole Stable Diffusion 1.x model in diffusers format, in safetensors, without code of its own.
 
-    Parameters
-    ----------
-    folder : Path
-        The folder that holds ``model_index.json``.
-
-    Returns
-    -------
-    str or None
-        The variant of its weights: ``"fp16"``, or None for the plain file names.
-
-    Raises
-    ------
-    ModelNotFound
-        If there is no model there.
-    ModelError
-        If the model is of another kind, incomplete, damaged, pickled, or brings code of its own.
+    The variant of its weights is returned: ``"fp16"``, or None for the plain file names. ModelNotFound is raised if there is no model there, ModelError if it
+    is of another kind, incomplete, damaged, pickled, or brings code.
     """
     index = check_index(folder)
     present = [name for name in WEIGHT_FILES if name != "safety_checker" or (index.get(name) or [None])[0] is not None]
@@ -86,13 +66,7 @@ def check_folder(folder: Path) -> str | None:
 
 
 def check_index(folder: Path) -> dict[str, Any]:
-    """Read a folder's ``model_index.json``; refuse other kinds of models, and code of their own.
-
-    Raises
-    ------
-    ModelNotFound, ModelError
-        As :func:`check_folder`.
-    """
+    """Read a folder's ``model_index.json``; refuse other kinds of models, and code of their own."""
     if not (folder / "model_index.json").is_file():
         raise ModelNotFound(f"no model in {folder}: model_index.json is missing. Name a folder in diffusers format (what pipeline.save_pretrained writes).")
     index = read_json(folder / "model_index.json")
@@ -139,13 +113,7 @@ def _check_weights(path: Path) -> None:
 
 
 def hash_folder(folder: Path, variant: str | None) -> str:
-    """Hash all that decides what the model computes: its weights, its configurations, its tokenizer.
-
-    Raises
-    ------
-    ModelError
-        If a file's content is not the one that its name in the hub's cache promises.
-    """
+    """Hash all that decides what the model computes: its weights, its configurations, its tokenizer."""
     total = hashlib.sha256()
     for path in sorted(folder.glob("*/*")):
         wanted = path.suffix in (".json", ".txt") or path.name == _file_name_or_none(path.parent.name, variant)

@@ -16,24 +16,11 @@ TEMPORARY = ".tmp"  # suffix of a file that is still being written; one that sta
 
 
 def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object], check: Callable[[Path], object] | None = None) -> Path:
-    """Write a file under a temporary name in the same folder, then rename it into place.
+    """Write a file under a temporary name in the same folder, then rename it into place; missing folders are made.
 
-    Order: write, flush, fsync, check, rename, fsync of the folder. Until the rename, a file that
-    was already at `path` stays as it was. Missing folders are made.
-
-    Parameters
-    ----------
-    path : path
-        Where the file is to be.
-    write : callable
-        Gets the open binary file.
-    check : callable, optional
-        Gets the path of the finished temporary file, reads it back, and raises if it is wrong.
-
-    Raises
-    ------
-    OutputError
-        The folder cannot be made or written, or the disk is full.
+    Order: write, flush, fsync, check, rename, fsync of the folder. `write` gets the open binary file; `check` gets the path of the finished temporary file,
+    reads it back, and raises if it is wrong. Until the rename, a file that was already at `path` stays as it was. OutputError is raised if the folder cannot be
+    written, or the disk is full.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name[:60]}.{secrets.token_hex(8)}{TEMPORARY}")

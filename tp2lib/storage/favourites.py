@@ -29,13 +29,7 @@ def earlier_keys(ledger: Ledger) -> list[str]:
 
 
 class Favourites:
-    """A set of keys, kept in ``outputs/favourites.json``; a file that cannot be read counts as none.
-
-    Parameters
-    ----------
-    ledger : Ledger
-        Its outputs folder holds the file.
-    """
+    """A set of keys, kept in ``favourites.json`` in the ledger's outputs folder; a file that cannot be read counts as none."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.path = ledger.outputs / "favourites.json"
@@ -50,13 +44,7 @@ class Favourites:
         return len(self._read())
 
     def toggle(self, key: str) -> bool:
-        """Add a key, or take it away, and return whether it is in now.
-
-        Raises
-        ------
-        OutputError
-            The file cannot be written.
-        """
+        """Add a key, or take it away, and return whether it is in now."""
         keys = self._read()
         liked = key not in keys
         keys = [*keys, key] if liked else [one for one in keys if one != key]

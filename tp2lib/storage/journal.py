@@ -21,15 +21,10 @@ _HEAD = 256  # bytes of the first line: its time, key and session tell one file 
 
 
 class Journal:
-    """One JSON dictionary a line; a line is on the disk before :meth:`append` returns.
+    """One JSON dictionary a line, in a file that the first append makes; a line is on the disk before :meth:`append` returns.
 
-    A line counts once its line end is there. A line torn by a crash is closed by the next append
-    and then skipped by readers, who count it in `damaged`.
-
-    Parameters
-    ----------
-    path : path
-        The file; it and its folder are made by the first append. Locks lie beside it in ``.ledger/``.
+    A line counts once its line end is there. A line torn by a crash is closed by the next append and then skipped by readers, who count it in `damaged`. Locks
+    lie beside the file in ``.ledger/``.
     """
 
     def __init__(self, path: Path) -> None:
