@@ -74,24 +74,10 @@ def execute_notebooks(to: Path, *, say: Callable[[str], Any] = print) -> Path:
 
 
 def build_pages(to: Path, executed: Path | None = None, *, say: Callable[[str], Any] = print) -> list[str]:
-    """Build the site; open ``to/index.html``.
+    """Build the site, in the place of one that is there, open ``to/index.html``, and return Sphinx's warnings: broken links, docstrings it cannot read.
 
-    Parameters
-    ----------
-    to : path
-        The site's folder; one that is there is replaced.
-    executed : path, optional
-        What :func:`execute_notebooks` wrote. By default, the course is executed first, which takes minutes.
-
-    Returns
-    -------
-    list of str
-        Sphinx's warnings: links that lead nowhere, docstrings it cannot read.
-
-    Raises
-    ------
-    OutputError
-        The extra ``pages`` is not installed, `executed` has no notebooks, `to` is a folder with other things in it, or Sphinx gives up.
+    `executed` is what :func:`execute_notebooks` wrote; by default, the course is executed first, which takes minutes. OutputError is raised if Sphinx is not
+    installed (extra ``pages``), or a notebook or the building failed.
     """
     try:
         from sphinx.application import Sphinx

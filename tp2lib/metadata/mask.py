@@ -24,16 +24,9 @@ WHITE = 128  # of 255: from here on a pixel of a mask is white, and is kept
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Mask:
-    """What is kept of a photo.
+    """What is kept of a photo: True in `kept` (height, width) where its own pixels stay.
 
-    Attributes
-    ----------
-    kept : ndarray of shape (height, width), bool
-        True where the photo's own pixels stay.
-    origin : str
-        Where it comes from, such as ``"the alpha channel"``.
-    confidence : float or None
-        0 to 1, for a mask that was found; None for one that was given.
+    `origin` says where it comes from, such as ``"the alpha channel"``; `confidence` is 0 to 1 for a mask that was found, None for one that was given.
     """
 
     kept: np.ndarray = field(repr=False)

@@ -118,30 +118,10 @@ class Cutout:
 
 
 def find_mask(image: Image.Image, weights: Path = WEIGHTS) -> Cutout:
-    """Find the product in a photo.
+    """Find the product in a photo of any shape, from 16×16 pixels on; raise SourceError if it is no picture, or smaller.
 
-    Parameters
-    ----------
-    image : PIL image
-        Of any size from 16×16 on and any shape, as it is to be seen: the orientation in its EXIF data is not applied. The network sees it and
-        its mirror image at about 256×256 pixels, the shape kept. An alpha channel is not looked at: it is a mask already.
-    weights : Path
-        The network's file; by default the one of the package.
-
-    Raises
-    ------
-    SourceError
-        If it is not a picture, or too small.
-    ModelNotFound, ModelError
-        If the network's weights are missing or damaged.
-
-    Examples
-    --------
-    >>> found = find_mask(Image.new("RGB", (64, 48), "white"))
-    >>> found.mask.shape, found.confidence
-    ((48, 64), 0.0)
-    >>> found.doubt[:21]
-    'No product was found.'
+    The network sees it and its mirror image at about 256×256 pixels, the shape kept. The orientation in its EXIF data is not applied, and an alpha channel is
+    not looked at: it is a mask already. ModelNotFound or ModelError is raised if the network's weights are missing or damaged.
     """
     if not isinstance(image, Image.Image):
         raise SourceError(f"the photo is {shown(image)}; it must be a PIL image. Open the file with PIL.Image.open, or use prepare_source.")

@@ -62,13 +62,7 @@ class Ledger:
         self._open: dict[str, list[str]] = {}  # key -> sessions that started it since
 
     def start(self, key: str, **facts: Any) -> None:
-        """Note that the run `key` is about to begin; `facts` are kept in the line.
-
-        Raises
-        ------
-        Quarantined
-            The run took down `max_crashes` processes; :meth:`release` lets it try again.
-        """
+        """Note that the run `key` is about to begin, with `facts` in the line; raise Quarantined if it took down `max_crashes` processes."""
         with self._thread_lock:
             self._open_session()
             self._refresh()
@@ -82,15 +76,10 @@ class Ledger:
             self._append("started", key, facts)
 
     def claim(self, keys: Sequence[str], **facts: Any) -> list[str]:
-        """:meth:`start` those runs that are neither done nor in quarantine nor at work in a living process.
+        """:meth:`start` those runs that are neither done nor in quarantine nor at work in a living process, and return their keys: they are the caller's now.
 
-        Between processes it is one act: a run is claimed by one of them. Whoever claims a run has to
-        :meth:`finish` or :meth:`fail` it; a process that dies lets go of what it claimed.
-
-        Returns
-        -------
-        list of str
-            The runs that are the caller's now.
+        Between processes it is one act: a run is claimed by one of them. Whoever claims a run has to :meth:`finish` or :meth:`fail` it; a process that dies
+        lets go of what it claimed.
         """
         with self._thread_lock:
             self._open_session()

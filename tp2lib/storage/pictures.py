@@ -40,35 +40,12 @@ def save_picture(
     composite: bool = False,
     infotext: Mapping[str, object] | None = None,
 ) -> str:
-    """Write a PNG with its recipe, record and origin mark, atomically, and read it back.
+    """Write an RGB picture as PNG with its recipe, record and origin mark, atomically, read it back, and return the SHA-256 of its pixels.
 
-    Parameters
-    ----------
-    image : PIL.Image.Image
-        RGB.
-    path : path
-        Ends in ``.png``; missing folders are made.
-    record : dict
-        What is to be known about the run, as values JSON can hold, half a megabyte at most. The
-        keys ``tp2``, ``recipe``, ``pixels_sha256`` and ``digital_source_type`` are added here.
-    recipe : Recipe
-        What was asked for.
-    composite : bool, default False
-        True for image to image: IPTC's term then says that a photo went in.
-    infotext : dict, optional
-        More pairs for the ``parameters`` text, such as ``{"Model": "vitrine"}``.
-
-    Returns
-    -------
-    str
-        The SHA-256 of the pixels, as :func:`pixels_sha256` counts it.
-
-    Raises
-    ------
-    RecordError
-        A record that JSON cannot hold, that is too large, or that contradicts an added key.
-    OutputError
-        Not a PNG name, not an RGB image, or a file that cannot be written.
+    `record` is what is to be known about the run, as values JSON can hold, half a megabyte at most; the keys ``tp2``, ``recipe``, ``pixels_sha256`` and
+    ``digital_source_type`` are added here. With `composite`, for image to image, IPTC's term says that a photo went in. `infotext` are more pairs for the
+    ``parameters`` text, such as ``{"Model": "vitrine"}``. RecordError is raised for a record that JSON cannot hold, that is too large, or that contradicts an
+    added key.
     """
     if not isinstance(image, Image.Image) or image.mode != "RGB":
         raise OutputError(f"the image is {shown(image)}; it must be a PIL image of mode RGB. Use image.convert('RGB').")

@@ -114,13 +114,7 @@ class Explorer(Runner):
         self.widget = widgets.VBox([self.origin, *top, widgets.HBox([self.table, sliders], layout=wraps)])
 
     def lay_out(self) -> None:
-        """Lay the grid out anew; what was rendered before is kept and shown where it belongs.
-
-        Raises
-        ------
-        RecipeError
-            The axes or their values cannot be, or a place asks for what cannot be run.
-        """
+        """Lay the grid out anew; what was rendered before is kept and shown where it belongs. Raise RecipeError where an axis, a value or a place cannot be."""
         axes = [(one.value, parse_values(one.value, text.value)) for one, text in ((self.across, self.columns), (self.down, self.rows))]
         if axes[0][0] == axes[1][0]:
             raise RecipeError(f"both axes are {axes[0][0]}; choose two different settings.")

@@ -42,12 +42,7 @@ _CARDS = 8  # pictures of this session that stay under a mode; the gallery has t
 class Mode(Runner):
     """One way of making pictures: controls, words, perhaps a photo, Generate and Stop, and what was made.
 
-    Parameters
-    ----------
-    studio : Studio
-        Gives the model and keeps what is made.
-    recipe : Recipe
-        Where the controls start; with a strength, it is image to image, with a mask, new backgrounds.
+    The controls start at `recipe`; with a strength it is image to image, with a mask new backgrounds. The studio gives the model and keeps what is made.
     """
 
     def __init__(self, studio: Any, recipe: Recipe) -> None:
