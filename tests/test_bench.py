@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 
+from tp2lib.cli import benchsettings
 from tp2lib.cli.bench import bench, table
 from tp2lib.cli.benchparts import PARTS, Bench, Row
 from tp2lib.cli.benchsettings import unet_call, unet_inputs, variants
@@ -89,12 +90,10 @@ def test_turns_meet_the_same_machine(vitrine):
 
 def test_the_model_in_shape_has_sd15s_sizes(monkeypatch):
     """On meta tensors: nothing is drawn."""
-    from tp2lib.models import blank
-
     with torch.device("meta"):
         from diffusers import AutoencoderKL, UNet2DConditionModel
         from transformers import CLIPTextConfig, CLIPTextModel
 
-        parts = (UNet2DConditionModel(**blank._UNET), AutoencoderKL(**blank._VAE), CLIPTextModel(CLIPTextConfig(max_position_embeddings=77, **blank._TEXT)))
+        parts = (UNet2DConditionModel(**benchsettings._UNET), AutoencoderKL(**benchsettings._VAE), CLIPTextModel(CLIPTextConfig(**benchsettings._TEXT)))
     sizes = [sum(weight.numel() for weight in part.parameters()) for part in parts]
     assert sizes == [859_520_964, 83_653_863, 123_060_480]  # as published

@@ -1,4 +1,4 @@
-"""tp2lib.models.fast: the same pictures but for the last bits, in less time."""
+"""tp2lib.models.devices: the same pictures but for the last bits, in less time."""
 
 from __future__ import annotations
 

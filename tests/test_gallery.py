@@ -17,7 +17,7 @@ from studio_parts import Engine, studio
 from tp2lib.engine.runs import read_run
 from tp2lib.errors import OutputError, RecipeError, RecordError
 from tp2lib.metadata.pixels import open_image
-from tp2lib.metadata.provenance import COMPOSITE, GENERATED, digital_source_type
+from tp2lib.metadata.record import COMPOSITE, GENERATED, digital_source_type
 from tp2lib.recipe import Recipe
 from tp2lib.storage.favourites import Favourites, earlier_keys
 from tp2lib.storage.ledger import Ledger

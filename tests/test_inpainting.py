@@ -13,9 +13,8 @@ from diffusers import AutoencoderKL, StableDiffusionInpaintPipeline, UNet2DCondi
 from PIL import Image
 
 from tp2lib.engine.control import TOUCHES
-from tp2lib.engine.cutouts import cut_out
 from tp2lib.engine.generate import generate
-from tp2lib.engine.inpainting import Region, differing, hold, painting_size, put_back
+from tp2lib.engine.inpainting import Region, cut_out, differing, hold, painting_size, put_back
 from tp2lib.engine.plan import make_plan, resolve
 from tp2lib.engine.preview import StepWatch, colour_map, rough_colours
 from tp2lib.engine.replay import main, replay
@@ -25,7 +24,7 @@ from tp2lib.engine.sweep import sweep
 from tp2lib.errors import RecipeError, SourceError
 from tp2lib.metadata.infotext import from_infotext
 from tp2lib.metadata.mask import Mask
-from tp2lib.metadata.provenance import COMPOSITE, digital_source_type
+from tp2lib.metadata.record import COMPOSITE, digital_source_type
 from tp2lib.metadata.source import prepare_source
 from tp2lib.models.loading import load
 from tp2lib.paths import INPUTS

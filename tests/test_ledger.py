@@ -1,4 +1,4 @@
-"""tp2lib.storage.ledger and journal: killed at every instant, torn, poisoned, shared."""
+"""tp2lib.storage.ledger and files: killed at every instant, torn, poisoned, shared."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from strategies import noise_image
 from tp2lib.errors import OutputError, Quarantined, RecordError
 from tp2lib.metadata.source import prepare_source
 from tp2lib.recipe import Recipe
-from tp2lib.storage.journal import Journal
+from tp2lib.storage.files import Journal
 from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import pixels_sha256, read_record
 
@@ -402,7 +402,7 @@ def test_threads_share_one_ledger(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_processes_share_one_file_without_mixing_lines(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from tp2lib.storage.journal import Journal\n"
+        "import sys; from pathlib import Path; from tp2lib.storage.files import Journal\n"
         "for n in range(60): Journal(Path(sys.argv[1])).append({'who': sys.argv[2], 'n': n, 'pad': 'x' * 3000})"
     )
     path = tmp_path / "journal.jsonl"

@@ -1,4 +1,4 @@
-"""tp2lib.storage.pictures and atomic, tp2lib.metadata.provenance and record: written whole, readable by others, read with suspicion."""
+"""tp2lib.storage.pictures and files, tp2lib.metadata.record: written whole, readable by others, read with suspicion."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ from PIL.PngImagePlugin import PngInfo
 from strategies import noise_image, recipes
 
 from tp2lib.errors import OutputError, RecordError, TP2Error
-from tp2lib.metadata.provenance import COMPOSITE, GENERATED, digital_source_type, user_comment
-from tp2lib.metadata.record import MAX_RECORD
+from tp2lib.metadata.record import COMPOSITE, GENERATED, MAX_RECORD, digital_source_type, user_comment
 from tp2lib.recipe import Recipe
-from tp2lib.storage import atomic
-from tp2lib.storage.atomic import write_atomically
+from tp2lib.storage import files
+from tp2lib.storage.files import write_atomically
 from tp2lib.storage.pictures import export_picture, pixels_sha256, read_recipe, read_record, save_picture
 
 APPLE = Recipe(prompt="a café, “red” apple 苹果 <b>&", negative_prompt="blur\nbad", seed=7, model="vitrine")
@@ -308,7 +307,7 @@ def test_a_path_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> Non
         write_atomically("a\0b", lambda file: None)
 
 
-# -- atomic -----------------------------------------------------------------------------------------
+# -- files ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("step", ["write", "fsync", "check", "replace"])
@@ -321,7 +320,7 @@ def test_a_failure_at_any_step_leaves_the_old_file(tmp_path: Path, monkeypatch: 
         raise error
 
     if step in ("fsync", "replace"):
-        monkeypatch.setattr(atomic.os, step, fail)
+        monkeypatch.setattr(files.os, step, fail)
     expected = OutputError if isinstance(error, OSError) else type(error)
     with pytest.raises(expected):
         write_atomically(path, fail if step == "write" else lambda file: file.write(b"new"), fail if step == "check" else None)
@@ -344,7 +343,7 @@ def test_a_disk_that_loses_bits_is_noticed(tmp_path: Path, monkeypatch: pytest.M
         os.pwrite(descriptor, b"\xff", os.fstat(descriptor).st_size - 40)
         real(descriptor)
 
-    monkeypatch.setattr(atomic.os, "fsync", rot)
+    monkeypatch.setattr(files.os, "fsync", rot)
     with pytest.raises(TP2Error):
         save_picture(IMAGE, tmp_path / "a.png", RECORD, APPLE)
     assert os.listdir(tmp_path) == []

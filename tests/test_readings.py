@@ -27,9 +27,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tp2lib.errors import RecordError, TP2Error
-from tp2lib.metadata.carried import MAX_TEXT, read_texts
 from tp2lib.metadata.infotext import from_infotext
 from tp2lib.metadata.readings import Reading, foreign_syntax
+from tp2lib.metadata.tools import MAX_TEXT, read_texts
 from tp2lib.recipe import Recipe, setting
 from tp2lib.storage.pictures import read_recipe
 

@@ -19,14 +19,14 @@ from PIL import Image
 
 from tp2lib.cli.main import main
 from tp2lib.course.progress import note
-from tp2lib.engine.cutouts import cut_out
 from tp2lib.engine.generate import generate
+from tp2lib.engine.inpainting import cut_out
 from tp2lib.errors import OutputError, RecordError
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.languages import words
 from tp2lib.evaluation.reflection import ASKED, answer
 from tp2lib.evaluation.rubric import JUDGED
-from tp2lib.metadata.provenance import digital_source_type
+from tp2lib.metadata.record import digital_source_type
 from tp2lib.recipe import Recipe
 from tp2lib.report.pages import Cell, Trace, escape
 from tp2lib.report.report import audit_report, make_report, write_report

@@ -10,8 +10,8 @@ from filled import SIDE, apple, fill, made, photo
 from PIL import Image, ImageEnhance
 
 import tp2lib.evaluation.risks
-from tp2lib.engine.cutouts import cut_out
 from tp2lib.engine.generate import generate
+from tp2lib.engine.inpainting import cut_out
 from tp2lib.errors import RecordError
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.languages import words

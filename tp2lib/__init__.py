@@ -17,8 +17,8 @@ from tp2lib.lazy import attach
 
 if TYPE_CHECKING:
     from tp2lib.cli.doctor import doctor
-    from tp2lib.engine.cutouts import cut_out
     from tp2lib.engine.generate import generate
+    from tp2lib.engine.inpainting import cut_out
     from tp2lib.engine.plan import resolve
     from tp2lib.engine.replay import GRADES, replay
     from tp2lib.engine.runs import Run

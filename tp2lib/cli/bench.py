@@ -11,7 +11,7 @@ from typing import Any
 
 from tp2lib.cli.benchparts import PARTS, Bench, Row
 from tp2lib.errors import RecipeError, did_you_mean
-from tp2lib.storage.atomic import write_atomically
+from tp2lib.storage.files import write_atomically
 
 __all__ = ["FILE", "bench", "table"]
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from tp2lib.cli.benchsettings import unet_call, unet_inputs, variants
+from tp2lib.cli.benchsettings import blank_model, unet_call, unet_inputs, variants
 from tp2lib.engine.fallbacks import OutOfMemory
 from tp2lib.engine.generate import generate
 from tp2lib.engine.replay import grade, replay_all
@@ -58,11 +58,7 @@ class Bench:
     @cached_property
     def model(self) -> Model:
         """The model of SD 1.5's shapes; on a CPU, where a picture of it takes minutes, vitrine."""
-        if not self.cuda:
-            return self.vitrine
-        from tp2lib.models.blank import blank_model
-
-        return blank_model(self.placement)
+        return blank_model(self.placement) if self.cuda else self.vitrine
 
     @cached_property
     def vitrine(self) -> Model:

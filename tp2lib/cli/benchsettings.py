@@ -1,17 +1,24 @@
-"""Other ways to call a UNet, for ``tp2 bench``: each is put on, gives a function like the plain call, and is taken off."""
+"""What ``tp2 bench`` measures: other ways to call a UNet, and a Stable Diffusion 1.5 in shape alone.
+
+Each way is put on, gives a function like the plain call, and is taken off.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from tp2lib.models.fast import with_engine
+from tp2lib.engine.schedulers import SD15_BASE
+from tp2lib.models.catalogue import CATALOGUE, ModelCard
+from tp2lib.models.devices import Placement, with_engine
+from tp2lib.models.loading import Model
 
-__all__ = ["unet_call", "unet_inputs", "variants"]
+__all__ = ["blank_model", "unet_call", "unet_inputs", "variants"]
 
 Forward = Callable[..., torch.Tensor]
 Variant = Callable[[Any], AbstractContextManager[Forward]]
@@ -86,3 +93,40 @@ def _bfloat16(unet: Any) -> Iterator[Forward]:
 @contextlib.contextmanager
 def _openvino(unet: Any) -> Iterator[Forward]:
     yield _plain(with_engine(unet))
+
+
+# What diffusers and transformers have otherwise by default.
+_UNET = {"sample_size": 64, "cross_attention_dim": 768}
+_TEXT = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12, "projection_dim": 768}
+_VAE = {
+    "sample_size": 512, "block_out_channels": (128, 256, 512, 512), "layers_per_block": 2, "latent_channels": 4,
+    "down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4,
+}  # fmt: skip
+
+
+def blank_model(placement: Placement) -> Model:
+    """Build a model of Stable Diffusion 1.5's shapes: 860 M weights in the UNet, 123 M in the text encoder, 84 M in the VAE, drawn on the spot.
+
+    Speed and memory depend on the shapes alone, so nothing is fetched. Its pictures show nothing; the tokenizer is vitrine's: a prompt has 77 tokens with either.
+    """
+    from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    tokenizer = CLIPTokenizer.from_pretrained(Path(CATALOGUE["vitrine"].where) / "tokenizer")
+    marks: dict[str, Any] = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(placement.dtype)
+    try:
+        with torch.random.fork_rng(), torch.device(placement.device):
+            torch.manual_seed(0)
+            text = CLIPTextModel(CLIPTextConfig(**_TEXT, **marks)).eval()
+            unet, vae = UNet2DConditionModel(**_UNET).eval(), AutoencoderKL(**_VAE).eval()
+    finally:
+        torch.set_default_dtype(before)
+    pipe = StableDiffusionPipeline(vae, text, tokenizer, unet, PNDMScheduler.from_config(dict(SD15_BASE)), None, None, requires_safety_checker=False)
+    pipe.set_progress_bar_config(disable=True)
+    pipe.to(placement.device, placement.dtype)
+    return Model(
+        name="sd15 in shape", card=ModelCard(name="sd15 in shape", where="drawn on the spot"), folder=Path(), pipe=pipe,
+        base_scheduler_config=SD15_BASE, placement=placement, weights_sha256="0" * 64, native_size=512,
+    )  # fmt: skip

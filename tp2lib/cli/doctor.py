@@ -19,7 +19,7 @@ from packaging.specifiers import SpecifierSet
 
 from tp2lib.errors import TP2Error
 from tp2lib.paths import OUTPUTS, ROOT
-from tp2lib.storage.atomic import write_atomically
+from tp2lib.storage.files import write_atomically
 
 __all__ = ["SUMS", "Check", "doctor"]
 

@@ -59,7 +59,7 @@ def judge_5_2(answer: Any, model: Any) -> str:
 def judge_5_3(answer: Any) -> str:
     """Look at the file: its size, its mark, its settings."""
     from tp2lib.metadata.pixels import open_image
-    from tp2lib.metadata.provenance import COMPOSITE, GENERATED, digital_source_type
+    from tp2lib.metadata.record import COMPOSITE, GENERATED, digital_source_type
     from tp2lib.storage.pictures import read_recipe
 
     answer = getattr(answer, "path", answer)  # an Export has one

@@ -16,7 +16,7 @@ from typing import Any
 
 from tp2lib import paths
 from tp2lib.errors import OutputError, RecordError, shown
-from tp2lib.storage.journal import Journal
+from tp2lib.storage.files import Journal
 
 __all__ = ["EVENTS", "FILE", "STATES", "NotebookProgress", "note", "open_answers", "read_events", "summary"]
 

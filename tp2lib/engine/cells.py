@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from tp2lib.engine.axes import Place, Planner
-from tp2lib.engine.batches import batches
+from tp2lib.engine.axes import Place, Planner, batches
 from tp2lib.engine.fallbacks import OutOfMemory, treatments
 from tp2lib.engine.generate import reuse, run_together
 from tp2lib.engine.plan import Plan

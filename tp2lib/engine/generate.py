@@ -8,8 +8,8 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
-from tp2lib.engine.cutouts import cut_out
 from tp2lib.engine.fallbacks import SMALLER, OutOfMemory
+from tp2lib.engine.inpainting import cut_out
 from tp2lib.engine.plan import Plan, make_plan, resolve
 from tp2lib.engine.preview import StepInfo
 from tp2lib.engine.runs import Run

@@ -1,4 +1,4 @@
-"""New surroundings for what a mask keeps: on the model's grid while it paints, and back at the photo's own size.
+"""What a mask keeps of a photo, and new surroundings for it: on the model's grid while it paints, and back at the photo's own size.
 
 A model of text and image to image does not know of a mask, so what is kept is put into the latents after every step, as diffusers'
 StableDiffusionInpaintPipeline does it (Avrahami et al., "Blended Latent Diffusion", SIGGRAPH 2023, arXiv:2206.02779). Latents are 8 pixels
@@ -10,7 +10,8 @@ product are put in as well, continued from the background beyond, or the model p
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,60 @@ from PIL import Image
 from scipy.ndimage import binary_dilation, distance_transform_edt, gaussian_filter
 
 from tp2lib.errors import SourceError
-from tp2lib.metadata.mask import Mask
+from tp2lib.metadata.mask import Mask, read_mask
+from tp2lib.metadata.source import Source, mask_source
+from tp2lib.models.cutout import find_mask
 
-__all__ = ["Region", "differing", "hold", "painting_size", "put_back"]
+__all__ = ["Region", "cut_out", "differing", "hold", "painting_size", "put_back"]
+
+SURELY = 0.8  # share of the product in a pixel from which on it is kept: pixels with much of the old background would be a rim on the new one
+
+
+def cut_out(photo: Image.Image | str | os.PathLike[str] | bytes, mask: str | os.PathLike[str] | bytes | Image.Image | np.ndarray = "auto") -> Source:
+    """Open a photo and say what of it is kept.
+
+    Parameters
+    ----------
+    photo : PIL image, path, or bytes
+        PNG, JPEG or WebP. It is turned upright and brought to sRGB, and keeps its own size.
+    mask : str, path, bytes, PIL image or ndarray, default "auto"
+        ``"alpha"``: what is opaque is kept. ``"found"``: the cut-out network finds the product. ``"auto"``: the first where the photo
+        has transparency, else the second. Anything else is a mask, white where the photo is kept: see `read_mask`.
+
+    Returns
+    -------
+    Source
+        With its `mask`; `chain` says how that came about.
+
+    Raises
+    ------
+    SourceError
+        If photo or mask cannot be read, do not fit, or the mask keeps nothing or all.
+    """
+
+    def find(image: Image.Image, alpha: Image.Image | None) -> tuple[Mask, Sequence[str]]:
+        varies = alpha is not None and any(alpha.histogram()[:255])
+        named = mask if isinstance(mask, str) else None
+        if named in ("auto", "alpha") and alpha is not None and varies:
+            return Mask.of(alpha, "the alpha channel").check(), ["mask from the alpha channel"]
+        if named == "alpha":
+            raise SourceError("mask is 'alpha' and the photo has no transparency. Use mask='found', give a mask, or cut the product out first.")
+        if named in ("auto", "found"):
+            return _found(image)
+        found, acts = read_mask(mask, image.size)
+        return found.check(), acts
+
+    return mask_source(photo, find)
+
+
+def _found(image: Image.Image) -> tuple[Mask, Sequence[str]]:
+    found = find_mask(image)
+    mask = Mask(kept=found.mask >= SURELY, origin="found by the cut-out network", confidence=round(found.confidence, 3))
+    if not mask.kept.any():
+        raise SourceError(found.doubt)
+    acts = [f"mask found by the cut-out network, confidence {mask.confidence:.2f}", *filter(None, [found.doubt])]
+    return mask.check(), acts
+
 
 _EDGE = 0.02  # share of a cell from which on it holds some of the product
 _APART = 2  # cells around the product that are background at first

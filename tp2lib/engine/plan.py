@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from tp2lib.engine.cutouts import cut_out
 from tp2lib.engine.fallbacks import treatments
-from tp2lib.engine.inpainting import Region, painting_size
+from tp2lib.engine.inpainting import Region, cut_out, painting_size
 from tp2lib.engine.runs import MAX_WIDTH
 from tp2lib.engine.schedulers import make_scheduler, scheduler_hash, scheduler_info, set_timesteps
 from tp2lib.errors import RecipeError, SourceError, shown

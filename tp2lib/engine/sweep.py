@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tp2lib.engine.axes import Place, Planner, announce, axis_values, check_axes, where
-from tp2lib.engine.batches import choose_width
+from tp2lib.engine.axes import Place, Planner, announce, axis_values, check_axes, choose_width, where
 from tp2lib.engine.cells import Cell, Work
 from tp2lib.engine.control import dead_pairs, prove
 from tp2lib.engine.generate import find_source

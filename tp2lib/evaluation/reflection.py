@@ -15,7 +15,7 @@ from types import MappingProxyType
 from tp2lib.errors import OutputError, RecordError, did_you_mean, shown
 from tp2lib.evaluation.languages import translations
 from tp2lib.metadata.record import MAX_RECORD, dump_json, load_json
-from tp2lib.storage.atomic import write_atomically
+from tp2lib.storage.files import write_atomically
 
 __all__ = ["ASKED", "FILE", "Asked", "answer", "answers"]
 

@@ -16,7 +16,7 @@ from typing import Any
 from tp2lib.engine.runs import Run
 from tp2lib.evaluation.rubric import POINTS
 from tp2lib.metadata.pixels import pixels_sha256
-from tp2lib.storage.journal import Journal
+from tp2lib.storage.files import Journal
 
 __all__ = ["Evidence", "Proof", "known_proof", "prove_all"]
 

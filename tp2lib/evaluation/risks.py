@@ -25,7 +25,7 @@ from tp2lib.evaluation.product import Product, fidelity_to, find_product
 from tp2lib.evaluation.reproducibility import Evidence
 from tp2lib.metadata.mask import Mask
 from tp2lib.metadata.pixels import open_image, pixels_sha256
-from tp2lib.metadata.provenance import COMPOSITE, GENERATED, digital_source_type
+from tp2lib.metadata.record import COMPOSITE, GENERATED, digital_source_type
 from tp2lib.metadata.source import reopen_source
 from tp2lib.metrics.distances import as_pixels, perceptual_map
 from tp2lib.metrics.measures import background_whiteness

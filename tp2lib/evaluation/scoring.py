@@ -23,7 +23,7 @@ from tp2lib.errors import RecordError, shown
 from tp2lib.evaluation.ratings import FOLDER, Item, Ratings, digest, from_events, rater_name
 from tp2lib.evaluation.rubric import JUDGED, check_scores
 from tp2lib.metadata.pixels import open_image, pixels_sha256
-from tp2lib.storage.journal import Journal
+from tp2lib.storage.files import Journal
 from tp2lib.storage.ledger import Ledger
 
 __all__ = ["BlindScoring", "Revealed"]

@@ -1,21 +1,26 @@
-"""The settings that other tools write into their pictures, one function a tool; sd-parsers takes apart what it knows.
+"""The texts that a picture carries, wherever a tool puts them, and what they say of its settings: one function a tool.
 
-All of it is foreign text: nothing is evaluated, and every value goes through `settle`. To add a tool, add a function that returns a
-Reading, or None where the text is not its own, and a line in `TOOLS`.
+All of it is foreign text: nothing is evaluated, and every value goes through `settle`. sd-parsers takes apart what it knows. To add a
+tool, add a function that returns a Reading, or None where the text is not its own, and a line in `TOOLS`.
 """
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from PIL import Image
+
 from tp2lib.errors import RecordError, shown
 from tp2lib.metadata.comfyui import read_comfyui
+from tp2lib.metadata.infotext import from_infotext
 from tp2lib.metadata.readings import Reading, json_object, settle, settle_parsed, taken_apart
+from tp2lib.metadata.record import exif_tags, user_comment
 
-__all__ = ["TOOLS"]
+__all__ = ["MAX_TEXT", "TOOLS", "carried_texts", "read_texts"]
 
 _SIZE = re.compile(r"\D*([0-9]{1,5})\D{1,4}([0-9]{1,5})\D*")
 _LIMIT = 4000  # characters, of texts that sd-parsers searches with expressions of quadratic cost
@@ -101,3 +106,44 @@ TOOLS: Mapping[str, tuple[tuple[str, ...], Callable[[Mapping[str, str]], Reading
     "Draw Things": (("draw things",), read_draw_things),
 }
 """For each tool, the keywords of its texts, and what reads them."""
+
+
+MAX_TEXT = 2**21  # characters: ComfyUI's graphs are the largest honest ones, of some 100,000
+_MAKE, _MODEL, _DESCRIPTION = 0x010F, 0x0110, 0x010E
+_PREFIX = re.compile(r"(prompt|workflow):(?=\s*\{)", re.IGNORECASE)
+_XMP_COMMENT = re.compile(r"<exif:UserComment>.{0,400}?<rdf:li[^>]{0,200}>([^<]{0,200000})</rdf:li>", re.DOTALL)
+
+
+def carried_texts(image: Image.Image) -> dict[str, str]:
+    """Return the texts of an open image by their PNG keywords; those in EXIF and XMP under the keyword that PNG would have.
+
+    ``parameters`` also from EXIF's UserComment, ``prompt`` and ``workflow`` also from its Make, Model or ImageDescription (ComfyUI's WebP), ``draw things``
+    from XMP.
+    """
+    texts = {str(key): text for key, text in image.info.items() if isinstance(text, str)}
+    if (comment := user_comment(image)) is not None:
+        texts.setdefault("parameters", comment)
+    tags = exif_tags(image)
+    for tag in (_MODEL, _MAKE, _DESCRIPTION):
+        if isinstance(text := tags.get(tag), str) and (found := _PREFIX.match(text)):
+            texts.setdefault(found[1].lower(), text[found.end() :].strip("\0"))
+    packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or ""
+    packet = packet.decode("utf-8", "replace") if isinstance(packet, bytes) else str(packet)
+    if found := _XMP_COMMENT.search(packet[:MAX_TEXT]):  # searched, not parsed: a hostile packet has nothing to expand
+        texts["draw things"] = html.unescape(found[1])
+    return texts
+
+
+def read_texts(texts: dict[str, str]) -> Reading:
+    """Read the settings in a picture's texts, whichever tool wrote them; raise RecordError if none did, or it is too large, damaged, or no possible prompt."""
+    for keywords, read in TOOLS.values():
+        there = {keyword: texts[keyword] for keyword in keywords if keyword in texts}
+        if long := [keyword for keyword, text in there.items() if len(text) > MAX_TEXT]:
+            raise RecordError(f"the text {long[0]!r} has {len(there[long[0]])} characters; at most {MAX_TEXT} are read. No tool writes so much.")
+        if there and (reading := read(there)) is not None:
+            return reading
+    if text := texts.get("parameters", "").strip():
+        if text.startswith("{") and text.endswith("}"):
+            raise RecordError(f"its parameters are JSON that no tool known here writes; known are {', '.join(TOOLS)}. Type the settings yourself.")
+        return from_infotext(text)
+    raise RecordError(f"it carries no recipe: neither a tp2 record nor the settings of {', '.join(['A1111', *TOOLS])}. Take the file as its tool wrote it.")

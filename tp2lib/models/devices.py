@@ -1,19 +1,22 @@
-"""Where a run happens: the one decision on device and number format, and a description of the machine."""
+"""Where a run happens: device, number format and engine for the UNet, and a description of the machine."""
 
 from __future__ import annotations
 
+import copy
 import functools
 import importlib.metadata
 import logging
 import os
 import platform
+import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
-from tp2lib.errors import ModelError
+from tp2lib.errors import ModelError, did_you_mean, shown
 
-__all__ = ["Placement", "choose_device", "environment", "try_xformers"]
+__all__ = ["ENGINES", "Placement", "check_engine", "choose_device", "environment", "try_xformers", "with_engine"]
 
 log = logging.getLogger("tp2lib")
 
@@ -106,3 +109,51 @@ def environment(device: str) -> dict[str, str | int | bool | None]:
     facts["cudnn"] = torch.backends.cudnn.version() if on_cuda else None
     facts["tf32"] = torch.backends.cuda.matmul.allow_tf32 if on_cuda else None
     return facts
+
+
+ENGINES = ("openvino",)
+
+
+def check_engine(name: object, device: str) -> None:
+    """Raise ModelError if an engine is unknown, not installed, or not for this device."""
+    if name not in ENGINES:
+        raise ModelError(f"fast is {shown(name)}; it must be {' or '.join(map(repr, ENGINES))}, or None.{did_you_mean(name, ENGINES)}")
+    if device != "cpu":
+        raise ModelError(f"fast is {shown(name)}, which computes on the CPU, and the device is {device}. Leave fast out, or give device='cpu'.")
+    try:
+        import openvino  # noqa: F401
+    except ImportError:
+        raise ModelError("fast is 'openvino', and OpenVINO is not installed. Install it: pip install 'tp2lib[fast]'.") from None
+
+
+def with_engine(unet: Any) -> Any:
+    """Return a UNet that OpenVINO computes, in float32, for any size and number of rows.
+
+    Weights, configuration and attention processors are shared with the first, which stays as it is; only the calls differ.
+    """
+    import openvino
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
+
+    class Positional(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.unet = unet
+
+        def forward(self, latents: torch.Tensor, times: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+            return self.unet(latents, times, encoder_hidden_states=words, return_dict=False)[0]
+
+    side, width = unet.config.sample_size, unet.config.cross_attention_dim
+    example = torch.zeros(2, unet.config.in_channels, side, side), torch.zeros(2), torch.zeros(2, 77, width)
+    with torch.no_grad(), warnings.catch_warnings(action="ignore"):  # its way of reading a model, which torch calls old
+        network = openvino.convert_model(Positional(), example_input=example)
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
+    engine = openvino.compile_model(network, "CPU", settings)
+
+    def forward(sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor, return_dict: bool = True, **unused: Any) -> Any:
+        times = torch.as_tensor(timestep).float().reshape(-1).expand(len(sample))
+        found = torch.from_numpy(engine([one.numpy() for one in (sample, times, encoder_hidden_states)])[0])
+        return UNet2DConditionOutput(sample=found) if return_dict else (found,)
+
+    other = copy.copy(unet)
+    other.forward = forward
+    return other

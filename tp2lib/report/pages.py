@@ -24,7 +24,7 @@ from markupsafe import Markup
 
 from tp2lib.errors import OutputError, RecordError, shown
 from tp2lib.evaluation.languages import Number, words
-from tp2lib.storage.atomic import write_atomically
+from tp2lib.storage.files import write_atomically
 from tp2lib.storage.pictures import export_picture
 
 __all__ = ["Cell", "Gap", "Page", "Picture", "Trace", "audit"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from tp2lib.errors import RecordError
 from tp2lib.metadata.record import dump_json, load_json
-from tp2lib.storage.atomic import write_atomically
+from tp2lib.storage.files import write_atomically
 from tp2lib.storage.ledger import Ledger
 
 __all__ = ["Favourites", "earlier_keys"]

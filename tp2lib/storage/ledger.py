@@ -24,8 +24,7 @@ from tp2lib.metadata.pixels import open_image, pixels_sha256
 from tp2lib.metadata.record import is_sha256
 from tp2lib.metadata.source import Source
 from tp2lib.recipe import Recipe
-from tp2lib.storage.atomic import TEMPORARY, write_atomically
-from tp2lib.storage.journal import Journal, Session
+from tp2lib.storage.files import TEMPORARY, Journal, Session, write_atomically
 from tp2lib.storage.pictures import save_picture
 
 __all__ = ["Ledger"]

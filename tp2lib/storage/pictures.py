@@ -16,14 +16,24 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from tp2lib.errors import OutputError, RecordError, SourceError, did_you_mean, shown
-from tp2lib.metadata.carried import carried_texts, read_texts
 from tp2lib.metadata.infotext import to_infotext
 from tp2lib.metadata.pixels import open_image, pixels_sha256
-from tp2lib.metadata.provenance import COMPOSITE, GENERATED, digital_source_type, exif_with_user_comment, user_comment, xmp_packet
 from tp2lib.metadata.readings import KNOWN_MODELS, Reading
-from tp2lib.metadata.record import RECORD_VERSION, dump_json, is_sha256, load_record
+from tp2lib.metadata.record import (
+    COMPOSITE,
+    GENERATED,
+    RECORD_VERSION,
+    digital_source_type,
+    dump_json,
+    exif_with_user_comment,
+    is_sha256,
+    load_record,
+    user_comment,
+    xmp_packet,
+)
+from tp2lib.metadata.tools import carried_texts, read_texts
 from tp2lib.recipe import KNOWN_MASKS, Recipe
-from tp2lib.storage.atomic import write_atomically
+from tp2lib.storage.files import write_atomically
 
 __all__ = ["export_picture", "pixels_sha256", "read_recipe", "read_record", "save_picture"]
 

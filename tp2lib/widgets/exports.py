@@ -16,7 +16,7 @@ from PIL import Image
 
 from tp2lib.errors import OutputError, RecipeError, did_you_mean, shown
 from tp2lib.metadata.pixels import open_image, pixels_sha256
-from tp2lib.metadata.provenance import COMPOSITE, GENERATED, digital_source_type
+from tp2lib.metadata.record import COMPOSITE, GENERATED, digital_source_type
 from tp2lib.metrics.measures import background_whiteness
 from tp2lib.storage.pictures import export_picture, save_picture
 

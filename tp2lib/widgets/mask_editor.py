@@ -142,7 +142,7 @@ class ProductPicker(PhotoPicker):
 
 def _masked(given: Any) -> tuple[Source, list[str]]:
     """Return a photo with its mask, and why the mask needs a look; with an empty one where no product is found, to be drawn on."""
-    from tp2lib.engine.cutouts import cut_out
+    from tp2lib.engine.inpainting import cut_out
 
     if isinstance(given, Path) and given.parent.name == "sources":
         kept = reopen_source(given)

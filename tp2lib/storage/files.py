@@ -1,20 +1,65 @@
-"""An append-only file of JSON lines that several processes share, and the sessions that write to it."""
+"""Files that survive a crash: written whole or not at all, and a journal of JSON lines that several processes share."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
-from tp2lib.errors import OutputError, RecordError, shown
+from tp2lib.errors import OutputError, RecordError, TP2Error, shown
 from tp2lib.metadata.record import dump_json, load_json
 
-__all__ = ["Journal", "Session"]
+__all__ = ["TEMPORARY", "Journal", "Session", "write_atomically"]
+
+TEMPORARY = ".tmp"  # suffix of a file that is still being written; one that stays is litter
+
+
+def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object], check: Callable[[Path], object] | None = None) -> Path:
+    """Write a file under a temporary name in the same folder, then rename it into place; missing folders are made.
+
+    Order: write, flush, fsync, check, rename, fsync of the folder. `write` gets the open binary file; `check` gets the path of the finished temporary file,
+    reads it back, and raises if it is wrong. Until the rename, a file that was already at `path` stays as it was. OutputError is raised if the folder cannot be
+    written, or the disk is full.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name[:60]}.{secrets.token_hex(8)}{TEMPORARY}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(temporary, "xb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            if check is not None:
+                check(temporary)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    except TP2Error:
+        raise
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{shown(str(path), 200)} cannot be written ({error}). Check the folder, its rights and the free space.") from error
+    return path
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename survive a power cut, where the system lets a folder be opened."""
+    if not hasattr(os, "O_DIRECTORY"):  # Windows
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError:  # some network file systems cannot; the file itself is safe already
+        pass
+    finally:
+        os.close(descriptor)
+
 
 _LOCK_SECONDS = 60
 _HEAD = 256  # bytes of the first line: its time, key and session tell one file from another
