@@ -73,27 +73,10 @@ class WordMaps:
 
 
 def map_words(run: Run | Recipe, model: Model | None = None, **more: Any) -> tuple[Run, WordMaps]:
-    """Make a run again, and watch its cross-attention.
+    """Make a run or a recipe again, and watch its cross-attention; `more` goes to `generate`: ``source``, ``on_step``, ``should_stop``.
 
-    Its pixels are those of a run nobody watches: the maps are computed beside the model's own attention, from the same
-    queries and keys. Costs about a tenth more time.
-
-    Parameters
-    ----------
-    run : Run or Recipe
-    model : Model, optional
-        By default, the one that the recipe names.
-    **more
-        Passed on to `generate`: ``source``, ``on_step``, ``should_stop``.
-
-    Returns
-    -------
-    Run, WordMaps
-
-    Raises
-    ------
-    RecipeError
-        The model was loaded with ``fast``.
+    Its pixels are those of a run nobody watches: the maps are computed beside the model's own attention, from the same queries and keys. Costs about a tenth
+    more time. RecipeError is raised if the model was loaded with ``fast``.
     """
     recipe = run.recipe if isinstance(run, Run) else run
     model = load(recipe.model) if model is None else model

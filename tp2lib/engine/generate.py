@@ -13,14 +13,14 @@ from tp2lib.engine.inpainting import cut_out
 from tp2lib.engine.plan import Plan, make_plan, resolve
 from tp2lib.engine.preview import StepInfo
 from tp2lib.engine.runs import Run
-from tp2lib.engine.sampling import Sample, sample, sample_together
+from tp2lib.engine.sampling import Sample, sample_together
 from tp2lib.errors import RecordError, SourceError
 from tp2lib.metadata.source import Source, prepare_source, reopen_source
 from tp2lib.models.loading import Model, load
 from tp2lib.recipe import Recipe
 from tp2lib.storage.ledger import Ledger
 
-__all__ = ["Run", "StepInfo", "find_source", "generate", "resolve", "reuse", "run_plan", "run_together"]
+__all__ = ["Run", "StepInfo", "find_source", "generate", "resolve", "reuse", "run_together"]
 
 log = logging.getLogger("tp2lib")
 
@@ -78,18 +78,6 @@ def generate(
     """
     model = load(recipe.model) if model is None else model
     plan = make_plan(recipe, model, find_source(recipe, source, ledger), rungs, batch_width)
-    return run_plan(plan, on_step=on_step, should_stop=should_stop, ledger=ledger, allow_smaller=allow_smaller)
-
-
-def run_plan(
-    plan: Plan,
-    *,
-    on_step: Callable[[StepInfo], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
-    ledger: Ledger | None = None,
-    allow_smaller: bool = False,
-) -> Run:
-    """Execute what was planned, or find it in the ledger; see :func:`generate`."""
     if ledger and (found := reuse(plan, ledger)):
         return found
     with ledger.attempt(plan.key) if ledger else nullcontext():
@@ -164,7 +152,7 @@ def _execute(
         if ledger and plan.source:
             ledger.keep_source(plan.source)
         try:
-            return _as_run(plan, sample(plan, on_step=on_step, should_stop=should_stop))
+            return _as_run(plan, sample_together([plan], on_step=on_step, should_stop=should_stop)[0])
         except OutOfMemory as error:
             smaller = _shrink(plan, error.rungs) if allow_smaller else None
             if smaller is None:

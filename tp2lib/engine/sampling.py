@@ -26,7 +26,7 @@ from tp2lib.engine.schedulers import make_scheduler
 from tp2lib.errors import Cancelled
 from tp2lib.metadata.source import Source
 
-__all__ = ["Sample", "sample", "sample_together"]
+__all__ = ["Sample", "sample_together"]
 
 T = TypeVar("T")
 
@@ -48,20 +48,15 @@ class Sample:
     timings: dict[str, float]
 
 
-def sample(plan: Plan, *, on_step: Callable[[StepInfo], None] | None = None, should_stop: Callable[[], bool] | None = None) -> Sample:
-    """Execute a plan; raise Cancelled if `should_stop` said so or `on_step` raised it, and OutOfMemory if the memory ladder has no rung left."""
-    return sample_together([plan], on_step=on_step, should_stop=should_stop)[0]
-
-
 def sample_together(
     plans: Sequence[Plan],
     *,
     on_step: Callable[[StepInfo], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> list[Sample]:
-    """Execute plans of one model, size, number of model calls and `batch_width`, at most that many; see :func:`sample`.
+    """Execute plans of one model, size, number of model calls and `batch_width`, at most that many.
 
-    The seconds of the denoising are shared out among them by rows: a guided picture has two, one without guidance has one.
+    Raised are Cancelled if `should_stop` said so or `on_step` raised it, and OutOfMemory if the memory ladder has no rung left. The seconds of the denoising are shared out among them by rows: a guided picture has two, one without guidance has one.
     """
     parts = plans[0].model.pipe.components
     pipe = type(plans[0].model.pipe)(**parts, requires_safety_checker=parts["safety_checker"] is not None)  # a quarter of a millisecond

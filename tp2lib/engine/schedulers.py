@@ -56,21 +56,14 @@ class SchedulerInfo:
     """What there is to know about a scheduler before it runs.
 
     `name` is that of recipes, `class_name` that of diffusers; `stochastic` ones draw noise at each step, from the generator that drew the initial noise;
-    `order` 2 calls the model twice a step, and `extra_calls` come on top of ``order * steps``; `max_steps` is the most that it can make, None without a limit;
-    `overrides` are set on top of the model's base configuration.
+    `max_steps` is the most that it can make, None without a limit; `overrides` are set on top of the model's base configuration.
     """
 
     name: str
     class_name: str
     stochastic: bool = False
-    order: int = 1
-    extra_calls: int = 0
     max_steps: int | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
-
-    def calls(self, steps: int) -> int:
-        """Model calls that `steps` steps cost: the fair measure of a scheduler's price."""
-        return max(self.order * steps + self.extra_calls, 1) if steps > 1 else steps
 
 
 _DPM = "DPMSolverMultistepScheduler"
@@ -79,15 +72,15 @@ _INFOS = (
     SchedulerInfo(name="Euler", class_name="EulerDiscreteScheduler"),
     SchedulerInfo(name="DDIM", class_name="DDIMScheduler"),
     SchedulerInfo(name="DDPM", class_name="DDPMScheduler", stochastic=True),
-    SchedulerInfo(name="PNDM", class_name="PNDMScheduler", extra_calls=1),
+    SchedulerInfo(name="PNDM", class_name="PNDMScheduler"),
     SchedulerInfo(name="LMS", class_name="LMSDiscreteScheduler"),
-    SchedulerInfo(name="Heun", class_name="HeunDiscreteScheduler", order=2, extra_calls=-1),
+    SchedulerInfo(name="Heun", class_name="HeunDiscreteScheduler"),
     SchedulerInfo(name="DPM++ 2M", class_name=_DPM, overrides={"use_karras_sigmas": False}),
     SchedulerInfo(name="DPM++ 2M SDE", class_name=_DPM, stochastic=True, overrides={"algorithm_type": "sde-dpmsolver++"}),
     # lower_order_final: the class switches it on by itself while it runs; said here, its recorded config stays true.
     SchedulerInfo(name="DPM++ 2S", class_name="DPMSolverSinglestepScheduler", overrides={"lower_order_final": True}),
-    SchedulerInfo(name="KDPM2", class_name="KDPM2DiscreteScheduler", order=2, extra_calls=-1),
-    SchedulerInfo(name="KDPM2A", class_name="KDPM2AncestralDiscreteScheduler", stochastic=True, order=2, extra_calls=-1),
+    SchedulerInfo(name="KDPM2", class_name="KDPM2DiscreteScheduler"),
+    SchedulerInfo(name="KDPM2A", class_name="KDPM2AncestralDiscreteScheduler", stochastic=True),
     SchedulerInfo(name="DEIS", class_name="DEISMultistepScheduler"),
     SchedulerInfo(name="UniPC", class_name="UniPCMultistepScheduler"),
     SchedulerInfo(name="LCM", class_name="LCMScheduler", stochastic=True, max_steps=50),

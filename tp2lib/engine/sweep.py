@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tp2lib.engine.axes import Place, Planner, announce, axis_values, check_axes, choose_width, where
+from tqdm.auto import tqdm
+
+from tp2lib.engine.axes import Planner, announce, axis_values, check_axes, choose_width, where
 from tp2lib.engine.cells import Cell, Work
 from tp2lib.engine.control import dead_pairs, prove
 from tp2lib.engine.generate import find_source
-from tp2lib.engine.plan import Plan
 from tp2lib.engine.preview import StepInfo
 from tp2lib.engine.runs import Run
 from tp2lib.errors import RecipeError, did_you_mean
@@ -146,8 +146,15 @@ def sweep(
     if dry_run:
         cells = [Cell(place=place, recipe=plan.recipe, key=plan.key) for place, plan in plans]
         return Sweep(axes=grid, seeds=chosen, cells=tuple(cells), control=control)
-    with _bar(plans, progress) as advance:
-        work = Work(ledger, on_run, _both(advance, on_step), should_stop)
+    calls = sum(plan.effective["model_calls"] for plan in {plan.key: plan for _, plan in plans}.values())
+    with tqdm(total=calls, unit="call", disable=not progress) as bar:
+
+        def step(info: StepInfo) -> None:
+            bar.update()
+            if on_step:
+                on_step(info)
+
+        work = Work(ledger, on_run, step if progress or on_step else None, should_stop)
         cells = work.do(planner, plans, say)
     control = prove([(cell.place, cell.run.effective) for cell in cells if cell.run], grid)
     notes = [*_dead(cells, grid), *(f"{where(cell.place)}: {cell.error}" for cell in cells if cell.error)]
@@ -162,28 +169,3 @@ def _dead(cells: Sequence[Cell], axes: Mapping[str, tuple]) -> list[str]:
     made = [(cell.place, cell.run) for cell in cells if cell.run]
     pixels = [pixels_sha256(run.picture) if run.outcome == "ok" else None for _, run in made]
     return dead_pairs([(place, run.effective) for place, run in made], axes, pixels.__getitem__)
-
-
-@contextmanager
-def _bar(plans: Sequence[tuple[Place, Plan]], wanted: bool) -> Iterator[Callable[[StepInfo], None] | None]:
-    """Show a progress bar that counts model calls, if one is wanted."""
-    if not wanted:
-        yield None
-        return
-    from tqdm.auto import tqdm
-
-    total = sum(plan.effective["model_calls"] for plan in {plan.key: plan for _, plan in plans}.values())
-    with tqdm(total=total, unit="call") as bar:
-        yield lambda step: bar.update()
-
-
-def _both(*callbacks: Callable[[StepInfo], None] | None) -> Callable[[StepInfo], None] | None:
-    wanted = [callback for callback in callbacks if callback is not None]
-    if not wanted:
-        return None
-
-    def call_all(step: StepInfo) -> None:
-        for callback in wanted:
-            callback(step)
-
-    return call_all

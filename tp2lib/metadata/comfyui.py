@@ -40,7 +40,7 @@ def read_comfyui(texts: Mapping[str, str]) -> Reading | None:
     others = [one for one in info.samplers if one is not first]
     rest |= {f"sampler {one.sampler_id}": {"sampler": one.name, **one.parameters} for one in others}
     notes = (f"The graph has {len(info.samplers)} samplers; number {first.sampler_id}, which began, is read.",) if others else ()
-    return settle_parsed("ComfyUI", info, first, more, rest, notes)
+    return settle_parsed("ComfyUI", first, more, rest, notes)
 
 
 def _graph(content: Mapping[str, Any]) -> Graph:

@@ -1,4 +1,4 @@
-"""Pictures from anywhere, opened with suspicion: size before decoding, whole or refused, and hashed."""
+"""Open untrusted images: check the size before decoding, reject truncated files, hash the pixels."""
 
 from __future__ import annotations
 
@@ -107,14 +107,10 @@ def _neighbours(path: Path) -> list[str]:
         return []
 
 
-def _refuse_bomb(image: Image.Image, name: str) -> None:
-    if image.width * image.height > MAX_PIXELS:
-        raise SourceError(f"{name} has {image.width}x{image.height} pixels; at most {MAX_PIXELS} are accepted. Scale it down.")
-
-
 def loaded(image: Image.Image, name: str) -> Image.Image:
     """Return `image` with its pixels decoded; raise SourceError, which calls it `name`, if it is damaged, empty, or of more than `MAX_PIXELS`."""
-    _refuse_bomb(image, name)
+    if image.width * image.height > MAX_PIXELS:
+        raise SourceError(f"{name} has {image.width}x{image.height} pixels; at most {MAX_PIXELS} are accepted. Scale it down.")
     try:
         image.load()
     except Exception as error:  # as above

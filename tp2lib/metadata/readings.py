@@ -200,7 +200,7 @@ def taken_apart(tool: str, parser: str, parameters: Mapping[str, Any]) -> Any:
     return info
 
 
-def settle_parsed(tool: str, info: Any, sampler: Any, more: Mapping[str, Any], rest: Mapping[str, Any], notes: tuple[str, ...] = ()) -> Reading:
+def settle_parsed(tool: str, sampler: Any, more: Mapping[str, Any], rest: Mapping[str, Any], notes: tuple[str, ...] = ()) -> Reading:
     """Settle one sampler of what `taken_apart` found; `more` wins over what the sampler says, `rest` is ignored."""
     left = {**sampler.parameters, **rest}
     names = {"seed": ("seed", "noise_seed"), "steps": ("steps",), "guidance": ("cfg_scale",), "schedule": ("scheduler",)}

@@ -57,7 +57,7 @@ def read_fooocus(texts: Mapping[str, str]) -> Reading | None:
     content = json_object("Fooocus", text)
     info = taken_apart("Fooocus", "FooocusParser", {"parameters": json.dumps({"base_model": "not named", "base_model_hash": "", **content})})
     rest = dict(info.metadata)
-    return settle_parsed("Fooocus", info, info.samplers[0], _size(rest.pop("resolution", None)), rest)
+    return settle_parsed("Fooocus", info.samplers[0], _size(rest.pop("resolution", None)), rest)
 
 
 def read_invokeai(texts: Mapping[str, str]) -> Reading | None:
@@ -70,7 +70,7 @@ def read_invokeai(texts: Mapping[str, str]) -> Reading | None:
     more = {name: rest.pop(name) for name in ("width", "height", "strength") if name in rest}
     if isinstance(model := newest.get("model"), dict):
         more["model"] = model.get("name") or model.get("model_name")
-    return settle_parsed("InvokeAI", info, info.samplers[0], more, rest)
+    return settle_parsed("InvokeAI", info.samplers[0], more, rest)
 
 
 def read_novelai(texts: Mapping[str, str]) -> Reading | None:
@@ -83,7 +83,7 @@ def read_novelai(texts: Mapping[str, str]) -> Reading | None:
     rest = dict(info.metadata)
     schedule = rest.pop("noise_schedule", None)
     more = {"schedule": None if schedule == "native" else schedule, **{name: rest.pop(name, None) for name in ("steps", "width", "height")}}
-    return settle_parsed("NovelAI", info, info.samplers[0], more, rest)
+    return settle_parsed("NovelAI", info.samplers[0], more, rest)
 
 
 def read_draw_things(texts: Mapping[str, str]) -> Reading | None:

@@ -18,26 +18,10 @@ __all__ = ["CATALOGUE", "GONE", "HUB_ID", "SINGLE_FILES", "ModelCard", "choose_m
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCard:
-    """What to know about a model before loading it.
+    """What to know about a model before loading it: the name that recipes use, and where it is, a hub id or a folder.
 
-    Attributes
-    ----------
-    name : str
-        The name that recipes use.
-    where : str
-        A hub id, or a folder.
-    revision : str or None
-        The pinned commit on the hub.
-    licence : str
-        Under which terms it may be used.
-    native_size : int
-        The side, in pixels, that it was trained for.
-    download_mb : int
-        What fetching it costs, in MB (10⁶ bytes).
-    memory_gb : float
-        Free GPU memory that an image of native size needs, in GB.
-    note : str
-        What it is.
+    `revision` is the pinned commit on the hub, `licence` says under which terms it may be used, `native_size` is the side in pixels that it was trained for,
+    `download_mb` what fetching it costs, in MB (10⁶ bytes), `memory_gb` the free GPU memory that an image of that size needs, in GB, `note` what it is.
     """
 
     name: str

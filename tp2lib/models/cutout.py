@@ -98,18 +98,11 @@ def _twice(x: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Cutout:
-    """Where a photo shows its product.
+    """Where a photo shows its product: its share of each pixel of the photo in `mask` (H, W), float32, from 0 to 1; and why that needs a look, in `doubt`.
 
-    Attributes
-    ----------
-    mask : ndarray of shape (H, W), float32
-        Share of the product in each pixel of the photo, in [0, 1]: 1 inside, 0 outside, in between on its edge.
-    confidence : float
-        The intersection over union with the true mask that the network expects, in [0, 1]: the sum of its probabilities inside the outline, divided by
-        the outline's area plus the sum of those outside. It is calibrated on renders by one temperature, and lowered where the product
-        covers more than a quarter of the photo's border: by as much as it covers more. 0 where nothing was found.
-    doubt : str
-        A sentence that says why the mask needs a look, or nothing.
+    `confidence`, 0 to 1, is the intersection over union with the true mask that the network expects: the sum of its probabilities inside the outline, divided
+    by the outline's area plus the sum of those outside. It is calibrated on renders by one temperature, and lowered where the product covers more than a
+    quarter of the photo's border: by as much as it covers more. 0 where nothing was found.
     """
 
     mask: np.ndarray = field(repr=False)

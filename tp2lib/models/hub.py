@@ -1,4 +1,4 @@
-"""The road to the Hugging Face hub: fetch a model whole, or leave nothing that could pass for it."""
+"""Download a model from the Hugging Face hub, completely or not at all."""
 
 from __future__ import annotations
 
@@ -19,18 +19,13 @@ _TEXT_FOLDERS = ("scheduler", "tokenizer", "feature_extractor", *WEIGHT_FILES)
 
 def cached(repo: str, revision: str | None = None) -> Path | None:
     """Find the folder of a model ("owner/name", at a commit, branch or tag) that is on this machine, whole; the network is not touched."""
-    from huggingface_hub import snapshot_download
-
+    folder = cached_configs(repo, revision)
     try:
-        # Only the index is asked for: whether the rest is there is checked file by file, whoever fetched it.
-        folder = Path(snapshot_download(repo, revision=revision, local_files_only=True, allow_patterns="model_index.json"))
-        check_folder(folder)
+        if folder:
+            check_folder(folder)
     except (OSError, ValueError, ModelError):
         return None
     return folder
-
-
-_CONFIG_FILES = [f"{part}/*{ending}" for part in ("scheduler", "tokenizer", "unet", "vae", "text_encoder") for ending in (".json", ".txt")]
 
 
 def cached_configs(repo: str, revision: str | None = None) -> Path | None:
@@ -38,6 +33,7 @@ def cached_configs(repo: str, revision: str | None = None) -> Path | None:
     from huggingface_hub import snapshot_download
 
     try:
+        # Only the index is asked for: whether the rest is there is checked file by file, whoever fetched it.
         return Path(snapshot_download(repo, revision=revision, local_files_only=True, allow_patterns="model_index.json"))
     except (OSError, ValueError):
         return None
@@ -49,7 +45,8 @@ def fetch_configs(repo: str, revision: str | None = None) -> Path:
 
     log.warning("downloading the tokenizer and configurations of %s (3 MB)", repo)
     try:
-        folder = Path(snapshot_download(repo, revision=revision, allow_patterns=["model_index.json", *_CONFIG_FILES]))
+        texts = [f"{folder}/*{ending}" for folder in _TEXT_FOLDERS for ending in _TEXT_FILES]
+        folder = Path(snapshot_download(repo, revision=revision, allow_patterns=["model_index.json", *texts]))
         check_index(folder)
     except _faults() as error:
         raise _explain(error, repo, revision) from error
@@ -101,12 +98,8 @@ def _choose(sizes: dict[str, int], half: bool) -> dict[str, int]:
     plain = {part: f"{part}/{stem}.safetensors" for part, stem in WEIGHT_FILES.items()}
     small = {part: f"{part}/{stem}.fp16.safetensors" for part, stem in WEIGHT_FILES.items()}
     parts = [part for part in WEIGHT_FILES if any(name.startswith(f"{part}/") for name in sizes)]
-    best = next((one for one in ([small, plain] if half else [plain, small]) if _has(sizes, one, parts)), plain)
+    best = next((one for one in ([small, plain] if half else [plain, small]) if all(one[part] in sizes for part in parts)), plain)
     return {name: sizes[name] for name in (*chosen, *(best[part] for part in parts)) if name in sizes}
-
-
-def _has(sizes: dict[str, int], files: dict[str, str], parts: list[str]) -> bool:
-    return all(files[part] in sizes for part in parts)
 
 
 def _forget(repo: str, commit: str) -> None:

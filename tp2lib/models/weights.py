@@ -116,8 +116,8 @@ def hash_folder(folder: Path, variant: str | None) -> str:
     """Hash all that decides what the model computes: its weights, its configurations, its tokenizer."""
     total = hashlib.sha256()
     for path in sorted(folder.glob("*/*")):
-        wanted = path.suffix in (".json", ".txt") or path.name == _file_name_or_none(path.parent.name, variant)
-        if wanted and path.is_file():
+        weights = path.parent.name in WEIGHT_FILES and path.name == _file_name(path.parent.name, variant)
+        if (weights or path.suffix in (".json", ".txt")) and path.is_file():
             stat = path.stat()
             digest = _hash_file(path, stat.st_size, stat.st_mtime_ns)
             total.update(f"{path.parent.name}/{path.name} {digest}\n".encode())
@@ -133,10 +133,6 @@ def hash_files(*paths: Path) -> str:
             stat = file.stat()
             total.update(f"{file.relative_to(path) if path.is_dir() else 'weights'} {_hash_file(file, stat.st_size, stat.st_mtime_ns)}\n".encode())
     return total.hexdigest()
-
-
-def _file_name_or_none(component: str, variant: str | None) -> str | None:
-    return _file_name(component, variant) if component in WEIGHT_FILES else None
 
 
 @functools.lru_cache(maxsize=64)

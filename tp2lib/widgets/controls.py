@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ipywidgets as widgets
@@ -137,11 +137,6 @@ class RecipeControls:
         except RecipeError as error:
             notes.append(str(error))
         return notes
-
-    def observe(self, act: Callable[[Any], Any]) -> None:
-        """Call `act` whenever a setting changes."""
-        for one in (*self.controls.values(), self.model):
-            one.observe(act, "value")
 
     def _name_lock(self) -> None:
         self.lock.description = "seed stays" if self.lock.value else "new seed each"
