@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from tp2lib.cli import benchsettings
-from tp2lib.cli.bench import bench, table
-from tp2lib.cli.benchparts import PARTS, Bench, Row
+from tp2lib.cli.bench import PARTS, Bench, Row, bench, table
 from tp2lib.cli.benchsettings import unet_call, unet_inputs, variants
 from tp2lib.errors import RecipeError
 from tp2lib.evaluation.experiments import EXPERIMENTS
@@ -24,7 +23,7 @@ def test_every_part_runs_on_a_cpu_and_is_measured_once(vitrine, tmp_path, monkey
         self.recipe = self.recipe.vary(width=64, height=64, steps=3)
 
     monkeypatch.setattr(Bench, "__init__", small)
-    monkeypatch.setattr("tp2lib.cli.benchparts.EXPERIMENTS", {"smoke": EXPERIMENTS["smoke"]})
+    monkeypatch.setattr("tp2lib.cli.bench.EXPERIMENTS", {"smoke": EXPERIMENTS["smoke"]})
     said: list[str] = []
     path = bench(tmp_path, ["diffusers", "memory", "replays", "use"], device="cpu", say=said.append)
     known = json.loads(path.read_text())
