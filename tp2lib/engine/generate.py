@@ -6,14 +6,13 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any
 
 from tp2lib.engine.fallbacks import SMALLER, OutOfMemory
 from tp2lib.engine.inpainting import cut_out
 from tp2lib.engine.plan import Plan, make_plan, resolve
 from tp2lib.engine.preview import StepInfo
 from tp2lib.engine.runs import Run
-from tp2lib.engine.sampling import Sample, sample_together
+from tp2lib.engine.sampling import sample_together
 from tp2lib.errors import RecordError, SourceError
 from tp2lib.metadata.source import Source, prepare_source, reopen_source
 from tp2lib.models.loading import Model, load
@@ -102,7 +101,7 @@ def run_together(
             if ledger:
                 ledger.fail(plan.key, f"{type(error).__name__}: {error}")
         raise
-    return [_keep(_as_run(plan, one), ledger) for plan, one in zip(plans, done, strict=True)]
+    return [_keep(run, ledger) for run in done]
 
 
 def _keep(run: Run, ledger: Ledger | None) -> Run:
@@ -152,7 +151,7 @@ def _execute(
         if ledger and plan.source:
             ledger.keep_source(plan.source)
         try:
-            return _as_run(plan, sample_together([plan], on_step=on_step, should_stop=should_stop)[0])
+            return sample_together([plan], on_step=on_step, should_stop=should_stop)[0]
         except OutOfMemory as error:
             smaller = _shrink(plan, error.rungs) if allow_smaller else None
             if smaller is None:
@@ -171,28 +170,3 @@ def _shrink(plan: Plan, rungs: Sequence[str]) -> Plan | None:
     recipe = plan.recipe.vary(width=width, height=height)
     smaller = make_plan(recipe, plan.model, source, taken, plan.effective["batch_width"])
     return replace(smaller, recipe=plan.recipe, key=plan.key)
-
-
-def _as_run(plan: Plan, done: Sample) -> Run:
-    return Run(
-        recipe=plan.recipe,
-        effective={**plan.effective, **done.observed},
-        timings=done.timings,
-        environment=plan.environment,
-        source=_describe(plan.source),
-        outcome=done.outcome,
-        key=plan.key,
-        image=done.image,
-    )
-
-
-def _describe(source: Source | None) -> dict[str, Any] | None:
-    if source is None:
-        return None
-    return {
-        "path": source.path,
-        "bytes_sha256": source.bytes_sha256,
-        "pixels_sha256": source.pixels_sha256,
-        "chain": list(source.chain),
-        **({"mask": source.mask.origin, "mask_confidence": source.mask.confidence} if source.mask else {}),
-    }

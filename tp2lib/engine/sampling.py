@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,30 +21,16 @@ from tp2lib.engine.fallbacks import Ladder
 from tp2lib.engine.inpainting import differing, hold, put_back
 from tp2lib.engine.plan import Plan, execution
 from tp2lib.engine.preview import StepInfo, StepWatch, colour_map, rough_colours
+from tp2lib.engine.runs import Run
 from tp2lib.engine.schedulers import make_scheduler
 from tp2lib.errors import Cancelled
 from tp2lib.metadata.source import Source
 
-__all__ = ["Sample", "sample_together"]
+__all__ = ["sample_together"]
 
 T = TypeVar("T")
 
 BLACK_LEVEL = 3  # of 255: a picture with nothing brighter counts as black
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """What came out of an execution.
-
-    `image` is None where the `outcome` is "nan" (the numbers overflowed) or "flagged" (the model's safety checker withholds it); "black" has one, all black.
-    `observed` is what was seen while it ran: timesteps, model calls, rungs of the memory ladder, the decoder's number format, threads, attention; `timings` are
-    seconds for each stage, and in total.
-    """
-
-    image: Image.Image | None = field(repr=False)
-    outcome: str
-    observed: dict[str, Any]
-    timings: dict[str, float]
 
 
 def sample_together(
@@ -53,10 +38,12 @@ def sample_together(
     *,
     on_step: Callable[[StepInfo], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
-) -> list[Sample]:
+) -> list[Run]:
     """Execute plans of one model, size, number of model calls and `batch_width`, at most that many.
 
-    Raised are Cancelled if `should_stop` said so or `on_step` raised it, and OutOfMemory if the memory ladder has no rung left. The seconds of the denoising are shared out among them by rows: a guided picture has two, one without guidance has one.
+    Cancelled is raised if `should_stop` said so or `on_step` raised it, OutOfMemory if the memory ladder has no rung left. The outcome is "nan" where numbers
+    overflowed, "black" where the picture is all black, "flagged" where the model's safety checker withholds it. The seconds of the denoising are shared out by
+    rows: a guided picture has two, one without guidance has one.
     """
     parts = plans[0].model.pipe.components
     pipe = type(plans[0].model.pipe)(**parts, requires_safety_checker=parts["safety_checker"] is not None)  # a quarter of a millisecond
@@ -70,7 +57,7 @@ class _Together:
     def __init__(self, executions: Sequence[_Execution]) -> None:
         self.executions, self.first = executions, executions[0]
 
-    def run(self) -> list[Sample]:
+    def run(self) -> list[Run]:
         for one in self.executions:
             one.words = one.stage("text", one.encode_text)
             one.photo = one.stage("encode", functools.partial(one.encode_photo, one.plan.source)) if one.plan.source else None
@@ -122,7 +109,7 @@ class _Execution:
         self.masked: torch.Tensor | None = None  # mask and what it leaves, (1, channels + 1, height / 8, width / 8): for models that read them
         self.region = plan.region
 
-    def finish(self, denoising: float) -> Sample:
+    def finish(self, denoising: float) -> Run:
         """Decode, judge, and tell what was seen on the way."""
         self.timings["denoise"] = denoising
         image, outcome = None, "nan"
@@ -142,7 +129,16 @@ class _Execution:
             **kept,
             **execution(self.plan.model, self.plan.effective["batch_width"]),
         }
-        return Sample(image=image, outcome=outcome, observed=observed, timings=self.timings)
+        return Run(
+            recipe=self.plan.recipe,
+            effective={**self.plan.effective, **observed},
+            timings=self.timings,
+            environment=self.plan.environment,
+            source=_describe(self.plan.source),
+            outcome=outcome,
+            key=self.plan.key,
+            image=image,
+        )
 
     def stage(self, name: str, work: Callable[[], T]) -> T:
         self._stop_if_asked()
@@ -275,3 +271,15 @@ class _Execution:
 
     def _to_image(self, pixels: torch.Tensor) -> Image.Image:
         return self.pipe.image_processor.postprocess(pixels, output_type="pil")[0]
+
+
+def _describe(source: Source | None) -> dict[str, Any] | None:
+    if source is None:
+        return None
+    return {
+        "path": source.path,
+        "bytes_sha256": source.bytes_sha256,
+        "pixels_sha256": source.pixels_sha256,
+        "chain": list(source.chain),
+        **({"mask": source.mask.origin, "mask_confidence": source.mask.confidence} if source.mask else {}),
+    }

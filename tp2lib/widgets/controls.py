@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ipywidgets as widgets
 
 from tp2lib.errors import RecipeError, did_you_mean, shown
-from tp2lib.recipe import Recipe, setting
+from tp2lib.recipe import Recipe, drawn, setting
 
 __all__ = ["MAX_PICTURES", "SETTINGS", "RecipeControls", "control", "settled"]
 
@@ -20,7 +19,6 @@ SETTINGS = (
 )  # fmt: skip
 
 MAX_PICTURES = 8
-_SEEDS = 2**32
 _NUMBERS = ("steps", "guidance", "scheduler", "schedule", "strength", "width", "height", "grow", "feather")
 _LONG = 10_000  # values, from which on a whole number is typed and not slid
 
@@ -78,7 +76,8 @@ class RecipeControls:
         self.model = widgets.Dropdown(options=list(models), description=known.label, tooltip="which model draws", **look)
         self.count = widgets.IntSlider(value=1, min=1, max=MAX_PICTURES, description="pictures", tooltip="how many; each has the next seed", **look)
         self.dice = widgets.Button(description="roll", icon="random", tooltip="another random seed", layout={"width": "6em"})
-        self.lock = widgets.ToggleButton(value=True, layout={"width": "11em"})
+        lock = "pressed: every picture from this seed; not pressed: each click rolls another one"
+        self.lock = widgets.ToggleButton(value=True, tooltip=lock, layout={"width": "11em"})
         self.dice.on_click(lambda button: self.roll())
         self.lock.observe(lambda change: self._name_lock(), "value")
         self._name_lock()
@@ -105,13 +104,8 @@ class RecipeControls:
 
     def roll(self) -> int:
         """Draw another seed, and return it."""
-        self.controls["seed"].value = secrets.randbelow(_SEEDS)
+        self.controls["seed"].value = drawn(-1)
         return self.controls["seed"].value
-
-    def before_start(self) -> None:
-        """Roll the seed, unless it is locked."""
-        if not self.lock.value:
-            self.roll()
 
     def load(self, recipe: Recipe) -> list[str]:
         """Set the controls to a recipe's settings, and return what could not be set, one sentence each."""
@@ -141,4 +135,3 @@ class RecipeControls:
     def _name_lock(self) -> None:
         self.lock.description = "seed stays" if self.lock.value else "new seed each"
         self.lock.icon = "lock" if self.lock.value else "unlock"
-        self.lock.tooltip = "pressed: every picture from this seed; not pressed: each click rolls another one"

@@ -196,8 +196,7 @@ class Explorer(Runner):
             todo = here if here not in self.shots else next(iter(self.missing()), None) if whole else None
             if todo is None:
                 return f"{made} made."
-            run = self._make(todo, on_step=on_step, should_stop=should_stop)
-            self.shots[todo] = _Shot(run=run, picture=_picture(run), thumb=_thumb(run))
+            self.shots[todo] = _shot(self._make(todo, on_step=on_step, should_stop=should_stop))
             made += 1
             self._draw()
 
@@ -215,17 +214,13 @@ class Explorer(Runner):
 
     def _cell(self, recipe: Recipe, here: bool) -> str:
         shot = self.shots.get(recipe)
-        inside = shot.thumb if shot else "not yet"
-        return f"<td{' aria-current=true' if here else ''}>{inside}</td>"
+        return f"<td{' aria-current=true' if here else ''}>{shot.thumb if shot else 'not yet'}</td>"
 
 
-def _picture(run: Any) -> str:
+def _shot(run: Any) -> _Shot:
     if problem(run):
-        return f'<div role="alert">✗ No picture: {html.escape(problem(run))}.</div>'
-    return image_html(run.image, alt=alt_of(run), quality=95, caption=effects(run) or "as asked for")
-
-
-def _thumb(run: Any) -> str:
-    if problem(run):
-        return f'<span title="{html.escape(problem(run))}">✗</span>'
-    return image_html(run.image, alt=alt_of(run), quality=80, side=_THUMB)
+        words = html.escape(problem(run))
+        return _Shot(run=run, picture=f'<div role="alert">✗ No picture: {words}.</div>', thumb=f'<span title="{words}">✗</span>')
+    alt = alt_of(run)
+    picture = image_html(run.image, alt=alt, quality=95, caption=effects(run) or "as asked for")
+    return _Shot(run=run, picture=picture, thumb=image_html(run.image, alt=alt, quality=80, side=_THUMB))

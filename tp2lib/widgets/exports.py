@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tp2lib.errors import OutputError, RecipeError, did_you_mean, shown
 from tp2lib.metadata.pixels import open_image, pixels_sha256
@@ -62,7 +62,7 @@ def export_run(run: Any, folder: str | os.PathLike[str], *, kind: str = "png", p
         Made if it is missing.
     kind : {"png", "jpeg", "webp"}, default "png"
     preset : {"as made", "marketplace"}, default "as made"
-        ``"marketplace"``: padded with white to a square, then scaled up to `side` pixels (Lanczos).
+        ``"marketplace"``: scaled up to `side` pixels (Lanczos), and padded with white to a square.
     side : int, default 1000
         Of the square, 1000 to 4096 pixels.
     quality : int, default 95
@@ -89,20 +89,13 @@ def export_run(run: Any, folder: str | os.PathLike[str], *, kind: str = "png", p
         return Export(path=path, checks=(_mark_kept(path, run),))
     with tempfile.TemporaryDirectory(prefix="tp2-") as scratch:
         large = Path(scratch) / "large.png"
-        image = _squared(run.image).resize((side, side), Image.Resampling.LANCZOS)
+        image = ImageOps.pad(run.image, (side, side), Image.Resampling.LANCZOS, color="#ffffff")
         made = {"preset": preset, "side": side, "resample": "Lanczos", "from_pixels_sha256": pixels_sha256(run.image)}
         # no claim about how these pixels were sampled, for they were not: only the recipe they come from
         size = {"Size": f"{run.image.width}x{run.image.height}"}
         save_picture(image, large, {"export": made}, run.recipe, composite=run.source is not None, infotext={**run.infotext(), **size})
         path = export_picture(large, to, quality=quality)
     return Export(path=path, checks=(*_marketplace(path, side), _mark_kept(path, run)))
-
-
-def _squared(image: Image.Image) -> Image.Image:
-    side = max(image.size)
-    canvas = Image.new("RGB", (side, side), "#ffffff")
-    canvas.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
-    return canvas
 
 
 def _marketplace(path: Path, side: int) -> tuple[Check, ...]:

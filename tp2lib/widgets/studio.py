@@ -100,8 +100,8 @@ class Mode(Runner):
                 self.photo.fail(error)
 
     def _prepare(self) -> Callable[..., Any]:
-        if not self.resting:  # the full picture of a draft has the draft's seed, and comes alone
-            self.settings.before_start()
+        if not (self.resting or self.settings.lock.value):  # the full picture of a draft has the draft's seed, and comes alone
+            self.settings.roll()
         recipes = [self.settings.recipe()] if self.resting else self.settings.recipes()
         pairs = [self._with_photo(recipe) for recipe in recipes]
         return functools.partial(self._series, pairs)
