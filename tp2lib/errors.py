@@ -23,22 +23,6 @@ import re
 from collections.abc import Iterable
 from pathlib import PurePath
 
-__all__ = [
-    "Cancelled",
-    "ControlError",
-    "ModelError",
-    "ModelNotFound",
-    "OutputError",
-    "Quarantined",
-    "RecipeError",
-    "RecordError",
-    "SourceError",
-    "TP2Error",
-    "counted",
-    "did_you_mean",
-    "shown",
-]
-
 
 class TP2Error(Exception):
     """The base of every error raised on purpose by tp2lib."""

@@ -7,11 +7,6 @@ from typing import Any
 
 from tp2lib.errors import RecipeError, did_you_mean, shown
 
-__all__ = [
-    "SCHEDULER_NAMES", "SCHEDULES", "SCHEDULES_OF", "check_schedule", "nearest_scheduler", "renamed_since_0_1", "schedule_name",
-    "scheduler_name", "spelled_as_in_0_1", "split_scheduler",
-]  # fmt: skip
-
 SCHEDULER_NAMES = (
     "EulerA", "Euler", "DDIM", "DDPM", "PNDM", "LMS", "Heun", "DPM++ 2M", "DPM++ 2M SDE", "DPM++ 2S",
     "KDPM2", "KDPM2A", "DEIS", "UniPC", "LCM",

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["INPUTS", "NOTEBOOKS", "OUTPUTS", "ROOT"]
-
 _clone = Path(__file__).resolve().parent.parent
 
 ROOT = _clone if (_clone / "pyproject.toml").is_file() else Path.cwd()

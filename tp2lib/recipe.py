@@ -15,8 +15,6 @@ from tp2lib.errors import RecipeError, did_you_mean, shown
 from tp2lib.names import SCHEDULER_NAMES, SCHEDULES, check_schedule, schedule_name, spelled_as_in_0_1, split_scheduler
 from tp2lib.settings import Kind, Setting
 
-__all__ = ["KNOWN_MASKS", "SCHEDULER_NAMES", "SCHEDULES", "STRENGTH_MODES", "Recipe", "Setting", "drawn", "setting"]
-
 STRENGTH_MODES = ("diffusers", "constant")
 KNOWN_MASKS = ("auto", "alpha", "found")  # what a mask is called that is no file
 TRAINING_STEPS = 1000  # noise levels Stable Diffusion was trained on: a schedule has no more

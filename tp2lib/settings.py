@@ -12,8 +12,6 @@ from typing import Any, Literal
 
 from tp2lib.errors import RecipeError, did_you_mean, shown
 
-__all__ = ["Kind", "Setting"]
-
 Kind = Literal["text", "whole", "real", "choice"]
 
 

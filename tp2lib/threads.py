@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 import sys
 
-__all__ = ["POLICY", "settle", "spinning"]
-
 POLICY = {"GOMP_SPINCOUNT": "6000", "KMP_BLOCKTIME": "1"}
 """For GNU's OpenMP (Linux), in turns of its waiting loop; for Intel's and LLVM's (Windows, macOS), in milliseconds."""
 

@@ -35,8 +35,6 @@ from tp2lib.recipe import Recipe
 from tp2lib.storage.files import write_atomically
 from tp2lib.storage.ledger import Ledger
 
-__all__ = ["FILE", "PARTS", "Bench", "Row", "bench", "table"]
-
 FILE = "bench.json"
 _BUDGET = 480  # seconds; a part that would begin later is left for the next call
 _CAPS_GB = (6, 4, 3, 2)

@@ -18,8 +18,6 @@ from tp2lib.models.catalogue import CATALOGUE, ModelCard
 from tp2lib.models.devices import Placement, with_engine
 from tp2lib.models.loading import Model
 
-__all__ = ["blank_model", "unet_call", "unet_inputs", "variants"]
-
 Forward = Callable[..., torch.Tensor]
 Variant = Callable[[Any], AbstractContextManager[Forward]]
 

@@ -21,8 +21,6 @@ from tp2lib.errors import TP2Error
 from tp2lib.paths import OUTPUTS, ROOT
 from tp2lib.storage.files import write_atomically
 
-__all__ = ["SUMS", "Check", "doctor"]
-
 SUMS = "SHA256SUMS"
 """The file beside a model's weights that lists their checksums, as ``sha256sum`` writes it."""
 

@@ -23,8 +23,6 @@ from tp2lib.errors import ModelError, OutputError, TP2Error
 from tp2lib.evaluation.experiments import choose_experiments
 from tp2lib.paths import NOTEBOOKS, OUTPUTS, ROOT
 
-__all__ = ["app", "main"]
-
 
 class _Commands(TyperGroup):
     """Say what went wrong in one message, without a traceback."""

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tp2lib.engine.runs import Run
     from tp2lib.models.loading import Model
 
-__all__ = ["ModelName", "Outputs", "pictures", "say"]
-
 Outputs = Annotated[Path, typer.Option(metavar="DIR", show_default="outputs/ of the clone", help="where pictures go")]
 FileName = Annotated[str | None, typer.Option(metavar="NAME.png", help="keep a copy of the picture under this name")]
 ModelName = Annotated[str, typer.Option("--model", metavar="NAME", help="auto, vitrine, sd15, a folder, a .safetensors file or a hub id")]

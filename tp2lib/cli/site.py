@@ -25,8 +25,6 @@ from tp2lib.errors import OutputError
 from tp2lib.evaluation.languages import LANGUAGES, words
 from tp2lib.paths import NOTEBOOKS, ROOT
 
-__all__ = ["build_pages", "execute_notebooks"]
-
 DOORS = ("tp2lib", "tp2lib.plots", "tp2lib.metrics", "tp2lib.widgets", "tp2lib.evaluation", "tp2lib.report", "tp2lib.course")
 _TEXTS = ("README.md", "TEACHING.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "vitrine/README.md", "outputs/README.md")
 _CELL_S = 1800  # seconds for one cell, on a slow machine

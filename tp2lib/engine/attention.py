@@ -18,8 +18,6 @@ from tp2lib.errors import RecipeError, did_you_mean
 from tp2lib.models.loading import Model, load
 from tp2lib.recipe import Recipe
 
-__all__ = ["WordMaps", "map_words"]
-
 SIDE = 64  # most cells a map has each way: 8 bytes of memory a cell, word and step, whatever the picture's size
 START, REST = "(start)", "(end)"  # CLIP's marks: a model rests its attention there where no word matters
 

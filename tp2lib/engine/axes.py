@@ -18,8 +18,6 @@ from tp2lib.models.loading import Model
 from tp2lib.recipe import Recipe, drawn
 from tp2lib.storage.ledger import Ledger
 
-__all__ = ["AXES", "ROW_COST", "Place", "Planner", "announce", "axis_values", "batches", "check_axes", "choose_width", "where"]
-
 ROW_COST: Mapping[int, float] = {1: 1.0, 2: 0.86, 4: 0.75, 8: 0.7}
 """What a picture's rows cost in a batch of so many pictures, against alone: vitrine on one thread of a CPU; `tests/bench/bars.py`
 measures it. GPUs gain more."""

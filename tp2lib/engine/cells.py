@@ -17,8 +17,6 @@ from tp2lib.errors import Cancelled, TP2Error
 from tp2lib.recipe import Recipe
 from tp2lib.storage.ledger import Ledger
 
-__all__ = ["Cell", "Work"]
-
 _POLL = 0.2  # seconds between looks at what other processes have finished
 
 

@@ -9,8 +9,6 @@ from typing import Any
 from tp2lib.engine.fallbacks import treatments
 from tp2lib.errors import ControlError, shown
 
-__all__ = ["TOUCHES", "dead_pairs", "prove"]
-
 _SCHEDULE = ("steps", "nominal_steps", "strength", "timesteps", "model_calls")
 _NEGATIVE = ("negative_prompt", "negative_used", "negative_tokens", "negative_tokens_cut", "negative_text_cut")
 

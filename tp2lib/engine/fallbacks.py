@@ -10,8 +10,6 @@ import torch
 
 from tp2lib.errors import ModelError
 
-__all__ = ["FREE_CACHES", "RUNGS", "SMALLER", "Ladder", "OutOfMemory", "is_out_of_memory", "treatments"]
-
 T = TypeVar("T")
 
 FREE_CACHES = "free caches"

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from tp2lib.engine.fallbacks import SMALLER, OutOfMemory
 from tp2lib.engine.inpainting import cut_out
-from tp2lib.engine.plan import Plan, make_plan, resolve
+from tp2lib.engine.plan import Plan, make_plan
 from tp2lib.engine.preview import StepInfo
 from tp2lib.engine.runs import Run
 from tp2lib.engine.sampling import sample_together
@@ -18,8 +18,6 @@ from tp2lib.metadata.source import Source, prepare_source, reopen_source
 from tp2lib.models.loading import Model, load
 from tp2lib.recipe import Recipe
 from tp2lib.storage.ledger import Ledger
-
-__all__ = ["Run", "StepInfo", "find_source", "generate", "resolve", "reuse", "run_together"]
 
 log = logging.getLogger("tp2lib")
 

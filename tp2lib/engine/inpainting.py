@@ -24,8 +24,6 @@ from tp2lib.metadata.mask import Mask, read_mask
 from tp2lib.metadata.source import Source, mask_source
 from tp2lib.models.cutout import find_mask
 
-__all__ = ["Region", "cut_out", "differing", "hold", "painting_size", "put_back"]
-
 SURELY = 0.8  # share of the product in a pixel from which on it is kept: pixels with much of the old background would be a rim on the new one
 
 

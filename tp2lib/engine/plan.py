@@ -26,8 +26,6 @@ from tp2lib.models.loading import Model, find_card
 from tp2lib.names import spelled_as_in_0_1
 from tp2lib.recipe import Recipe
 
-__all__ = ["Draws", "Plan", "draw_noise", "execution", "make_plan", "noise_sha256", "resolve"]
-
 # What of the machine decides the last bits.
 _KEY_FACTS = ("torch", "diffusers", "transformers", "cpu", "gpu", "cuda", "cudnn", "tf32")
 

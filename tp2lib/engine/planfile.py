@@ -25,8 +25,6 @@ from typing import Any
 from tp2lib.errors import RecipeError, did_you_mean, shown
 from tp2lib.recipe import Recipe
 
-__all__ = ["PlanFile", "read_plan"]
-
 _KEYS = ("recipe", "axes", "seeds")
 _LIMIT = 1_000_000  # bytes; an honest plan has a few hundred
 

@@ -12,8 +12,6 @@ from diffusers import AutoencoderKL, SchedulerMixin
 from PIL import Image
 from torch.nn import functional
 
-__all__ = ["StepInfo", "StepWatch", "colour_map", "predicted_x0", "rough_colours"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepInfo:

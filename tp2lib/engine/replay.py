@@ -27,8 +27,6 @@ from tp2lib.models.catalogue import CATALOGUE
 from tp2lib.recipe import Recipe
 from tp2lib.storage.ledger import Ledger
 
-__all__ = ["CLOSE_DB", "GRADES", "Replay", "grade", "replay", "replay_all"]
-
 GRADES = ("identical", "within 1 level", "close", "different")
 CLOSE_DB = 30.0  # PSNR, in decibels, from which two pictures count as close
 _TIMEOUT_S = 3600

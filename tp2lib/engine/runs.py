@@ -19,8 +19,6 @@ from tp2lib.storage.pictures import read_record, save_picture
 if TYPE_CHECKING:
     from tp2lib.storage.ledger import Ledger
 
-__all__ = ["MAX_WIDTH", "Run", "read_run"]
-
 MAX_WIDTH = 64  # pictures that go through a model together, at most
 
 

@@ -26,8 +26,6 @@ from tp2lib.engine.schedulers import make_scheduler
 from tp2lib.errors import Cancelled
 from tp2lib.metadata.source import Source
 
-__all__ = ["sample_together"]
-
 T = TypeVar("T")
 
 BLACK_LEVEL = 3  # of 255: a picture with nothing brighter counts as black

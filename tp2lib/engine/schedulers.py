@@ -22,17 +22,6 @@ from diffusers import SchedulerMixin
 from tp2lib.errors import RecipeError
 from tp2lib.names import check_schedule, scheduler_name
 
-__all__ = [
-    "SCHEDULERS",
-    "SD15_BASE",
-    "SchedulerInfo",
-    "make_scheduler",
-    "noise_levels",
-    "scheduler_hash",
-    "scheduler_info",
-    "set_timesteps",
-]
-
 SD15_BASE: Mapping[str, Any] = MappingProxyType(
     {
         "_class_name": "PNDMScheduler",

@@ -21,8 +21,6 @@ from tp2lib.recipe import Recipe
 from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import pixels_sha256
 
-__all__ = ["Cell", "Sweep", "sweep"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:

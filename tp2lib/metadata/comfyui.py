@@ -8,8 +8,6 @@ from typing import Any
 from tp2lib.errors import RecordError
 from tp2lib.metadata.readings import Reading, json_object, settle_parsed, taken_apart
 
-__all__ = ["read_comfyui"]
-
 _MAX_NODES, _MAX_SAMPLERS, _MAX_INPUTS = 1000, 8, 40  # the largest workflows that people share have some hundreds of nodes
 _PARTS = ("guider", "sampler", "sigmas", "noise")  # of the samplers that are put together from several nodes
 _CONSTANTS = ("value", "text", "string", "int", "float", "seed", "number", "noise_seed")

@@ -15,8 +15,6 @@ from tp2lib.metadata.readings import Reading, settle
 from tp2lib.names import split_scheduler
 from tp2lib.recipe import Recipe
 
-__all__ = ["MAX_INFOTEXT", "from_infotext", "to_infotext"]
-
 MAX_INFOTEXT = 64 * 1024  # characters
 
 # Our name -> their "Sampler"; those that theirs lays out otherwise when its "Schedule type" is Automatic or left out.

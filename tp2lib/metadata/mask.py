@@ -17,8 +17,6 @@ from scipy.ndimage import distance_transform_edt
 from tp2lib.errors import SourceError, shown
 from tp2lib.metadata.pixels import loaded, open_image
 
-__all__ = ["WHITE", "Mask", "read_mask"]
-
 WHITE = 128  # of 255: from here on a pixel of a mask is white, and is kept
 
 

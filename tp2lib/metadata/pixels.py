@@ -13,8 +13,6 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from tp2lib.errors import SourceError, did_you_mean, shown
 
-__all__ = ["FORMATS", "MAX_BYTES", "MAX_PIXELS", "loaded", "open_image", "pixels_sha256"]
-
 FORMATS = ("PNG", "JPEG", "WEBP")  # the decoders that are let near a file: others had the holes
 MAX_BYTES = 100_000_000
 MAX_PIXELS = 89_478_485  # where Pillow starts to suspect a decompression bomb

@@ -16,8 +16,6 @@ from tp2lib.errors import RecipeError, RecordError, shown
 from tp2lib.names import check_schedule, nearest_scheduler, schedule_name, split_scheduler
 from tp2lib.recipe import Recipe, drawn, setting
 
-__all__ = ["KNOWN_MODELS", "Reading", "foreign_syntax", "json_object", "settle", "settle_parsed", "taken_apart"]
-
 KNOWN_MODELS = ("auto", "vitrine", "sd15")  # names a foreign text may ask for: each is a pinned model
 _NUMBERS = ("seed", "steps", "guidance", "width", "height")
 _ASSUMED = ("negative_prompt", *_NUMBERS, "scheduler", "schedule", "model")

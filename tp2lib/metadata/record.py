@@ -18,22 +18,6 @@ from tp2lib.errors import RecipeError, RecordError, shown
 from tp2lib.names import renamed_since_0_1
 from tp2lib.recipe import Recipe
 
-__all__ = [
-    "COMPOSITE",
-    "GENERATED",
-    "MAX_RECORD",
-    "RECORD_VERSION",
-    "digital_source_type",
-    "dump_json",
-    "exif_tags",
-    "exif_with_user_comment",
-    "is_sha256",
-    "load_json",
-    "load_record",
-    "user_comment",
-    "xmp_packet",
-]
-
 RECORD_VERSION = 1
 MAX_RECORD = 512 * 1024  # characters of JSON: Pillow reads text chunks up to 1 MB
 _SHA256 = re.compile(r"[0-9a-f]{64}")

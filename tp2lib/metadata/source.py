@@ -21,8 +21,6 @@ from tp2lib.metadata.pixels import loaded, open_image, pixels_sha256
 if TYPE_CHECKING:
     from tp2lib.metadata.mask import Mask
 
-__all__ = ["RESIZE_MODES", "Source", "mask_source", "prepare_source", "reopen_source"]
-
 RESIZE_MODES = ("crop", "fit", "pad")
 OPAQUE = 128  # of 255: the opacity from which on a pixel belongs to the product
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")

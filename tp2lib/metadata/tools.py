@@ -20,8 +20,6 @@ from tp2lib.metadata.infotext import from_infotext
 from tp2lib.metadata.readings import Reading, json_object, settle, settle_parsed, taken_apart
 from tp2lib.metadata.record import exif_tags, user_comment
 
-__all__ = ["MAX_TEXT", "TOOLS", "carried_texts", "read_texts"]
-
 _SIZE = re.compile(r"\D*([0-9]{1,5})\D{1,4}([0-9]{1,5})\D*")
 _LIMIT = 4000  # characters, of texts that sd-parsers searches with expressions of quadratic cost
 

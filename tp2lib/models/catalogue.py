@@ -13,8 +13,6 @@ from tp2lib.errors import ModelNotFound, did_you_mean, shown
 from tp2lib.models import hub
 from tp2lib.models.devices import Placement
 
-__all__ = ["CATALOGUE", "GONE", "HUB_ID", "SINGLE_FILES", "ModelCard", "choose_model", "find_card"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCard:

@@ -21,8 +21,6 @@ from torch import nn
 
 from tp2lib.errors import ModelError, ModelNotFound, SourceError, shown
 
-__all__ = ["Cutout", "CutoutNet", "find_mask", "load_cutout"]
-
 WEIGHTS = Path(__file__).parent / "vitrine" / "cutout.safetensors"
 SIDE = 256  # the network works on about 256² pixels, whatever the photo's shape
 STEP = 32  # the sides it works on are multiples of this

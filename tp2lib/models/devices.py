@@ -16,8 +16,6 @@ import torch
 
 from tp2lib.errors import ModelError, did_you_mean, shown
 
-__all__ = ["ENGINES", "Placement", "check_engine", "choose_device", "environment", "try_xformers", "with_engine"]
-
 log = logging.getLogger("tp2lib")
 
 _PACKAGES = ("torch", "diffusers", "transformers", "numpy", "pillow")

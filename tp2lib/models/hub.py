@@ -9,8 +9,6 @@ from pathlib import Path
 from tp2lib.errors import ModelError, ModelNotFound
 from tp2lib.models.weights import WEIGHT_FILES, check_folder, check_index
 
-__all__ = ["cached", "cached_configs", "fetch", "fetch_configs"]
-
 log = logging.getLogger("tp2lib")
 
 _TEXT_FILES = (".json", ".txt")

@@ -19,12 +19,10 @@ import torch
 
 from tp2lib.errors import ModelError, ModelNotFound
 from tp2lib.models import hub
-from tp2lib.models.catalogue import CATALOGUE, GONE, HUB_ID, SINGLE_FILES, ModelCard, choose_model, find_card
+from tp2lib.models.catalogue import GONE, HUB_ID, SINGLE_FILES, ModelCard, choose_model, find_card
 from tp2lib.models.devices import Placement, check_engine, choose_device, try_xformers, with_engine
 from tp2lib.models.singlefile import CONFIGS, check_file, config_folder, load_pipeline, load_vae
 from tp2lib.models.weights import check_folder, hash_files, hash_folder, read_json
-
-__all__ = ["CATALOGUE", "Model", "ModelCard", "load", "out_of_vocabulary", "unknown_words"]
 
 log = logging.getLogger("tp2lib")
 

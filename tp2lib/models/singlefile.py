@@ -13,8 +13,6 @@ from tp2lib.models import hub
 from tp2lib.models.catalogue import CATALOGUE
 from tp2lib.models.weights import check_index, read_json
 
-__all__ = ["CONFIGS", "check_file", "config_folder", "kind_of", "load_pipeline", "load_vae"]
-
 _FIRST = "model.diffusion_model.input_blocks.0.0.weight"  # its second side counts the channels that the UNet reads
 _WORDS = "model.diffusion_model.input_blocks.2.1.transformer_blocks.0.attn2.to_k.weight"  # its second side is the text encoder's width
 CONFIGS = ("unet/config.json", "vae/config.json", "text_encoder/config.json", "scheduler/scheduler_config.json", "tokenizer/tokenizer_config.json")

@@ -12,8 +12,6 @@ from safetensors import SafetensorError, safe_open
 
 from tp2lib.errors import ModelError, ModelNotFound, shown
 
-__all__ = ["WEIGHT_FILES", "check_folder", "check_index", "hash_files", "hash_folder", "read_json"]
-
 WEIGHT_FILES = {
     "unet": "diffusion_pytorch_model",
     "vae": "diffusion_pytorch_model",

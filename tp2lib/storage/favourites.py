@@ -11,8 +11,6 @@ from tp2lib.metadata.record import dump_json, load_json
 from tp2lib.storage.files import write_atomically
 from tp2lib.storage.ledger import Ledger
 
-__all__ = ["Favourites", "earlier_keys"]
-
 _MOST = 10_000  # favourites
 _KEY_DIGITS = frozenset("0123456789abcdef")
 

@@ -14,8 +14,6 @@ from filelock import FileLock, Timeout
 from tp2lib.errors import OutputError, RecordError, TP2Error, shown
 from tp2lib.metadata.record import dump_json, load_json
 
-__all__ = ["TEMPORARY", "Journal", "Session", "write_atomically"]
-
 TEMPORARY = ".tmp"  # suffix of a file that is still being written; one that stays is litter
 
 

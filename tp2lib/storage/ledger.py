@@ -27,8 +27,6 @@ from tp2lib.recipe import Recipe
 from tp2lib.storage.files import TEMPORARY, Journal, Session, write_atomically
 from tp2lib.storage.pictures import save_picture
 
-__all__ = ["Ledger"]
-
 _OUTCOMES = ("done", "failed", "quarantined", "released")
 _KEY = re.compile(r"[0-9a-f]{8,64}")
 _NAME = re.compile(r"\w[\w .-]{0,99}\.png")

@@ -35,8 +35,6 @@ from tp2lib.metadata.tools import carried_texts, read_texts
 from tp2lib.recipe import KNOWN_MASKS, Recipe
 from tp2lib.storage.files import write_atomically
 
-__all__ = ["export_picture", "pixels_sha256", "read_recipe", "read_record", "save_picture"]
-
 _RESERVED = ("tp2", "recipe", "pixels_sha256", "digital_source_type")
 _SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 

@@ -20,8 +20,6 @@ from typing import Any
 from tp2lib.errors import OutputError, RecipeError, shown
 from tp2lib.paths import NOTEBOOKS
 
-__all__ = ["APP", "app_config", "read_page", "serve", "trim"]
-
 APP = NOTEBOOKS / "05_mini_product.ipynb"
 VISITORS = 2
 IDLE = 900  # seconds

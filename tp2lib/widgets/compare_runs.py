@@ -15,8 +15,6 @@ from tp2lib.plots.figures import make_difference
 from tp2lib.plots.labels import AXES, label, problem, unplanned, value
 from tp2lib.widgets.panel import alt_of
 
-__all__ = ["VIEWS", "CompareRuns", "Difference", "differing", "differing_html"]
-
 VIEWS = ("side by side", "before / after", "difference")
 
 

@@ -10,8 +10,6 @@ import ipywidgets as widgets
 from tp2lib.errors import RecipeError, did_you_mean, shown
 from tp2lib.recipe import Recipe, drawn, setting
 
-__all__ = ["MAX_PICTURES", "SETTINGS", "RecipeControls", "control", "settled"]
-
 # What may have a control. Not model and source: what is typed into a text box must not name a file.
 SETTINGS = (
     "prompt", "negative_prompt", "seed", "steps", "guidance", "scheduler", "schedule", "strength", "strength_mode",

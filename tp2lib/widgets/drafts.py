@@ -18,8 +18,6 @@ from tp2lib.recipe import Recipe
 from tp2lib.widgets.jobs import Job
 from tp2lib.widgets.runner import Runner
 
-__all__ = ["STEPS", "Drafts", "by_hand", "draft_of"]
-
 STEPS = 4
 """Of the model, in a draft."""
 

@@ -18,8 +18,6 @@ from tp2lib.plots.display import image_html
 from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import read_recipe
 
-__all__ = ["MAX_UPLOAD", "DropZone", "PhotoPicker"]
-
 MAX_UPLOAD = 8_000_000  # bytes: what Jupyter's websocket lets through in one message is 10 MiB
 STATIC = Path(__file__).parent / "static"
 """JavaScript and CSS: they fetch nothing, and put words into the page as text only, never as markup."""

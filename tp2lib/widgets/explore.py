@@ -23,8 +23,6 @@ from tp2lib.widgets.drafts import Drafts, by_hand
 from tp2lib.widgets.panel import alt_of, effects
 from tp2lib.widgets.runner import Ending, Runner
 
-__all__ = ["AXES", "Explorer", "parse_values"]
-
 AXES = {
     "steps": "5, 10, 20, 30, 50", "guidance": "1, 4, 7.5, 12", "strength": "0.2, 0.35, 0.6, 0.85",
     "scheduler": "EulerA, Euler, DDIM, DPM++ 2M", "schedule": "default, trailing", "seed": "1, 2, 3, 42",

@@ -20,8 +20,6 @@ from tp2lib.metadata.record import COMPOSITE, GENERATED, digital_source_type
 from tp2lib.metrics.measures import background_whiteness
 from tp2lib.storage.pictures import export_picture, save_picture
 
-__all__ = ["KINDS", "PRESETS", "Check", "Export", "export_run"]
-
 KINDS = ("png", "jpeg", "webp")
 PRESETS = ("as made", "marketplace")
 SIDE = 1000  # pixels, the least that marketplaces ask for (their guides recommend 1600)

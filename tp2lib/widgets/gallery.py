@@ -20,8 +20,6 @@ from tp2lib.widgets.exports import KINDS, PRESETS, Export, export_run
 from tp2lib.widgets.panel import alt_of
 from tp2lib.widgets.run_card import RunCard
 
-__all__ = ["Gallery", "title_of"]
-
 PAGE = 12
 _THUMB = 224  # pixels
 

@@ -15,8 +15,6 @@ from typing import Any
 
 from tp2lib.errors import Cancelled, ModelError, TP2Error
 
-__all__ = ["STATES", "Job"]
-
 STATES = ("waiting", "running", "done", "cancelled", "failed")
 
 _TURN = threading.Lock()

@@ -19,8 +19,6 @@ from tp2lib.metadata.source import Source, mask_source, reopen_source
 from tp2lib.plots.display import image_html
 from tp2lib.widgets.drop_zone import STATIC, PhotoPicker
 
-__all__ = ["MaskEditor", "ProductPicker"]
-
 _SIDE = 512  # pixels of the longer side, as the editor shows a photo
 
 

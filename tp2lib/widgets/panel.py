@@ -20,8 +20,6 @@ from tp2lib.widgets.controls import control, settled
 from tp2lib.widgets.drafts import Drafts
 from tp2lib.widgets.runner import Ending, Runner
 
-__all__ = ["Panel", "alt_of", "effects"]
-
 
 class Panel(Runner):
     """Controls, Generate and Stop, progress, live preview, the picture; errors as one sentence.

@@ -13,8 +13,6 @@ import ipywidgets as widgets
 from tp2lib.errors import shown
 from tp2lib.recipe import setting
 
-__all__ = ["CHIPS", "PromptWords", "add_words", "chips", "unknown_html"]
-
 CHIPS: Mapping[str, tuple[str, ...]] = {
     "products": (
         "apple", "backpack", "book", "bottle", "bowl", "candle", "handbag", "headphones", "lamp", "mug", "pen",

@@ -17,8 +17,6 @@ from tp2lib.plots.labels import fixed, problem
 from tp2lib.widgets.drop_zone import STATIC
 from tp2lib.widgets.panel import alt_of, effects
 
-__all__ = ["CopyText", "RunCard", "configuration", "parameters"]
-
 
 def configuration(run: Any) -> dict[str, Any]:
     """Return a run's exact configuration: what was asked for, what took effect, and how it went, as JSON values.

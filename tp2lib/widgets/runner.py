@@ -21,8 +21,6 @@ from tp2lib.errors import ModelError, TP2Error
 from tp2lib.plots.display import image_html
 from tp2lib.widgets.jobs import Job
 
-__all__ = ["Ending", "Runner", "status_html"]
-
 _EVERY = 0.5  # seconds between previews, at least
 
 

@@ -32,8 +32,6 @@ from tp2lib.widgets.prompt_words import PromptWords
 from tp2lib.widgets.run_card import RunCard
 from tp2lib.widgets.runner import Ending, Runner
 
-__all__ = ["TABS", "Mode", "Studio"]
-
 _SET = "on a white background, studio lighting, soft shadow"
 TABS = ("Text to image", "Image to image", "New background", "Gallery", "Compare", "Explore")
 _CARDS = 8  # pictures of this session that stay under a mode; the gallery has them all
