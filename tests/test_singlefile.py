@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from tp2lib.engine.generate import generate
 from tp2lib.errors import ModelError, ModelNotFound
-from tp2lib.models import singlefile
+from tp2lib.models import loading, singlefile
 from tp2lib.models.loading import load
 from tp2lib.models.singlefile import check_file, kind_of
 from tp2lib.recipe import Recipe
@@ -157,7 +157,7 @@ def test_kinds_are_told_apart_by_their_keys_before_anything_is_loaded(kind: str,
     if kind == "Stable Diffusion 1":
         return
     save_file({key: torch.zeros(1).expand(shape).contiguous() for key, shape in KINDS[kind].items()}, tmp_path / "x.safetensors")
-    monkeypatch.setattr(singlefile, "load_pipeline", None)  # nothing may come so far
+    monkeypatch.setattr(loading, "_open", None)  # nothing may come so far
     with pytest.raises(ModelError, match=f"x.safetensors is a {kind}"):
         load(tmp_path / "x.safetensors", device="cpu", download=False)
 

@@ -21,7 +21,7 @@ from tp2lib.errors import ModelError, ModelNotFound
 from tp2lib.models import hub
 from tp2lib.models.catalogue import GONE, HUB_ID, SINGLE_FILES, ModelCard, choose_model, find_card
 from tp2lib.models.devices import Placement, check_engine, choose_device, try_xformers, with_engine
-from tp2lib.models.singlefile import CONFIGS, check_file, config_folder, load_pipeline, load_vae
+from tp2lib.models.singlefile import CONFIGS, check_file, config_folder, load_vae
 from tp2lib.models.weights import check_folder, hash_files, hash_folder, read_json
 
 log = logging.getLogger("tp2lib")
@@ -216,7 +216,7 @@ def _open(
 
         try:
             if single:
-                pipe = load_pipeline(folder, configs, dtype)
+                pipe = StableDiffusionPipeline.from_single_file(str(folder), config=str(configs), local_files_only=True, dtype=dtype, safety_checker=None)
             else:
                 pipe = StableDiffusionPipeline.from_pretrained(folder, dtype=dtype, variant=variant, use_safetensors=True, local_files_only=True)
             if vae is not None:

@@ -80,13 +80,6 @@ def config_folder(path: Path, download: bool | None) -> Path:
     return hub.fetch_configs(card.where, card.revision)
 
 
-def load_pipeline(path: Path, configs: Path, dtype: Any) -> Any:
-    """Load a single file with diffusers, which knows how its keys are called there."""
-    from diffusers import StableDiffusionPipeline
-
-    return StableDiffusionPipeline.from_single_file(str(path), config=str(configs), local_files_only=True, dtype=dtype, safety_checker=None)
-
-
 def load_vae(path: Path, configs: Path, dtype: Any) -> Any:
     """Load a VAE from a folder in diffusers' format or from a single file; raise ModelError unless it has the model's number of channels (SD 1: four)."""
     from diffusers import AutoencoderKL
