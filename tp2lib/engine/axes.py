@@ -83,27 +83,24 @@ def axis_values(name: str, values: Iterable[Any]) -> tuple:
     return listed
 
 
-class Planner:
-    """Resolves every cell of the grid, on given rungs of the memory ladder and with so many pictures at a time."""
+def plan_cells(
+    recipe: Recipe, model: Model, source: Source | None, places: Sequence[Place], rungs: Sequence[str] = (), batch_width: int = 1
+) -> list[tuple[Place, Plan]]:
+    """Resolve every cell of the grid, on given rungs of the memory ladder and with so many pictures at a time.
 
-    def __init__(self, recipe: Recipe, model: Model, axes: Mapping[str, tuple], seeds: Sequence[int], source: Source | None) -> None:
-        self.recipe, self.model, self.source = recipe, model, source
-        names = (*axes, "seed")
-        self.places = [dict(zip(names, values, strict=True)) for values in itertools.product(*axes.values(), seeds)]
-
-    def plan(self, rungs: Sequence[str] = (), batch_width: int = 1) -> list[tuple[Place, Plan]]:
-        """Plan all cells; raise RecipeError, which names the first five faults, if any cannot be run."""
-        plans, faults = [], []
-        for place in self.places:
-            try:
-                plans.append((place, make_plan(self.recipe.vary(**place), self.model, self.source, rungs, batch_width)))
-            except TP2Error as error:
-                faults.append(f"  {where(place)}: {error}")
-        if faults:
-            more = [f"  and {len(faults) - 5} more"] if len(faults) > 5 else []
-            count = f"{len(faults)} of {len(self.places)} cells cannot be run, so none was:"
-            raise RecipeError("\n".join([count, *faults[:5], *more]))
-        return plans
+    RecipeError, which names the first five faults, is raised if any cannot be run.
+    """
+    plans, faults = [], []
+    for place in places:
+        try:
+            plans.append((place, make_plan(recipe.vary(**place), model, source, rungs, batch_width)))
+        except TP2Error as error:
+            faults.append(f"  {where(place)}: {error}")
+    if faults:
+        more = [f"  and {len(faults) - 5} more"] if len(faults) > 5 else []
+        count = f"{len(faults)} of {len(places)} cells cannot be run, so none was:"
+        raise RecipeError("\n".join([count, *faults[:5], *more]))
+    return plans
 
 
 def where(place: Mapping[str, Any]) -> str:

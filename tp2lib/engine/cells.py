@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from tp2lib.engine.axes import Place, Planner, batches
+from tp2lib.engine.axes import Place, batches
 from tp2lib.engine.fallbacks import OutOfMemory, treatments
 from tp2lib.engine.generate import reuse, run_together
 from tp2lib.engine.plan import Plan
@@ -16,6 +16,8 @@ from tp2lib.engine.runs import Run
 from tp2lib.errors import Cancelled, TP2Error
 from tp2lib.recipe import Recipe
 from tp2lib.storage.ledger import Ledger
+
+Plans = Sequence[tuple[Place, Plan]]
 
 _POLL = 0.2  # seconds between looks at what other processes have finished
 
@@ -58,7 +60,7 @@ class Work:
         self.run_together = partial(run_together, ledger=ledger, on_step=on_step, should_stop=should_stop)
         self.should_stop = should_stop or (lambda: False)
 
-    def do(self, planner: Planner, plans: Sequence[tuple[Place, Plan]], say: Callable[[str], None]) -> list[Cell]:
+    def do(self, plan_all: Callable[[list[str], int], Plans], plans: Plans, say: Callable[[str], None]) -> list[Cell]:
         """Make all cells; if one has to climb the memory ladder, make all of them in the same way."""
         rungs: list[str] = []
         width = plans[0][1].effective["batch_width"]
@@ -73,9 +75,9 @@ class Work:
                     return [found[plan.key, str(place)] for place, plan in plans]
                 rungs, how = found, f"with {', '.join(found)}"
             say(f"memory ran out: all cells are made again {how}, so that they compare")
-            plans = planner.plan(rungs, width)
+            plans = plan_all(rungs, width)
 
-    def _fill(self, plans: Sequence[tuple[Place, Plan]], rungs: list[str]) -> dict[tuple[str, str], Cell] | list[str]:
+    def _fill(self, plans: Plans, rungs: list[str]) -> dict[tuple[str, str], Cell] | list[str]:
         """Make what is missing, and take what others make; return the cells, or the rungs that all have to stand on."""
         cells: dict[tuple[str, str], Cell] = {}
         crashed = self.ledger.crashes if self.ledger else lambda key: 0
@@ -124,7 +126,7 @@ class Work:
             return {plan.key: (None, str(error)) for plan in plans}
         return {run.key: (run, None if run.outcome == "ok" else f"no picture: {run.outcome}") for run in runs}
 
-    def _tell(self, key: str, run: Run | None, error: str | None, plans: Sequence[tuple[Place, Plan]]) -> dict[tuple[str, str], Cell]:
+    def _tell(self, key: str, run: Run | None, error: str | None, plans: Plans) -> dict[tuple[str, str], Cell]:
         """Return the cells of a picture: several, where settings come down to the same."""
         cells = {}
         for place, plan in plans:

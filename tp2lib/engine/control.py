@@ -70,13 +70,9 @@ def _lines(cells: Sequence[Cell], axis: str) -> list[list[Cell]]:
 
 
 def _varying(line: Sequence[Cell]) -> set[str]:
-    settings = [_comparable(effective) for _, effective in line]
+    settings = [{**effective, "rungs": treatments(effective.get("rungs", ()))} for _, effective in line]
     names = set().union(*settings)
     return {name for name in names if any(one.get(name) != settings[0].get(name) for one in settings)}
-
-
-def _comparable(effective: Mapping[str, Any]) -> dict[str, Any]:
-    return {**effective, "rungs": treatments(effective.get("rungs", ()))}
 
 
 def dead_pairs(cells: Sequence[Cell], axes: Iterable[str], identity: Callable[[int], str | None]) -> list[str]:

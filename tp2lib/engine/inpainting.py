@@ -126,15 +126,12 @@ class Region:
 
     def on(self, background: np.ndarray, held: np.ndarray) -> np.ndarray:
         """Put the product on a background (height, width, 3) from -1 to 1, which is continued where latents are held: they say nothing of it."""
-        unknown = self._pixels(held)
+        unknown = np.kron(held, np.ones((self.factor, self.factor), bool))
         nearest = distance_transform_edt(unknown, return_distances=False, return_indices=True)
         smooth = gaussian_filter(background[tuple(nearest)], (self.factor / 4, self.factor / 4, 0))
         background = np.where(unknown[..., None], smooth, background)
         share = self.share[..., None]
         return share * (np.asarray(self.photo, np.float64) / 127.5 - 1) + (1 - share) * background
-
-    def _pixels(self, cells: np.ndarray) -> np.ndarray:
-        return np.kron(cells, np.ones((self.factor, self.factor), bool))
 
 
 def _share(mask: Mask, width: int, height: int) -> np.ndarray:

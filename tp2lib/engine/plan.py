@@ -113,7 +113,7 @@ def make_plan(recipe: Recipe, model: Model, source: Source | None = None, rungs:
         "noise_sha256": noise_sha256(draw_noise(recipe.seed, shape, *_drawn(recipe, model, source)).noise),
         "noise": "float32 on the CPU; image to image draws the VAE sample first",
         "source_sha256": source.pixels_sha256 if source else None,
-        **(_kept(recipe, mask) if mask else {}),
+        **({"mask_sha256": mask.sha256, "kept_share": round(mask.share, 6), "feather": recipe.feather, "photo_size": list(mask.size)} if mask else {}),
         "width": width,
         "height": height,
         **execution(model, batch_width),
@@ -206,10 +206,6 @@ def _drawn(recipe: Recipe, model: Model, source: Source | None) -> tuple[bool, b
     """Whether the encoded photo and the masked one are drawn for: an inpainting model looks at the first only to start from it."""
     looks = source is not None and not (model.reads_masks and recipe.strength == 1)
     return looks, recipe.mask is not None
-
-
-def _kept(recipe: Recipe, mask: Mask) -> dict[str, Any]:
-    return {"mask_sha256": mask.sha256, "kept_share": round(mask.share, 6), "feather": recipe.feather, "photo_size": list(mask.size)}
 
 
 def _text(recipe: Recipe, model: Model) -> dict[str, Any]:

@@ -69,9 +69,6 @@ def read_plan(path: str | os.PathLike[str]) -> PlanFile:
     if isinstance(given.get("source"), str) and given["source"].strip():
         given["source"] = os.path.normpath(path.parent / given["source"])
         for name in {"strength"} & {*content["axes"]} - {*given}:  # a photo needs a strength, be it the axis
-            given[name] = _first(content["axes"][name])
+            values = content["axes"][name]
+            given[name] = values[0] if isinstance(values, list) and values else values
     return PlanFile(recipe=Recipe.from_dict(given), axes=content["axes"], seeds=content.get("seeds"))
-
-
-def _first(values: Any) -> Any:
-    return values[0] if isinstance(values, list) and values else values

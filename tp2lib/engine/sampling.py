@@ -46,45 +46,37 @@ def sample_together(
     parts = plans[0].model.pipe.components
     pipe = type(plans[0].model.pipe)(**parts, requires_safety_checker=parts["safety_checker"] is not None)  # a quarter of a millisecond
     with Ladder(pipe, plans[0].effective["rungs"]) as ladder, torch.no_grad():
-        return _Together([_Execution(plan, ladder, on_step, should_stop or (lambda: False)) for plan in plans]).run()
-
-
-class _Together:
-    """The stages of several executions. Each can be done again from the same inputs, with the same result."""
-
-    def __init__(self, executions: Sequence[_Execution]) -> None:
-        self.executions, self.first = executions, executions[0]
-
-    def run(self) -> list[Run]:
-        for one in self.executions:
+        executions = [_Execution(plan, ladder, on_step, should_stop or (lambda: False)) for plan in plans]
+        for one in executions:
             one.words = one.stage("text", one.encode_text)
             one.photo = one.stage("encode", functools.partial(one.encode_photo, one.plan.source)) if one.plan.source else None
-        self.first.stage("denoise", self._denoise)
-        rows = sum(len(one.texts) for one in self.executions)
-        a_row = self.first.timings["denoise"] / rows
-        return [one.finish(a_row * len(one.texts)) for one in self.executions]
+        executions[0].stage("denoise", lambda: _denoise(executions))
+        a_row = executions[0].timings["denoise"] / sum(len(one.texts) for one in executions)
+        return [one.finish(a_row * len(one.texts)) for one in executions]
 
-    def _denoise(self) -> None:
-        for one in self.executions:
-            one.begin()
-        width = self.first.plan.effective["batch_width"]
-        texts = [text for one in self.executions for text in one.texts]
-        room = 2 * width if width > 1 else len(texts)  # one picture alone has the rows that diffusers gives it
-        filler = [0] * (room - len(texts))
-        words = torch.cat([*texts, *(texts[row] for row in filler)])
-        unet = self.first.pipe.unet
-        for index in range(len(self.first.timesteps)):
-            rows = [row for one in self.executions for row in one.inputs(index)]
-            times = torch.stack([one.timesteps[index] for one in self.executions for _ in one.texts]).float()
-            batch = torch.cat([*rows, *(rows[row] for row in filler)])
-            noise = unet(batch, torch.cat([times, times[filler]]).to(batch.device), encoder_hidden_states=words, return_dict=False)[0]
-            done = 0
-            for one in self.executions:
-                one.advance(index, noise[done : done + len(one.texts)])
-                done += len(one.texts)
-            for one in self.executions:
-                one.report(index)
-        self.first.pipe.maybe_free_model_hooks()
+
+def _denoise(executions: Sequence[_Execution]) -> None:
+    """Take all steps; like the other stages, it can be done again from the same inputs, with the same result."""
+    first = executions[0]
+    for one in executions:
+        one.begin()
+    width = first.plan.effective["batch_width"]
+    texts = [text for one in executions for text in one.texts]
+    room = 2 * width if width > 1 else len(texts)  # one picture alone has the rows that diffusers gives it
+    filler = [0] * (room - len(texts))
+    words = torch.cat([*texts, *(texts[row] for row in filler)])
+    for index in range(len(first.timesteps)):
+        rows = [row for one in executions for row in one.inputs(index)]
+        times = torch.stack([one.timesteps[index] for one in executions for _ in one.texts]).float()
+        batch = torch.cat([*rows, *(rows[row] for row in filler)])
+        noise = first.pipe.unet(batch, torch.cat([times, times[filler]]).to(batch.device), encoder_hidden_states=words, return_dict=False)[0]
+        done = 0
+        for one in executions:
+            one.advance(index, noise[done : done + len(one.texts)])
+            done += len(one.texts)
+        for one in executions:
+            one.report(index)
+    first.pipe.maybe_free_model_hooks()
 
 
 class _Execution:

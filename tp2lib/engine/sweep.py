@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from tqdm.auto import tqdm
 
-from tp2lib.engine.axes import Planner, announce, axis_values, check_axes, choose_width, where
+from tp2lib.engine.axes import announce, axis_values, check_axes, choose_width, plan_cells, where
 from tp2lib.engine.cells import Cell, Work
 from tp2lib.engine.control import dead_pairs, prove
 from tp2lib.engine.generate import find_source
@@ -132,8 +134,9 @@ def sweep(
     grid = check_axes(axes)
     chosen = (recipe.seed,) if seeds is None else axis_values("seeds", seeds)
     model = load(recipe.model) if model is None else model
-    planner = Planner(recipe, model, grid, chosen, find_source(recipe, source, ledger))
-    plans = planner.plan(batch_width=1 if batch_width is None else batch_width)
+    places = [dict(zip((*grid, "seed"), values, strict=True)) for values in itertools.product(*grid.values(), chosen)]
+    plan_all = partial(plan_cells, recipe, model, find_source(recipe, source, ledger), places)
+    plans = plan_all(batch_width=1 if batch_width is None else batch_width)
     if batch_width is None:
         width = choose_width([plan for _, plan in plans], ledger)
         plans = [(place, plan.at_width(width)) for place, plan in plans]
@@ -153,7 +156,7 @@ def sweep(
                 on_step(info)
 
         work = Work(ledger, on_run, step if progress or on_step else None, should_stop)
-        cells = work.do(planner, plans, say)
+        cells = work.do(plan_all, plans, say)
     control = prove([(cell.place, cell.run.effective) for cell in cells if cell.run], grid)
     notes = [*_dead(cells, grid), *(f"{where(cell.place)}: {cell.error}" for cell in cells if cell.error)]
     for note in notes:

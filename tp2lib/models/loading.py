@@ -123,7 +123,10 @@ def load(
         notes.append(f"{GONE} is gone from the hub; its copy {card.where} is used instead")
         log.warning(notes[-1])
     folder = _folder(card, placement, download)
-    configs = _configs(folder, download)
+    configs = folder
+    if folder.suffix.lower() in SINGLE_FILES and not folder.is_dir():
+        check_file(folder)
+        configs = config_folder(folder, download)
     other = None if vae is None else Path(vae).expanduser()
     if fast:
         check_engine(fast, placement.device)
@@ -182,14 +185,6 @@ def _folder(card: ModelCard, placement: Placement, download: bool | None) -> Pat
             f"tp2lib.load({card.name!r}), or use model='vitrine'."
         )
     return folder or hub.fetch(card.where, card.revision, half=placement.dtype == torch.float16)
-
-
-def _configs(folder: Path, download: bool | None) -> Path:
-    """Where the model's configurations are: in its folder, or beside a single file."""
-    if folder.suffix.lower() not in SINGLE_FILES or folder.is_dir():
-        return folder
-    check_file(folder)
-    return config_folder(folder, download)
 
 
 _loaded: dict[tuple[Any, ...], tuple[Any, Mapping[str, Any], str, str | None]] = {}

@@ -181,7 +181,8 @@ def export_picture(path: str | os.PathLike[str], to: str | os.PathLike[str], *, 
     mark = digital_source_type(image)
     if mark not in (GENERATED, COMPOSITE):
         raise RecordError(f"{_named(path)} has DigitalSourceType {shown(mark)}; only {GENERATED} or {COMPOSITE} can be kept. Export the PNG that tp2lib wrote.")
-    record, text = _record(image), _parameters(image)
+    record, text = _record(image), image.info.get("parameters")
+    text = text if isinstance(text, str) else user_comment(image)
     if image.mode != "RGB":
         raise RecordError(f"{_named(path)} is {image.mode}; tp2lib's pictures are RGB. Export the PNG it wrote.")
     if kind == "PNG":
@@ -233,11 +234,6 @@ def _opened(path: str | os.PathLike[str] | bytes) -> Image.Image:
 
 def _named(path: str | os.PathLike[str] | bytes) -> str:
     return shown(os.fspath(path), 200) if isinstance(path, (str, os.PathLike)) else "the uploaded file"
-
-
-def _parameters(image: Image.Image) -> str | None:
-    text = image.info.get("parameters")
-    return text if isinstance(text, str) else user_comment(image)
 
 
 def _record(image: Image.Image) -> dict[str, Any] | None:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import ipywidgets as widgets
-from PIL import Image
 
 from tp2lib.errors import ModelError, TP2Error
 from tp2lib.plots.display import image_html
@@ -166,7 +165,9 @@ class Runner:
         if time.monotonic() - self._previewed >= _EVERY:
             preview, self._previewed = info.preview(), time.monotonic()
             if preview is not None:
-                self.picture.value = _preview(preview, f"Preview, step {info.index + 1} of {info.total}")
+                width = preview.width * (8 if preview.width <= 128 else 1)  # one pixel for each of the latents
+                alt = f"Preview, step {info.index + 1} of {info.total}"
+                self.picture.value = image_html(preview, alt=alt, quality=80, style=f"width:{width}px;max-width:100%")
 
     def _on_end(self, job: Job) -> None:
         said, failed, picture = job.sentence(), job.state == "failed", self.picture.value if job.state == "failed" else ""
@@ -185,8 +186,3 @@ def status_html(words: str, *, error: bool = False) -> str:
     """Return a line that screen readers speak when it changes; `words` may be anybody's."""
     sign, role = ("✗ ", "alert") if error else ("", "status")
     return f'<div role="{role}" aria-live="polite">{sign}{html.escape(words)}</div>'
-
-
-def _preview(image: Image.Image, alt: str) -> str:
-    width = image.width * (8 if image.width <= 128 else 1)  # one pixel for each of the latents
-    return image_html(image, alt=alt, quality=80, style=f"width:{width}px;max-width:100%")

@@ -56,7 +56,7 @@ class Mode(Runner):
             for name in ("grow", "feather") if recipe.mask else ("width", "height"):
                 self.settings.controls[name].observe(lambda change: self.look(), "value")
         self.controls = self.settings.controls
-        self.drafts = Drafts(self.recipe, self._draft, self)
+        self.drafts = Drafts(self.recipe, lambda recipe, **how: studio.make(*self._with_photo(recipe), keep=False, **how), self)
         self.drafts.watch(self.controls.values())
         self.settings.model.observe(lambda change: self.words.use(studio.loaded(change["new"])), "value")
         self.made = widgets.HBox(layout={"flex_flow": "row wrap", "align_items": "flex-start"}).add_class("tp2-made")
@@ -103,9 +103,6 @@ class Mode(Runner):
         recipes = [self.settings.recipe()] if self.resting else self.settings.recipes()
         pairs = [self._with_photo(recipe) for recipe in recipes]
         return functools.partial(self._series, pairs)
-
-    def _draft(self, recipe: Recipe, **how: Any) -> Any:
-        return self.studio.make(*self._with_photo(recipe), keep=False, **how)
 
     def _series(self, pairs: list[tuple[Recipe, Any]], *, on_step: Callable[[Any], None], should_stop: Callable[[], bool]) -> str:
         """Make one picture after the other; a stop keeps those that are finished."""
