@@ -8,10 +8,10 @@ import ipywidgets
 import pytest
 from studio_parts import MARKUP, WORDS, Model
 
-from tp2lib.models.vocabulary import COLOURS, KINDS
 from tp2lib.widgets.drop_zone import MAX_UPLOAD, DropZone
 from tp2lib.widgets.prompt_words import CHIPS, PromptWords, add_words, chips, unknown_html
 from tp2lib.widgets.run_card import CopyText
+from vitrine.vocabulary import COLOURS, KINDS
 
 
 @pytest.fixture

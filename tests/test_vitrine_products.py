@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tp2lib.models.vocabulary import KINDS
 from vitrine.products import build
 from vitrine.scene import draw
 from vitrine.shapes import cylinder, lathe, merge, rounded_box, smooth_profile, sphere, tube
+from vitrine.vocabulary import KINDS
 
 
 def volume(mesh) -> float:

@@ -13,7 +13,8 @@ import pytest
 
 from tp2lib import Recipe, generate, load
 from tp2lib.metrics.prompt_adherence import adherence
-from tp2lib.models.vocabulary import COLOURS, KINDS, SET_WORDS
+from tp2lib.models.vocabulary import SET_WORDS
+from vitrine.vocabulary import COLOURS, KINDS
 
 ROOT = Path(__file__).resolve().parents[1]
 WEIGHTS = ROOT / "tp2lib" / "models" / "vitrine"

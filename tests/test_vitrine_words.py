@@ -8,9 +8,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tp2lib.models.vocabulary import ATTRIBUTES, COLOUR_WORDS, COLOURS, DEFECT_WORDS, HELD_OUT, KIND_WORDS, KINDS
+from tp2lib.models.vocabulary import ATTRIBUTES, COLOUR_WORDS, DEFECT_WORDS, KIND_WORDS
 from vitrine.captions import caption, known_words
 from vitrine.scene import SPLITS, draw
+from vitrine.vocabulary import COLOURS, HELD_OUT, KINDS
 
 
 def test_a_seed_decides_the_whole_record():

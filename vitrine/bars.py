@@ -18,11 +18,12 @@ from diffusers import DDIMScheduler, EulerAncestralDiscreteScheduler, StableDiff
 from PIL import Image
 
 from tp2lib.engine.schedulers import SCHEDULERS, make_scheduler
-from tp2lib.models.vocabulary import COLOUR_WORDS, HELD_OUT, KINDS, SET_WORDS, TRAINING_PAIRS
+from tp2lib.models.vocabulary import COLOUR_WORDS, SET_WORDS
 
 from .bench import REPORT_PROMPTS, Bench, Row, pixels, prompt_for, rmse, row, share_right, wishes_for
 from .judging import accuracy
 from .renders import Renders
+from .vocabulary import HELD_OUT, KINDS, TRAINING_PAIRS
 
 
 def obedience(bench: Bench, n: int = 300) -> list[Row]:

@@ -11,7 +11,9 @@ from diffusers import EulerAncestralDiscreteScheduler, StableDiffusionImg2ImgPip
 from PIL import Image
 
 from tp2lib.models.judge import Judge, load_judge
-from tp2lib.models.vocabulary import COLOUR_WORDS, KIND_WORDS, KINDS, LIGHT_WORDS, SET_WORDS
+from tp2lib.models.vocabulary import COLOUR_WORDS, KIND_WORDS, LIGHT_WORDS, SET_WORDS
+
+from .vocabulary import KINDS
 
 REPORT_PROMPTS = {
     "wallet": (

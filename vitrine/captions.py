@@ -4,21 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tp2lib.models.vocabulary import (
-    BAD_QUALITY,
-    COLOUR_WORDS,
-    DEFECT_WORDS,
-    FOCUS_WORDS,
-    KIND_WORDS,
-    LIGHT_WORDS,
-    MATERIAL_WORDS,
-    PALETTE_WORDS,
-    PHOTO,
-    QUALITY,
-    SET_WORDS,
-    STYLE_WORDS,
-    VIEW_WORDS,
-)
+from tp2lib.models.vocabulary import COLOUR_WORDS, DEFECT_WORDS, FOCUS_WORDS, KIND_WORDS, LIGHT_WORDS, SET_WORDS, VIEW_WORDS
+
+from .vocabulary import BAD_QUALITY, MATERIAL_WORDS, PALETTE_WORDS, PHOTO, QUALITY, STYLE_WORDS
 
 KEEP = 0.72  # chance that a caption names an attribute it could name
 

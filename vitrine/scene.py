@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tp2lib.models.vocabulary import ALL_PAIRS, COLOURS, DEFECT_WORDS, KINDS, LIGHT_WORDS, SET_WORDS, TRAINING_PAIRS
+from tp2lib.models.vocabulary import DEFECT_WORDS, LIGHT_WORDS, SET_WORDS
+
+from .vocabulary import ALL_PAIRS, COLOURS, KINDS, TRAINING_PAIRS
 
 SET_SHARE = dict(zip(SET_WORDS, (0.20, 0.16, 0.15, 0.11, 0.12, 0.11, 0.08, 0.07), strict=True))
 LIGHT_SHARE = dict(zip(LIGHT_WORDS, (0.34, 0.28, 0.20, 0.18), strict=True))

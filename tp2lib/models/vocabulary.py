@@ -1,76 +1,44 @@
-"""The closed vocabulary of Vitrine: every attribute a training photo can have, in words.
+"""The closed vocabulary of Vitrine that pictures are read in: what each attribute can be, in words.
 
-One table serves the renderer (what to build), the captions (how to say it) and the
-judge (what to read back), so the three cannot drift apart.
+The captions say it and the judge reads it back; what else decides a training photo is in ``vitrine/vocabulary.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import product as _pairs
-
-# Linear-light reflectances are derived from these sRGB values by the renderer.
-COLOURS: dict[str, tuple[int, int, int]] = {
-    "red": (196, 22, 28),
-    "orange": (240, 112, 12),
-    "yellow": (246, 200, 20),
-    "green": (34, 130, 50),
-    "turquoise": (30, 178, 170),
-    "blue": (28, 70, 190),
-    "purple": (104, 42, 150),
-    "pink": (240, 128, 168),
-    "brown": (88, 48, 24),
-    "black": (15, 15, 16),
-    "white": (238, 238, 236),
-    "grey": (122, 124, 128),
-}
-
-# kind -> the materials it is made in; the first is the usual one.
-KINDS: dict[str, tuple[str, ...]] = {
-    "apple": ("natural",),
-    "backpack": ("fabric", "leather"),
-    "book": ("fabric", "leather", "paper"),
-    "bottle": ("glass", "plastic", "metal"),
-    "bowl": ("ceramic", "wood", "metal", "glass"),
-    "candle": ("wax",),
-    "handbag": ("leather", "fabric"),
-    "headphones": ("plastic", "metal"),
-    "lamp": ("metal", "fabric", "ceramic"),
-    "mug": ("ceramic", "metal", "glass"),
-    "pen": ("plastic", "metal", "wood"),
-    "perfume": ("glass",),
-    "teapot": ("ceramic", "metal"),
-    "vase": ("ceramic", "glass", "wood"),
-    "wallet": ("leather", "fabric"),
-    "watch": ("leather", "metal", "plastic"),
-}
 
 # How a caption names each value; the first wording is the canonical one.
-KIND_WORDS = {kind: (kind,) for kind in KINDS} | {
+KIND_WORDS: dict[str, tuple[str, ...]] = {
+    "apple": ("apple",),
     "backpack": ("backpack", "rucksack"),
+    "book": ("book",),
+    "bottle": ("bottle",),
+    "bowl": ("bowl",),
+    "candle": ("candle",),
     "handbag": ("handbag", "purse"),
+    "headphones": ("headphones",),
     "lamp": ("lamp", "table lamp"),
     "mug": ("mug", "coffee mug", "cup"),
     "pen": ("pen", "ballpoint pen"),
     "perfume": ("perfume", "perfume bottle", "perfume flacon"),
+    "teapot": ("teapot",),
+    "vase": ("vase",),
+    "wallet": ("wallet",),
     "watch": ("watch", "wristwatch"),
 }
-COLOUR_WORDS = {colour: (colour,) for colour in COLOURS} | {
-    "grey": ("grey", "gray"),
+COLOUR_WORDS: dict[str, tuple[str, ...]] = {
+    "red": ("red",),
+    "orange": ("orange",),
+    "yellow": ("yellow",),
+    "green": ("green",),
     "turquoise": ("turquoise", "teal"),
+    "blue": ("blue",),
     "purple": ("purple", "violet"),
-}
-MATERIAL_WORDS = {
-    "natural": (),
-    "wax": ("wax", "scented"),
-    "leather": ("leather",),
-    "fabric": ("fabric", "canvas"),
-    "ceramic": ("ceramic", "porcelain"),
-    "plastic": ("plastic", "glossy plastic"),
-    "metal": ("metal", "brushed metal"),
-    "wood": ("wood", "wooden"),
-    "glass": ("glass",),
-    "paper": ("paper", "hardcover"),
+    "pink": ("pink",),
+    "brown": ("brown",),
+    "black": ("black",),
+    "white": ("white",),
+    "grey": ("grey", "gray"),
 }
 SET_WORDS = {
     "white": ("white background", "pure white background", "plain white background"),
@@ -97,16 +65,6 @@ VIEW_WORDS = {
     "three-quarter": ("three-quarter view", "angled view"),
     "above": ("seen from above", "top view", "high angle view"),
 }
-PALETTE_WORDS = {
-    "plain": (),
-    "neutral": ("neutral colors", "muted colors", "neutral colours"),
-    "vivid": ("vivid colors", "vibrant colors", "vivid colours"),
-}
-STYLE_WORDS = {
-    "plain": (),
-    "vintage": ("vintage", "old", "retro"),
-    "sleek": ("sleek", "modern", "minimalist"),
-}
 DEFECT_WORDS = {
     "none": (),
     "blurry": ("blurry", "out of focus"),
@@ -129,39 +87,3 @@ ATTRIBUTES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "view": VIEW_WORDS,
     "defect": DEFECT_WORDS,
 }
-
-QUALITY = (
-    "high-quality professional",
-    "ultra-realistic",
-    "professional",
-    "high-quality",
-    "realistic",
-    "commercial",
-    "detailed",
-)
-BAD_QUALITY = ("low-quality", "bad", "amateur", "ugly")
-PHOTO = ("product photo", "photo", "product photograph", "e-commerce product photo", "picture")
-
-# Kind and colour pairs no training photo shows: what the model draws for them, it composed.
-HELD_OUT: frozenset[tuple[str, str]] = frozenset(
-    {
-        ("apple", "blue"),
-        ("backpack", "purple"),
-        ("book", "orange"),
-        ("bottle", "pink"),
-        ("bowl", "black"),
-        ("candle", "turquoise"),
-        ("handbag", "yellow"),
-        ("headphones", "green"),
-        ("lamp", "red"),
-        ("mug", "purple"),
-        ("pen", "brown"),
-        ("perfume", "grey"),
-        ("teapot", "white"),
-        ("vase", "orange"),
-        ("wallet", "turquoise"),
-        ("watch", "pink"),
-    }
-)
-ALL_PAIRS = tuple(_pairs(KINDS, COLOURS))
-TRAINING_PAIRS = tuple(p for p in ALL_PAIRS if p not in HELD_OUT)
