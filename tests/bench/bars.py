@@ -193,10 +193,10 @@ def busy(folder: Path, model: Any) -> Iterator[tuple[str, str, str]]:
 
 
 def together(folder: Path, model: Any) -> Iterator[tuple[str, str, str]]:
-    """A sweep of twelve pictures, several going through the model together."""
+    """A sweep of twelve pictures of eight steps, several going through the model together."""
     grid = {"guidance": [4.0, 6.0, 7.5], "seeds": range(4), "say": lambda line: None}
     works = {width: lambda width=width: sweep(APPLE.vary(steps=8), model, batch_width=width, **grid) for width in (1, 2, 4, 8)}
-    took = Bench("cpu").by_turns(works, 3)
+    took = Bench("cpu").by_turns(works, 2)
     for width in (2, 4, 8):
         gain, spread = ratio(took[1], took[width])
         yield f"12 pictures of a sweep, {width} together", f"{gain:.2f} times as fast ({spread})", "≥ 1.3" if width == 4 else ""
@@ -219,7 +219,11 @@ def drafted(folder: Path, model: Any) -> Iterator[tuple[str, str, str]]:
     panel.drafts.stop()
     one = statistics.median(seconds(lambda: generate(APPLE.vary(steps=10), model)) for _ in range(3))
     late = statistics.quantiles(took, n=20)[-1]
-    yield "a slider's movement to its draft, 95 % within", f"{late:.2f} s, a picture of 10 steps taking {one:.2f} s", "≤ 0.5 s"
+    yield (
+        "a slider's movement to its draft, 95 % within",
+        f"{late:.2f} s, {late / one:.2f} of a picture of 10 steps",
+        "≤ 0.5 s where 10 steps take 0.54 s: ≤ 0.93",
+    )
 
 
 def plain(folder: Path, model: Any) -> Iterator[tuple[str, str, str]]:
