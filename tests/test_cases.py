@@ -8,9 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tp2lib.errors import RecordError
-from tp2lib.evaluation.cases import CASES, check_case, check_cases, claim
-from tp2lib.evaluation.experiments import BACKPACK, EXPERIMENTS, PEN, WALLET
-from tp2lib.evaluation.rubric import CRITERIA
+from tp2lib.evaluation.experiments import BACKPACK, CASES, EXPERIMENTS, PEN, WALLET, check_case, check_cases
 
 RECIPES = {name: EXPERIMENTS[name].recipe for name in CASES}
 
@@ -39,8 +37,8 @@ def test_the_baseline_was_judged_for_another_product_than_it_was_made_for():
 
 def test_a_true_claim_passes_and_each_planted_error_is_found():
     recipe = EXPERIMENTS["t2i_run01_baseline"].recipe
-    honest = claim("mine", recipe, dict.fromkeys(CRITERIA, 2))
-    assert honest.total == 10 and check_case(honest, recipe, points=2) == []
+    honest = replace(CASES["t2i_run01_baseline"], settings=recipe.to_dict())
+    assert check_case(honest, recipe, points=2) == []
     planted = {
         "prompt": (honest, recipe.vary(prompt=BACKPACK)),
         "seed": (honest, recipe.vary(seed=43)),
@@ -62,8 +60,6 @@ def test_a_claim_about_nothing_is_refused():
     case = replace(CASES["t2i_run01_baseline"], settings={"beauty": 9})
     with pytest.raises(RecordError, match="names beauty"):
         check_case(case, RECIPES["t2i_run01_baseline"])
-    with pytest.raises(RecordError):
-        claim("mine", RECIPES["t2i_run01_baseline"], {"realism": 5})
 
 
 def test_both_languages_name_every_case():

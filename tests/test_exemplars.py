@@ -8,11 +8,9 @@ from plotted import words
 
 from tp2lib.engine.replay import grade
 from tp2lib.errors import RecordError
-from tp2lib.evaluation.exemplars import exemplar, make_exemplars
 from tp2lib.evaluation.product import find_product
-from tp2lib.evaluation.rubric import CRITERIA, LEVELS
-from tp2lib.metrics.distances import perceptual_distance
-from tp2lib.metrics.measures import background_whiteness, saturation
+from tp2lib.evaluation.rubric import CRITERIA, LEVELS, exemplar, make_exemplars
+from tp2lib.metrics.measures import background_whiteness, perceptual_distance, saturation
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)

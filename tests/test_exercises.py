@@ -18,11 +18,9 @@ from PIL import Image
 from plotted import fake_run, picture
 
 from tp2lib import paths
-from tp2lib.course.exercises import NOTEBOOKS, progress_line, questions
-from tp2lib.course.exercises_03_04 import CANDIDATES, product_distance
-from tp2lib.course.exercises_05_06 import interactions, positions
+from tp2lib.course.exercises import DIFFICULTIES, NOTEBOOKS, OpenQuestion, progress_line, questions
+from tp2lib.course.exercises_04_06 import CANDIDATES, interactions, positions, product_distance
 from tp2lib.course.progress import FILE, read_events, summary
-from tp2lib.course.question import DIFFICULTIES, OpenQuestion
 from tp2lib.engine.axes import Place
 from tp2lib.engine.sweep import Cell, Sweep
 from tp2lib.evaluation.experiments import EXPERIMENTS

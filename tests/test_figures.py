@@ -14,7 +14,7 @@ from plotted import drawn, fake_run, inches, picture, words
 from strategies import noise_image
 
 from tp2lib.errors import ControlError, RecipeError, SourceError
-from tp2lib.metrics.distances import perceptual_distance, ssim
+from tp2lib.metrics.measures import perceptual_distance, ssim
 from tp2lib.plots.curves import convergence, fidelity, make_convergence, make_fidelity
 from tp2lib.plots.display import before_after, to_png
 from tp2lib.plots.figures import Film, make_crops, make_difference, make_filmstrip

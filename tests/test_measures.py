@@ -1,4 +1,4 @@
-"""tp2lib.metrics.measures and tp2lib.metrics.distances: known values, and what must not change a number."""
+"""tp2lib.metrics.measures: known values, and what must not change a number."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from strategies import noise_image
 
 from tp2lib.errors import SourceError
 from tp2lib.metrics import measures as m
-from tp2lib.metrics.distances import as_pixels, colour_difference, perceptual_distance, psnr, ssim
-from tp2lib.metrics.measures import MEASURES, Measures, in_words, measure, take
+from tp2lib.metrics.measures import MEASURES, Measures, as_pixels, colour_difference, in_words, measure, perceptual_distance, psnr, ssim, take
 
 ALONE = [name for name in MEASURES if name not in ("psnr", "ssim", "perceptual_distance")]
 TOGETHER = [psnr, ssim, perceptual_distance]

@@ -1,4 +1,4 @@
-"""tp2lib.course.predictions, asking and calibration: written down before, compared after, and what counts."""
+"""tp2lib.course.predictions, and the calibration in findings: written down before, compared after, and what counts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import pytest
 from plotted import words
 
-from tp2lib.course.calibration import make_calibration, read_calibration
+from tp2lib.course.findings import make_calibration, read_calibration
 from tp2lib.course.predictions import Predictions, judged, score
 from tp2lib.course.progress import FILE, summary
 from tp2lib.errors import RecordError

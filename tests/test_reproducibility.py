@@ -52,8 +52,9 @@ def test_the_file_is_replayed_not_the_picture_in_memory(tmp_path, replays):
 @pytest.mark.parametrize("line", ['{"grade": "perfect"}', '{"grade": 7}', '{"grade": null, "suspects": "x"}', "not json"])
 def test_a_forged_line_gives_no_points(line, tmp_path):
     run = fill(tmp_path, NAMES[:1])[NAMES[0]]
-    event = Evidence(tmp_path).note("replayed", run, grade="different", psnr_db=None, suspects=[])
+    Evidence(tmp_path).note("replayed", run, grade="different", psnr_db=None, suspects=[])
     path = tmp_path / "evidence.jsonl"
+    event = json.loads(path.read_text())
     path.write_text(json.dumps({**event, **json.loads(line)}) if line.startswith("{") else line)
     path.write_text(path.read_text() + "\n")
     assert known_proof(run, Evidence(tmp_path)) is None

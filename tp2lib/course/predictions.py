@@ -5,20 +5,24 @@ Only the last answer *before* the first measurement counts; what is changed afte
 
 from __future__ import annotations
 
+import html
 import math
 import numbers
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from tp2lib.course.answers import Reply
 from tp2lib.course.progress import note, read_events
-from tp2lib.course.replies import Reply
-from tp2lib.errors import RecordError, did_you_mean, shown
+from tp2lib.errors import RecordError, TP2Error, did_you_mean, shown
 
-__all__ = ["Judged", "Prediction", "Predictions", "judged", "score"]
+__all__ = ["Judged", "Prediction", "PredictionBox", "Predictions", "judged", "score"]
 
 Answer = str | int | float
+
+_LONGEST = 40  # characters that are read of what somebody types for a number
 
 
 class Predictions:
@@ -36,56 +40,42 @@ class Predictions:
         self.notebook, self.outputs = notebook, outputs
         note("opened", notebook, outputs=outputs)
 
-    def ask(
-        self,
-        question: str,
-        choices: Sequence[Answer] | None = None,
-        *,
-        between: tuple[float, float] | None = None,
-        unit: str = "",
-    ) -> Prediction:
-        """Ask for a prediction; see :class:`Prediction`."""
-        return Prediction(self, question, choices=choices, between=between, unit=unit)
+    def ask(self, question: str, choices: Sequence[Answer] | None = None, *, between: tuple[float, float] | None = None, unit: str = "") -> Prediction:
+        """Ask for a prediction; as the last line of a cell it shows its form.
 
+        Parameters
+        ----------
+        question : str
+            In words; it is the prediction's name in the record.
+        choices : sequence of str or numbers, optional
+            The possible answers.
+        between : (lowest, highest), optional
+            For a number instead.
+        unit : str
+            Stands behind the answers, such as ``"steps"``.
 
-class Prediction:
-    """One question to be answered before the computer does; as the last line of a cell it shows its widget.
-
-    Parameters
-    ----------
-    book : Predictions
-    question : str
-        In words; it is the prediction's name in the record.
-    choices : sequence of str or numbers, optional
-        The possible answers.
-    between : (lowest, highest), optional
-        For a number instead.
-    unit : str
-        Stands behind the answers, such as ``"steps"``.
-
-    Raises
-    ------
-    RecordError
-        Neither or both of `choices` and `between` are given, or they leave no choice.
-    """
-
-    def __init__(
-        self,
-        book: Predictions,
-        question: str,
-        *,
-        choices: Sequence[Answer] | None = None,
-        between: tuple[float, float] | None = None,
-        unit: str = "",
-    ) -> None:
+        Raises
+        ------
+        RecordError
+            Neither or both of `choices` and `between` are given, or they leave no choice.
+        """
         if (choices is None) == (between is None) or (choices is not None and len(set(choices)) < 2):
             raise RecordError(f"the question {shown(question)} must have two choices at least, or between=(low, high).")
-        self.book, self.question, self.unit = book, question, unit
-        self.choices = None if choices is None else list(choices)
-        self.between = between
-        self.answer: Answer | None = None
-        self.own = False
-        self._box: Any = None
+        known = None if choices is None else list(choices)
+        return Prediction(book=self, question=question, choices=known, between=between or (-math.inf, math.inf), unit=unit)
+
+
+@dataclass(kw_only=True, eq=False)
+class Prediction:
+    """One question to be answered before the computer does, as :meth:`Predictions.ask` makes it."""
+
+    book: Predictions
+    question: str
+    choices: list[Answer] | None
+    between: tuple[float, float]
+    unit: str
+    answer: Answer | None = None
+    own: bool = False  # whether the answer is the learner's, and no example
 
     def commit(self, answer: Answer, own: bool = True) -> Reply:
         """Write an answer down: the plain twin of the widget's button.
@@ -104,17 +94,17 @@ class Prediction:
         """
         answer = self._checked(answer)
         if not own and self.own:
-            return Reply(kind="expected", about=self.question, text=f"{self._said()}. It is written down.")
+            return self._reply("expected", f"{self._worded(self.answer)}. It is written down.")
         self.answer, self.own = answer, own
         late = own and self._measured_before()
-        facts = {"answer": answer, "own": own, "choices": self.choices and len(self.choices)}
-        lost = note("predicted", self.book.notebook, outputs=self.book.outputs, question=self.question, **facts)
-        text = f"{self._said()}. " + (f"It could not be kept: {lost}" if lost else "It is written down.")
+        lost = self._note("predicted", answer=answer, own=own, choices=self.choices and len(self.choices))
+        said = self._worded(answer)
+        text = f"{said}. " + (f"It could not be kept: {lost}" if lost else "It is written down.")
         if not own:
-            text = f"{self._said()} is an example. Your own answer replaces it, and counts."
+            text = f"{said} is an example. Your own answer replaces it, and counts."
         if late:
             text += " But it was measured before: only a prediction made before the measurement counts."
-        return Reply(kind="expected", about=self.question, text=text)
+        return self._reply("expected", text)
 
     def compare(self, measured: Any) -> Reply:
         """Put what was measured beside what was expected, and write it down.
@@ -125,65 +115,105 @@ class Prediction:
             Whatever came out; it need not be one of the choices.
         """
         measured = measured if isinstance(measured, str) else _plain(measured)
-        facts = {"question": self.question, "measured": measured}
-        note("measured", self.book.notebook, outputs=self.book.outputs, **facts)
-        came = f"measured {self._worded(measured)}"
+        self._note("measured", measured=measured)
+        came = self._worded(measured)
         if self.answer is None:
-            return Reply(kind="compared", about=self.question, text=f"{came}. You made no prediction, so there is nothing to compare.")
-        expected, how = self._said() if self.own else f"{self._said()} (an example, not yours)", self._how(measured)
-        table = {"expected": expected, "measured": self._worded(measured), "result": how}
-        return Reply(kind="compared", about=self.question, text=f"expected {expected}, {came}: {how}.", table=table)
+            return self._reply("compared", f"measured {came}. You made no prediction, so there is nothing to compare.")
+        expected, how = self._worded(self.answer) + ("" if self.own else " (an example, not yours)"), self._how(measured)
+        table = {"expected": expected, "measured": came, "result": how}
+        return self._reply("compared", f"expected {expected}, measured {came}: {how}.", table)
+
+    @cached_property
+    def box(self) -> PredictionBox:
+        """The form: `widget`, and its parts `entry`, `button` and `status`."""
+        return PredictionBox(self)
 
     @property
     def widget(self) -> Any:
         """The form: the answers, and a button that writes one down."""
-        if self._box is None:
-            from tp2lib.course.asking import PredictionBox
-
-            self._box = PredictionBox(self)
-        return self._box.widget
-
-    @property
-    def box(self) -> Any:
-        """The widget's parts: `entry`, `button`, `status`."""
-        return self.widget and self._box
+        return self.box.widget
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return self.widget._repr_mimebundle_(**options)
 
+    def _note(self, event: str, **facts: Any) -> str:
+        return note(event, self.book.notebook, outputs=self.book.outputs, question=self.question, **facts)
+
+    def _reply(self, kind: str, text: str, table: dict[str, str] | None = None) -> Reply:
+        return Reply(kind=kind, about=self.question, text=text, table=table or {})
+
     def _checked(self, answer: Any) -> Answer:
+        plain = answer if isinstance(answer, str) else _plain(answer)
         if self.choices is not None:
-            plain = answer if isinstance(answer, str) else _plain(answer)
             if isinstance(answer, (str, numbers.Real)) and not isinstance(answer, bool) and plain in self.choices:
                 return self.choices[self.choices.index(plain)]
             known = [str(choice) for choice in self.choices]
             hint = did_you_mean(answer, known) or " Take one of these."
             raise RecordError(f"the expectation is {shown(answer)}; it must be one of {', '.join(known)}.{hint}")
-        low, high = self.between or (-math.inf, math.inf)
-        number = _plain(answer)
-        if not isinstance(number, (int, float)) or not low <= number <= high:
+        low, high = self.between
+        if not isinstance(plain, (int, float)) or not low <= plain <= high:
             raise RecordError(f"the expectation is {shown(answer)}; it must be a number from {low:g} to {high:g}.")
-        return number
+        return plain
 
     def _measured_before(self) -> bool:
-        events = read_events(self.book.outputs)
-        mine = (event for event in events if event["notebook"] == self.book.notebook)
-        return any(event["event"] == "measured" and event["question"] == self.question for event in mine)
+        asked = ("measured", self.book.notebook, self.question)
+        return any((event["event"], event["notebook"], event.get("question")) == asked for event in read_events(self.book.outputs))
 
     def _worded(self, value: Any) -> str:
         words = f"{value:.3g}" if isinstance(value, float) else str(value)
         return f"{words} {self.unit}".strip() if isinstance(value, (int, float)) else words
 
-    def _said(self) -> str:
-        return self._worded(self.answer)
-
     def _how(self, measured: Any) -> str:
-        if self.choices is not None:
-            return "as expected" if score(self.answer, measured, True) else "not as expected"
-        near = score(self.answer, measured, False)
+        near = score(self.answer, measured, self.choices is not None)
         if near >= 0.95:
             return "as expected"
+        if self.choices is not None:
+            return "not as expected"
         return f"a factor of {1 / near:.2g} between them" if near else "not comparable"
+
+
+class PredictionBox:
+    """The form of a prediction: its answers (none is selected when it appears), a button, and a line that shows what was saved."""
+
+    def __init__(self, prediction: Prediction) -> None:
+        import ipywidgets as widgets  # the report reads predictions, and shows no form
+
+        self.prediction = prediction
+        unit = f" {prediction.unit}" if prediction.unit else ""
+        if prediction.choices is not None:
+            options = [(f"{choice}{unit if not isinstance(choice, str) else ''}", choice) for choice in prediction.choices]
+            self.entry: Any = widgets.RadioButtons(options=options, value=None, tooltip=prediction.question, layout={"width": "max-content"})
+        else:
+            low, high = prediction.between
+            self.entry = widgets.Text(placeholder=f"{low:g} to {high:g}{unit}", tooltip=prediction.question, continuous_update=False)
+        self.button = widgets.Button(description="Write it down", tooltip="save this prediction before the measurement")
+        self.button.on_click(lambda button: self.save())
+        self.status = widgets.HTML()
+        self._say("What do you expect?")
+        question = widgets.HTML(f"<b>{html.escape(prediction.question)}</b>")
+        self.widget = widgets.VBox([question, self.entry, widgets.HBox([self.button, self.status])])
+
+    def save(self) -> None:
+        """Write the answer down, as the button does; what is wrong with it becomes one sentence."""
+        try:
+            self._say(self.prediction.commit(self._value()).text)
+        except TP2Error as error:
+            self._say(f"✗ {error}", "alert")
+
+    def _value(self) -> Any:
+        value = self.entry.value
+        if value is None or value == "":
+            raise RecordError("nothing is chosen yet. Choose an answer, then press the button.")
+        if self.prediction.choices is not None:
+            return value
+        try:
+            number = float(value[:_LONGEST].replace(",", "."))
+        except ValueError:
+            raise RecordError(f"{shown(value, _LONGEST)} is not a number. Type digits, such as 2.5.") from None
+        return int(number) if number.is_integer() else number
+
+    def _say(self, words: str, role: str = "status") -> None:
+        self.status.value = f'<div role="{role}" aria-live="polite">{html.escape(words)}</div>'
 
 
 def _plain(value: Any) -> Any:
@@ -194,11 +224,7 @@ def _plain(value: Any) -> Any:
 
 
 def score(answer: Any, measured: Any, chosen: bool) -> float:
-    """Return how near an expectation came, 0 to 1.
-
-    A choice is 1 if it is what was measured, else 0. A number is the smaller of the two divided by the larger: 0.5
-    for half or twice of what was measured.
-    """
+    """Return how near an expectation came, 0 to 1: a choice is right or not; of two numbers, the smaller divided by the larger."""
     if chosen:
         return float(answer == measured)
     if not all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in (answer, measured)):
@@ -214,24 +240,14 @@ def score(answer: Any, measured: Any, chosen: bool) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """One prediction that counts, beside what was measured.
-
-    Attributes
-    ----------
-    notebook, question : str
-    answer, measured : str or number
-    score : float
-        0 to 1; see :func:`score`.
-    chance : float or None
-        What a blind pick among the choices scores on average; None for numbers.
-    """
+    """One prediction that counts, beside what was measured."""
 
     notebook: str
     question: str
     answer: Any
     measured: Any
-    score: float
-    chance: float | None
+    score: float  # 0 to 1
+    chance: float | None  # what a blind pick among the choices scores on average; None for numbers
 
 
 def judged(outputs: str | os.PathLike[str] | None = None) -> list[Judged]:
@@ -243,15 +259,12 @@ def judged(outputs: str | os.PathLike[str] | None = None) -> list[Judged]:
         if event["event"] == "predicted" and event.get("own") is True:
             last[key] = event
         elif event["event"] == "measured" and key not in found:
-            found[key] = _judge(last[key], event) if key in last else None
+            found[key] = _judge(last[key], event.get("measured")) if key in last else None
     return [one for one in found.values() if one is not None]
 
 
-def _judge(event: dict[str, Any], measured: dict[str, Any]) -> Judged:
-    count = event.get("choices", 0)
+def _judge(event: dict[str, Any], measured: Any) -> Judged:
+    count, answer = event.get("choices", 0), event.get("answer")
     chosen = isinstance(count, int) and count > 1
-    expected, came = event.get("answer"), measured.get("measured")
-    return Judged(
-        notebook=event["notebook"], question=event["question"], answer=expected, measured=came,
-        score=score(expected, came, chosen), chance=1 / count if chosen else None,
-    )  # fmt: skip
+    near, chance = score(answer, measured, chosen), 1 / count if chosen else None
+    return Judged(notebook=event["notebook"], question=event["question"], answer=answer, measured=measured, score=near, chance=chance)

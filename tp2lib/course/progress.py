@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,27 +33,13 @@ _QUESTION = re.compile(r"\d\.\d{1,2}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotebookProgress:
-    """What was done in one notebook.
+    """What was done in one notebook."""
 
-    Attributes
-    ----------
-    notebook : str
-        Its number, such as ``"03"``.
-    questions : dict of str to str
-        Question, such as ``"3.2"``, to one of `STATES`. Questions never touched are missing.
-    hints : int
-        Different hints that were read.
-    predictions : int
-        Questions with a prediction of the learner's own.
-    minutes : float
-        Time between its events, in minutes; of each pause, at most ten.
-    """
-
-    notebook: str
-    questions: dict[str, str] = field(default_factory=dict)
-    hints: int = 0
-    predictions: int = 0
-    minutes: float = 0.0
+    notebook: str  # its number, such as "03"
+    questions: dict[str, str]  # such as "3.2", to one of STATES; questions never touched are missing
+    hints: int  # different ones that were read
+    predictions: int  # questions with a prediction of the learner's own
+    minutes: float  # between its events; of each pause, at most ten
 
     @property
     def done(self) -> int:
@@ -62,24 +48,7 @@ class NotebookProgress:
 
 
 def note(event: str, notebook: str, *, outputs: str | os.PathLike[str] | None = None, **facts: Any) -> str:
-    """Add one event; a disk that is full must not stop a lesson, so what went wrong is returned, not raised.
-
-    Parameters
-    ----------
-    event : str
-        One of `EVENTS`.
-    notebook : str
-        Its number, two digits.
-    outputs : path, optional
-        The folder; by default ``outputs/``.
-    **facts
-        Values that JSON can hold.
-
-    Returns
-    -------
-    str
-        Why it could not be kept; empty if it was.
-    """
+    """Add one event, with facts that JSON can hold, and return why it could not be kept; a full disk must not stop a lesson."""
     if event not in EVENTS or not _NOTEBOOK.fullmatch(notebook):
         raise RecordError(f"the event {shown(event)} of notebook {shown(notebook)} is none of {', '.join(EVENTS)}.")
     now = datetime.now(UTC).isoformat(timespec="milliseconds")

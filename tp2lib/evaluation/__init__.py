@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING
 from tp2lib.lazy import attach
 
 if TYPE_CHECKING:
-    from tp2lib.evaluation.cases import CASES, check_cases
-    from tp2lib.evaluation.exemplars import make_exemplars
-    from tp2lib.evaluation.experiments import APPLE, BACKPACK, EXPERIMENTS, PEN, WALLET, Experiment, choose_experiments, prepare_photo, run_experiment
+    from tp2lib.evaluation.experiments import (
+        APPLE,
+        BACKPACK,
+        CASES,
+        EXPERIMENTS,
+        PEN,
+        WALLET,
+        Experiment,
+        check_cases,
+        choose_experiments,
+        prepare_photo,
+        run_experiment,
+    )
     from tp2lib.evaluation.panels import ReflectionPanel, ScorePanel
     from tp2lib.evaluation.product import fidelity_to, find_product
     from tp2lib.evaluation.rater_agreement import Agreement, agreement, compare, consistency, correlation, interval
@@ -17,7 +27,7 @@ if TYPE_CHECKING:
     from tp2lib.evaluation.reflection import answer, answers
     from tp2lib.evaluation.reproducibility import Proof, prove_all
     from tp2lib.evaluation.risks import LIMITS, inspect
-    from tp2lib.evaluation.rubric import CRITERIA, JUDGED, LEVELS, POINTS, total
+    from tp2lib.evaluation.rubric import CRITERIA, JUDGED, LEVELS, POINTS, make_exemplars, total
     from tp2lib.evaluation.running_costs import costs, energy_kwh
     from tp2lib.evaluation.scoring import BlindScoring
 

@@ -8,7 +8,8 @@ at its own size. Everything else is the report's, but for what it does not tell:
   they name the apple; `PEN` is the prompt that its evaluation gives for one of them.
 
 It tells the prompt of its baseline twice, differently: ``baseline.png`` has the one of its evaluation (a
-backpack), ``t2i_run01_baseline.png`` the one of its table (a wallet).
+backpack), ``t2i_run01_baseline.png`` the one of its table (a wallet). So its three judged cases are claims
+about a picture, which :func:`check_cases` compares with the record in the picture's file.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from tp2lib.errors import RecipeError, did_you_mean, shown
+from tp2lib.errors import RecipeError, RecordError, did_you_mean, shown
+from tp2lib.evaluation.languages import translations
+from tp2lib.evaluation.rubric import CRITERIA
+from tp2lib.evaluation.rubric import total as sum_up
 from tp2lib.metadata.source import Source, prepare_source
 from tp2lib.paths import INPUTS
 from tp2lib.recipe import Recipe
@@ -30,17 +34,9 @@ if TYPE_CHECKING:
     from tp2lib.storage.ledger import Ledger
 
 __all__ = [
-    "APPLE",
-    "BACKPACK",
-    "EXPERIMENTS",
-    "PARTS",
-    "PEN",
-    "WALLET",
-    "Experiment",
-    "choose_experiments",
-    "prepare_photo",
-    "run_experiment",
-]
+    "APPLE", "BACKPACK", "CASES", "EXPERIMENTS", "PARTS", "PEN", "WALLET", "Case", "Contradiction", "Experiment", "check_case", "check_cases",
+    "choose_experiments", "prepare_photo", "run_experiment",
+]  # fmt: skip
 
 APPLE = "professional product photo of a red apple on a white background, studio lighting, soft shadow"
 BACKPACK = "ultra-realistic product photo of a backpack on a white background, studio lighting, soft shadow, very sharp"
@@ -179,3 +175,80 @@ def run_experiment(experiment: Experiment, model: Model, ledger: Ledger, *, inpu
     if run.outcome == "ok":
         ledger.publish(run, experiment.file)
     return run
+
+
+# -- the three cases that the report judges -----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A claim about a picture."""
+
+    name: str  # of the picture, such as "t2i_run01_baseline"
+    about: Mapping[str, str]  # a short description, by language
+    settings: dict[str, Any]  # claimed, with the prompt
+    scores: dict[str, int]  # points by criterion
+    total: int  # the sum that is claimed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contradiction:
+    """A difference between a claim and a picture's record."""
+
+    case: str
+    what: str  # a setting, "total" or "reproducibility"
+    claimed: Any
+    found: Any
+
+    def __str__(self) -> str:
+        return f"{self.case}: {self.what} is claimed to be {self.claimed!r}, and is {self.found!r}"
+
+
+def check_case(case: Case, recipe: Recipe, points: int | None = None) -> list[Contradiction]:
+    """Compare a claim with the recipe in the picture's file, its own sum, and the points for reproducibility that a replay gave, if any."""
+    made = recipe.to_dict()
+    if unknown := [name for name in case.settings if name not in made]:
+        raise RecordError(f"the claim about {case.name} names {', '.join(unknown)}; a recipe has {', '.join(made)}.")
+    found = [
+        Contradiction(case=case.name, what=name, claimed=said, found=made[name])
+        for name, said in case.settings.items()
+        if name not in ("source", "model") and said != made[name]  # a path and a model's alias may be spelt in many ways
+    ]
+    added = sum_up(case.scores)
+    if added is not None and added != case.total:
+        found.append(Contradiction(case=case.name, what="total", claimed=case.total, found=added))
+    claimed = case.scores.get("reproducibility")
+    if None not in (points, claimed) and claimed != points:
+        found.append(Contradiction(case=case.name, what="reproducibility", claimed=claimed, found=points))
+    return found
+
+
+def check_cases(recipes: Mapping[str, Recipe], points: Mapping[str, int] | None = None) -> list[Contradiction]:
+    """Check the report's three cases against the recipes of the pictures that are there, by name."""
+    there = [case for case in CASES.values() if case.name in recipes]
+    return [one for case in there for one in check_case(case, recipes[case.name], (points or {}).get(case.name))]
+
+
+def _case(name: str, prompt: str, scores: tuple[int, int, int, int, int], total: int) -> Case:
+    made = EXPERIMENTS[name].recipe
+    told = ("scheduler", "seed", "steps", "guidance", "strength")
+    return Case(
+        name=name,
+        about=translations("cases", name),
+        settings={"prompt": prompt, **{setting: getattr(made, setting) for setting in told}},
+        scores=dict(zip(CRITERIA, scores, strict=True)),
+        total=total,
+    )
+
+
+CASES: Mapping[str, Case] = MappingProxyType(
+    {
+        case.name: case
+        for case in (
+            _case("t2i_run01_baseline", BACKPACK, (2, 2, 2, 2, 2), 10),
+            _case("t2i_run05_guid12", BACKPACK, (2, 1, 1, 1, 2), 7),
+            _case("i2i_run09_strength085", PEN, (2, 1, 1, 0, 2), 6),
+        )
+    }
+)  # fmt: skip
+"""The cases that the report judges, with its prompts, points and sums."""

@@ -22,13 +22,7 @@ LANGUAGES = tuple(_FILES)
 
 
 def language(code: object) -> str:
-    """Return a language's code if there is a file of its words.
-
-    Raises
-    ------
-    RecordError
-        There is none.
-    """
+    """Return a language's code if there is a file of its words."""
     if code not in LANGUAGES:
         raise RecordError(f"the language is {shown(code)}; it must be one of {', '.join(LANGUAGES)}.{did_you_mean(code, LANGUAGES)}")
     return str(code)

@@ -13,11 +13,10 @@ from scipy.ndimage import binary_closing, binary_fill_holes, gaussian_filter, la
 from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.filters import threshold_otsu
 
-from tp2lib.metrics.distances import Picture, as_pixels, perceptual_map
+from tp2lib.metrics.measures import Picture, as_pixels, border_of, perceptual_map
 
 __all__ = ["Fidelity", "Product", "fidelity_to", "find_product"]
 
-_BORDER = 16  # the frame's outer band is a sixteenth of the shorter side, as for background_whiteness
 _LEAST_CONTRAST = 8.0  # ΔE00: what stands out less from the ground is not told from it
 _PLAIN = 8.0  # ΔE00: 60 % of the band must be this near to its median colour, or the ground is no plain one
 _LEAST_SHARE, _MOST_SHARE = 0.01, 0.95  # of the frame
@@ -25,37 +24,19 @@ _LEAST_SHARE, _MOST_SHARE = 0.01, 0.95  # of the frame
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """A product in its frame.
+    """A product in its frame."""
 
-    Attributes
-    ----------
-    mask : ndarray of shape (height, width), bool
-    share : float
-        Of the frame, 0 to 1.
-    touching : float
-        Share of the frame's outermost pixels that belong to the product, 0 to 1.
-    """
-
-    mask: np.ndarray = field(repr=False)
-    share: float
-    touching: float
+    mask: np.ndarray = field(repr=False)  # shape (height, width), bool
+    share: float  # of the frame, 0 to 1
+    touching: float  # share of the frame's outermost pixels that belong to the product, 0 to 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fidelity:
-    """How a product changed between its photo and a picture.
+    """How a product changed between its photo and a picture."""
 
-    Attributes
-    ----------
-    colour : float
-        Mean ΔE00 at a glance, over where the product is on the photo: 1 is just noticeable.
-    shape : float or None
-        Overlap of both outlines, intersection over union, 0 to 1; None where the picture shows no product apart from its
-        background.
-    """
-
-    colour: float
-    shape: float | None
+    colour: float  # mean ΔE00 at a glance, over where the product is on the photo: 1 is just noticeable
+    shape: float | None  # overlap of both outlines, intersection over union, 0 to 1; None where the picture shows no product apart from its ground
 
 
 def find_product(image: Picture) -> Product | None:
@@ -67,11 +48,9 @@ def find_product(image: Picture) -> Product | None:
     Trans. SMC 9, 1979), at 8 ΔE00 at least; the largest piece that hangs together, its holes filled.
     """
     lab = rgb2lab(as_pixels(image))
-    side = min(lab.shape[:2])
-    lab = gaussian_filter(lab, (side / 128, side / 128, 0), mode="nearest")
-    band = max(1, side // _BORDER)
-    border = np.ones(lab.shape[:2], bool)
-    border[band:-band, band:-band] = False
+    sigma = min(lab.shape[:2]) / 128
+    lab = gaussian_filter(lab, (sigma, sigma, 0), mode="nearest")
+    border = border_of(*lab.shape[:2])
     apart = deltaE_ciede2000(lab, np.median(lab[border], axis=0)[None, None, :])
     if apart.max() < _LEAST_CONTRAST or np.percentile(apart[border], 60) > _PLAIN:
         return None

@@ -60,22 +60,12 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """The difference between two pictures' judged points.
+    """The difference between two pictures' judged points."""
 
-    Attributes
-    ----------
-    mean : float
-        First minus second picture, in points, mean over raters.
-    low, high : float
-        With three raters or more, the 95 % bootstrap interval over raters; with fewer, what one rater's repeats allow.
-    raters, repeats : int
-        What the interval rests on.
-    """
-
-    mean: float
-    low: float
+    mean: float  # first minus second picture, in points, mean over raters
+    low: float  # with three raters or more, the 95 % bootstrap interval over raters; with fewer, what one rater's repeats allow
     high: float
-    raters: int
+    raters: int  # what the interval rests on: raters, and repeats
     repeats: int
 
     @property

@@ -34,31 +34,13 @@ _MAX_ITEMS = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One place in the order in which pictures are shown.
+    """One place in the order in which pictures are shown."""
 
-    Attributes
-    ----------
-    code : str
-        Its number, such as ``"07"``: all that the rater gets to know.
-    key : str
-        The run's key in the ledger.
-    pixels_sha256 : str
-        Which picture it is, on any machine.
-    recipe : str
-        Hash of the recipe that was asked for.
-    repeat_of : str or None
-        The code under which the same picture was shown before.
-    """
-
-    code: str
-    key: str
-    pixels_sha256: str
-    recipe: str
-    repeat_of: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """As the log holds it."""
-        return {name: getattr(self, name) for name in ("code", "key", "pixels_sha256", "recipe", "repeat_of")}
+    code: str  # its number, such as "07": all that the rater gets to know
+    key: str  # of the run, in the ledger
+    pixels_sha256: str  # which picture it is, on any machine
+    recipe: str  # hash of the recipe that was asked for
+    repeat_of: str | None = None  # the code under which the same picture was shown before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,13 +103,7 @@ class Ratings:
 
 
 def rater_name(name: object) -> str:
-    """Return a rater's name if it can be a file's: letters, digits, ``.``, ``-``, ``_``, 40 at most.
-
-    Raises
-    ------
-    RecordError
-        It cannot.
-    """
+    """Return a rater's name if it can be a file's: letters, digits, ``.``, ``-``, ``_``, 40 at most."""
     if not isinstance(name, str) or not _RATER.fullmatch(name):
         raise RecordError(f"the rater is {shown(name)}; use letters, digits, '.', '-' and '_', 40 at most, such as 'alice'.")
     return name
@@ -162,13 +138,7 @@ def read_ratings(path: str | os.PathLike[str]) -> Ratings:
 
 
 def from_events(events: Sequence[Mapping[str, Any]], name: str, *, damaged: int = 0) -> Ratings:
-    """Make the ratings of a log's events, oldest first.
-
-    Raises
-    ------
-    RecordError
-        They do not begin as a log does, or an event cannot be.
-    """
+    """Make the ratings of a log's events, oldest first, once each is one that can be."""
     if not events or events[0].get("event") != "opened":
         raise RecordError(f"{shown(name, 200)} is not a log of scores: its first line does not open a session.")
     items = _items(events[0].get("items"), name)

@@ -25,14 +25,7 @@ _MOST = 4000  # characters of an answer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One question.
-
-    Attributes
-    ----------
-    name : str
-    title, question : mapping of str to str
-        By language.
-    """
+    """One question; its texts are by language."""
 
     name: str
     title: Mapping[str, str]
@@ -64,8 +57,7 @@ def answer(name: str, text: str, outputs: str | os.PathLike[str]) -> Path:
         raise RecordError(f"the answer to {name} is {shown(text)}; write a sentence or two of your own.")
     if len(text) > _MOST:
         raise RecordError(f"the answer to {name} has {len(text)} characters; at most {_MOST} are kept. Shorten it.")
-    kept = {**answers(outputs), name: text.strip().replace("\0", "")}
-    line = dump_json(kept)
+    line = dump_json({**answers(outputs), name: text.strip().replace("\0", "")})
 
     def check(written: Path) -> None:
         if written.read_text(encoding="utf-8") != line:

@@ -24,34 +24,16 @@ KIND = "replayed"
 
 
 class Evidence:
-    """The findings about the pictures of one outputs folder.
-
-    Parameters
-    ----------
-    outputs : path
-        The folder of the ledger.
-    """
+    """The findings about the pictures of one outputs folder."""
 
     def __init__(self, outputs: str | os.PathLike[str]) -> None:
         self._journal = Journal(Path(outputs) / "evidence.jsonl")
         self._found: dict[tuple[str, str, str], dict[str, Any]] = {}
 
-    def note(self, kind: str, run: Run, **facts: Any) -> dict[str, Any]:
-        """Keep a finding, on the disk when this returns.
-
-        Parameters
-        ----------
-        kind : str
-            Such as ``"replayed"``.
-        run : Run
-            With its picture.
-        **facts
-            What JSON can hold.
-        """
+    def note(self, kind: str, run: Run, **facts: Any) -> None:
+        """Keep a finding of facts that JSON can hold about a run's picture; it is on the disk when this returns."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        event = {**facts, "event": kind, "key": run.key, "pixels_sha256": pixels_sha256(run.picture), "at": now}
-        self._journal.append(event)
-        return event
+        self._journal.append({**facts, "event": kind, "key": run.key, "pixels_sha256": pixels_sha256(run.picture), "at": now})
 
     def latest(self, kind: str, run: Run) -> dict[str, Any] | None:
         """Return the last finding of a kind about a run's picture, or None."""

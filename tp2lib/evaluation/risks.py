@@ -1,11 +1,13 @@
 """The publication check: publish a picture, retouch it or reject it, and why.
 
 Each risk of the report is a check with a number and a limit. A shop decides on its own limits: change `LIMITS` and
-say so. What cannot be checked here is named, and a person must check it.
+say so. What cannot be checked here is named, and a person must check it. Text in a picture (a price, a brand, part of
+a logo) is read by an optional reader whose wheel contains its weights, ``pip install "tp2lib[ocr]"``; it finds letters only.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,22 +22,25 @@ from tp2lib.engine.inpainting import differing
 from tp2lib.engine.runs import Run
 from tp2lib.errors import RecordError, SourceError, shown
 from tp2lib.evaluation.languages import Number, words
-from tp2lib.evaluation.ocr import READER, read_text
 from tp2lib.evaluation.product import Product, fidelity_to, find_product
 from tp2lib.evaluation.reproducibility import Evidence
 from tp2lib.metadata.mask import Mask
 from tp2lib.metadata.pixels import open_image, pixels_sha256
 from tp2lib.metadata.record import COMPOSITE, GENERATED, digital_source_type
 from tp2lib.metadata.source import reopen_source
-from tp2lib.metrics.distances import as_pixels, perceptual_map
-from tp2lib.metrics.measures import background_whiteness
+from tp2lib.metrics.measures import as_pixels, background_whiteness, perceptual_map
 from tp2lib.storage.ledger import Ledger
 
-__all__ = ["LIMITS", "USES", "VERDICTS", "Finding", "Inspection", "inspect", "read_and_note"]
+__all__ = ["LIMITS", "USES", "VERDICTS", "Finding", "Inspection", "inspect", "read_and_note", "read_text"]
 
 VERDICTS = ("publish", "retouch", "reject")
 USES = ("product", "illustration")
 TEXT = "text read"
+
+READER = "rapidocr"
+_SURE = 0.8  # the reader's own confidence, 0 to 1
+_LEAST = 2  # letters or digits: rims and reflections are often taken for a single one
+_SIDE = 512  # pixels, to which smaller pictures are enlarged: the reader was trained on larger letters
 
 LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
@@ -51,23 +56,12 @@ LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What one check found.
+    """What one check found."""
 
-    Attributes
-    ----------
-    risk : str
-        A key of ``[risks]`` in ``words/en.toml``.
-    verdict : {"publish", "retouch", "reject", "unknown"}
-    reason : str
-        Which sentence of ``[reasons]`` in ``words/en.toml`` says it.
-    figures : dict
-        The numbers and words in that sentence.
-    """
-
-    risk: str
-    verdict: str
-    reason: str
-    figures: dict[str, Any] = field(default_factory=dict)
+    risk: str  # a key of [risks] in words/en.toml
+    verdict: str  # "publish", "retouch", "reject" or "unknown"
+    reason: str  # which sentence of [reasons] in words/en.toml says it
+    figures: dict[str, Any] = field(default_factory=dict)  # the numbers and words in that sentence
 
     def say(self, language: str = "en") -> str:
         """Return the finding as a sentence."""
@@ -145,6 +139,33 @@ def inspect(run: Run, *, outputs: str | os.PathLike[str], use: str | None = None
     return Inspection(key=run.key, use=use, findings=tuple(checks))
 
 
+def read_text(image: Image.Image) -> tuple[str, ...] | None:
+    """Return the words found in a picture, or None where no reader is installed; takes seconds, and fetches nothing.
+
+    PP-OCR (Du et al., arXiv:2009.09941) as packed by rapidocr, on the CPU.
+    """
+    reader = _reader()
+    if reader is None:
+        return None
+    pixels = as_pixels(image)
+    scale = _SIDE / min(pixels.shape[:2])
+    if scale > 1:
+        image = image.resize([round(side * scale) for side in image.size], Image.Resampling.BICUBIC)
+        pixels = np.asarray(image)
+    found = reader(np.ascontiguousarray(pixels[:, :, ::-1]))  # it takes blue first
+    pairs = zip(found.txts or (), found.scores or (), strict=True)
+    return tuple(text[:80] for text, sure in pairs if sure >= _SURE and sum(one.isalnum() for one in text) >= _LEAST)
+
+
+@functools.cache
+def _reader() -> Any:
+    try:
+        from rapidocr import RapidOCR
+    except ImportError:
+        return None
+    return RapidOCR(params={"Global.log_level": "critical"})
+
+
 def read_and_note(image: Image.Image, run: Run, evidence: Evidence, photo: Image.Image | None) -> tuple[str, ...] | None:
     """Read the text that is in a picture and not on its photo, and keep what was found; None without a reader."""
     words = read_text(image)
@@ -195,14 +216,14 @@ def _text(run: Run, evidence: Evidence, photo: Image.Image | None, read: bool) -
 
 def _clipped(image: Image.Image, product: Product | None, photo: Image.Image | None) -> Finding:
     """Pixels that are already clipped in the photo, such as bright reds, do not count."""
-    if photo is not None:
+    if photo is None:
+        figures, reason = {"share": _clipped_share(image, product)}, "clipped" if product else "clipped in the middle"
+    else:
         before = find_product(photo) if product else None
-        share, own = _clipped_share(image, product if before else None), _clipped_share(photo, before)
-        verdict = _above("clipped", share - own)
-        return Finding(risk="clipped", verdict=verdict, reason="clipped beyond the photo", figures={"share": share, "photo": own})
-    share = _clipped_share(image, product)
-    reason = "clipped in the middle" if product is None else "clipped"
-    return Finding(risk="clipped", verdict=_above("clipped", share), reason=reason, figures={"share": share})
+        figures = {"share": _clipped_share(image, product if before else None), "photo": _clipped_share(photo, before)}
+        reason = "clipped beyond the photo"
+    verdict = _above("clipped", figures["share"] - figures.get("photo", 0))
+    return Finding(risk="clipped", verdict=verdict, reason=reason, figures=figures)
 
 
 def _clipped_share(image: Image.Image, product: Product | None) -> float:

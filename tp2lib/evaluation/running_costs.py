@@ -15,28 +15,15 @@ __all__ = ["Cost", "costs", "energy_kwh"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What pictures of one kind took.
-
-    Attributes
-    ----------
-    model, device, size : str
-        What they were made with, on what, and how large: ``"256 × 256"``.
-    threads : int
-    runs : tuple of str
-        The keys of the runs that were counted.
-    step_s : float
-        Median seconds of a model call, guidance included.
-    image_s : float
-        Median seconds of a whole picture.
-    """
+    """What pictures of one kind took."""
 
     model: str
     device: str
-    size: str
+    size: str  # such as "256 × 256"
     threads: int
-    runs: tuple[str, ...]
-    step_s: float
-    image_s: float
+    runs: tuple[str, ...]  # the keys of those that were counted
+    step_s: float  # median seconds of a model call, guidance included
+    image_s: float  # median seconds of a whole picture
 
     @property
     def per_hour(self) -> float:

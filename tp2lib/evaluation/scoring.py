@@ -11,7 +11,7 @@ import os
 import random
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,14 +33,11 @@ _GAP = 2  # other pictures between a picture and its repeat, at least, where the
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revealed:
-    """One picture after locking: its run and its points.
-
-    `again` holds the points of its hidden repeat, or is empty.
-    """
+    """One picture after locking: its run and its points."""
 
     run: Run
     scores: dict[str, int]
-    again: dict[str, int] = field(default_factory=dict)
+    again: dict[str, int] = field(default_factory=dict)  # of its hidden repeat; empty where there was none
 
 
 class BlindScoring:
@@ -70,10 +67,7 @@ class BlindScoring:
     >>> session.score("01", "realism", 2)
     """
 
-    def __init__(
-        self, runs: Sequence[Run], rater: str, *, outputs: str | os.PathLike[str], repeats: int | None = None,
-        seed: int | None = None,
-    ) -> None:  # fmt: skip
+    def __init__(self, runs: Sequence[Run], rater: str, *, outputs: str | os.PathLike[str], repeats: int | None = None, seed: int | None = None) -> None:
         self.rater = rater_name(rater)
         self._runs = {pixels_sha256(run.image): run for run in runs if run.outcome == "ok" and run.image is not None}
         if not self._runs:
@@ -85,9 +79,13 @@ class BlindScoring:
         if not self._read():
             seed = secrets.randbelow(2**32) if seed is None else seed
             items = _order(list(self._runs.items()), seed, repeats)
-            shown_items = [item.to_dict() for item in items]
-            self._append({"event": "opened", "rater": self.rater, "seed": seed, "items": shown_items})
-        self._check_pictures()
+            self._append({"event": "opened", "rater": self.rater, "seed": seed, "items": [asdict(item) for item in items]})
+        here = {item.pixels_sha256 for item in self.items}
+        if here != set(self._runs):
+            raise RecordError(
+                f"{self.rater} has scored {len(here)} other pictures in {shown(str(self.path), 200)}; a session keeps its "
+                "pictures. Give the same runs, or another rater's name."
+            )
 
     @property
     def ratings(self) -> Ratings:
@@ -166,11 +164,10 @@ class BlindScoring:
             raise RecordError(f"the scores of {self.rater} are not locked; {left} points are missing. Lock them first.")
         if ratings.altered:
             raise RecordError(f"the log {shown(str(self.path), 200)} was edited after locking. Score again under another name.")
-        found = {item.code: item for item in ratings.items}
         rows: dict[str, dict[str, dict[str, int]]] = {}
-        for code, item in found.items():
+        for item in ratings.items:
             part = "scores" if item.repeat_of is None else "again"
-            rows.setdefault(item.pixels_sha256, {})[part] = ratings.scores[code]
+            rows.setdefault(item.pixels_sha256, {})[part] = ratings.scores[item.code]
         return [Revealed(run=run, **rows[pixels]) for pixels, run in self._runs.items()]
 
     def progress(self) -> tuple[int, int]:
@@ -184,14 +181,6 @@ class BlindScoring:
             if item.code == code:
                 return self._runs[item.pixels_sha256]
         raise RecordError(f"there is no picture {shown(code)}; the first is {self.items[0].code}.")
-
-    def _check_pictures(self) -> None:
-        here = {item.pixels_sha256 for item in self.items}
-        if here != set(self._runs):
-            raise RecordError(
-                f"{self.rater} has scored {len(here)} other pictures in {shown(str(self.path), 200)}; a session keeps its "
-                "pictures. Give the same runs, or another rater's name."
-            )
 
     def _read(self) -> bool:
         replaced, events = self._journal.read()

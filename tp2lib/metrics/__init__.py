@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from tp2lib.lazy import attach
 
 if TYPE_CHECKING:
-    from tp2lib.metrics.distances import colour_difference, perceptual_distance, perceptual_map, psnr, ssim
-    from tp2lib.metrics.measures import MEASURES, Measures, background_whiteness, clipped_highlights, clipped_shadows, contrast, measure, saturation, sharpness
+    from tp2lib.metrics.measures import (  # noqa: I001 (those of one picture, then those of two)
+        MEASURES, Measures, background_whiteness, clipped_highlights, clipped_shadows, contrast, measure, saturation, sharpness,
+        colour_difference, perceptual_distance, perceptual_map, psnr, ssim,
+    )  # fmt: skip
     from tp2lib.metrics.prompt_adherence import Adherence, adherence, clip_score
 
 __getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -107,26 +107,14 @@ def _load_judge() -> Any:
         raise ModelNotFound(f"Vitrine's judge cannot be loaded ({error}). Install tp2lib again, or train it.") from error
 
 
-def named_values(prompt: str, words: Words | None = None) -> dict[str, tuple[str, ...]]:
-    """Find which attributes a prompt names, and with which values.
+def named_values(prompt: str, words: Words = ATTRIBUTES) -> dict[str, tuple[str, ...]]:
+    """Find which attributes of a vocabulary (attribute to value to wordings) a prompt names, and with which values.
 
     Longer wordings win ("white background" is a set and no colour), what is negated does not count,
     and of several colours the one that stands before the product is its own.
-
-    Parameters
-    ----------
-    prompt : str
-    words : dict of dict of tuple of str, optional
-        Attribute to value to wordings; by default, Vitrine's vocabulary.
-
-    Examples
-    --------
-    >>> named_values("a red apple on a white background")
-    {'kind': ('apple',), 'colour': ('red',), 'set': ('white',)}
     """
     if not isinstance(prompt, str):
         raise RecipeError(f"the prompt is {shown(prompt)}; it must be text. Give recipe.prompt.")
-    words = ATTRIBUTES if words is None else words
     found = _find(" ".join(prompt.casefold().split()), words)
     if "kind" in found and "colour" in found:
         product = min(at for at, _ in found["kind"])
@@ -187,9 +175,8 @@ def _load_clip(clip: str) -> tuple[Any, Any]:
         tokenizer = CLIPTokenizer.from_pretrained(clip, local_files_only=True)
         model = CLIPModel.from_pretrained(clip, local_files_only=True, use_safetensors=True)
     except (OSError, ValueError) as error:
-        raise ModelNotFound(
-            f"there is no CLIP {shown(clip)} on this machine, and none is fetched for a measure. Fetch it once (hf download {CLIP}), or give the folder of one."
-        ) from error
+        told = f"there is no CLIP {shown(clip)} on this machine, and none is fetched for a measure"
+        raise ModelNotFound(f"{told}. Fetch it once (hf download {CLIP}), or give the folder of one.") from error
     return tokenizer, model.eval()
 
 

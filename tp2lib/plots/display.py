@@ -17,25 +17,11 @@ from tp2lib.errors import SourceError, shown
 if TYPE_CHECKING:
     import ipywidgets as widgets
 
-__all__ = ["alt_text", "before_after", "image_html", "show", "to_png"]
+__all__ = ["alt_text", "as_image", "before_after", "image_html", "show", "to_png"]
 
 
 def to_png(picture: Figure | Image.Image, *, alt: str, dpi: float | None = None) -> bytes:
-    """Return a figure or a picture as PNG, with the alternative text in its metadata.
-
-    Parameters
-    ----------
-    picture : matplotlib.figure.Figure or PIL.Image.Image
-    alt : str
-        What the picture shows, for screen readers. It becomes the PNG text ``Description``.
-    dpi : float, optional
-        Dots per inch of a figure; 300 prints well. By default, the figure's own.
-
-    Raises
-    ------
-    SourceError
-        `alt` is blank, or `picture` is neither.
-    """
+    """Return a figure or a picture as PNG, with the alternative text as its PNG text ``Description``; 300 dpi print well."""
     about = alt_text(alt)
     buffer = io.BytesIO()
     if isinstance(picture, Figure):
@@ -80,28 +66,11 @@ def show(picture: Figure | Image.Image, *, alt: str, caption: str = "") -> None:
 
 
 def image_html(
-    picture: Figure | Image.Image | bytes,
-    *,
-    alt: str,
-    caption: str = "",
-    quality: int | None = None,
-    side: int | None = None,
-    style: str = "max-width:100%",
+    picture: Figure | Image.Image | bytes, *, alt: str, caption: str = "", quality: int | None = None, side: int | None = None, style: str = "max-width:100%"
 ) -> str:
-    """Return an ``<img>`` that holds its own picture; `alt` and `caption` may be anybody's words.
+    """Return an ``<img>`` that holds its own picture (bytes are a PNG already); `alt` and `caption` may be anybody's words.
 
-    Parameters
-    ----------
-    picture : matplotlib.figure.Figure, PIL.Image.Image or bytes
-        Bytes are a PNG already.
-    alt, caption : str
-        As for :func:`show`.
-    quality : int, optional
-        Send a JPEG of this quality instead of a PNG: smaller, for what is only looked at.
-    side : int, optional
-        Make the picture smaller, to at most so many pixels a side.
-    style : str
-        CSS of the ``<img>``.
+    With a `quality` it is a JPEG, smaller, for what is only looked at; with a `side`, it has at most so many pixels a side.
     """
     words = html.escape(alt_text(alt))
     if isinstance(picture, Image.Image) and side is not None:
@@ -134,6 +103,14 @@ def alt_text(alt: Any) -> str:
     return " ".join(alt.split())
 
 
+def as_image(picture: Any) -> Image.Image:
+    """Return the picture of a run, or the picture itself."""
+    image = getattr(picture, "image", picture)
+    if not isinstance(image, Image.Image):
+        raise SourceError(f"the picture is {shown(picture)}; give a PIL image, or a run that has one.")
+    return image
+
+
 def before_after(before: Any, after: Any, *, alt_before: str, alt_after: str) -> widgets.VBox:
     """Return a before/after slider: left of the line the one picture, right of it the other.
 
@@ -154,10 +131,7 @@ def before_after(before: Any, after: Any, *, alt_before: str, alt_after: str) ->
     """
     import ipywidgets as widgets
 
-    pair = [getattr(picture, "image", picture) for picture in (before, after)]
-    for image in pair:
-        if not isinstance(image, Image.Image):
-            raise SourceError(f"the picture is {shown(image)}; give a PIL image, or a run that has one.")
+    pair = [as_image(picture) for picture in (before, after)]
     if pair[0].size != pair[1].size:
         sizes = " and ".join(f"{image.width}x{image.height}" for image in pair)
         raise SourceError(f"the pictures are {sizes}; to be laid on each other they must have one size. Resize one.")

@@ -1,4 +1,4 @@
-"""Figures that look closer: the denoising as a filmstrip, the difference as a map, a part enlarged."""
+"""Figures that look closer: the denoising as a filmstrip, the difference as a map, a part enlarged, and where a model looks for each word."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tp2lib.errors import RecipeError, SourceError, shown
-from tp2lib.metrics.distances import colour_difference, perceptual_distance, psnr, ssim
-from tp2lib.metrics.measures import in_words
+from tp2lib.errors import RecipeError, shown
+from tp2lib.metrics.measures import colour_difference, in_words, perceptual_distance, psnr, ssim
+from tp2lib.plots.display import as_image, show
 from tp2lib.plots.labels import changes
-from tp2lib.plots.layout import Tile, draw_tiles
+from tp2lib.plots.layout import Tile, draw_tiles, legible, text_style
 
-__all__ = ["Film", "Frame", "make_crops", "make_difference", "make_filmstrip"]
+__all__ = ["Film", "Frame", "make_crops", "make_difference", "make_filmstrip", "make_words", "show_words"]
 
+_COLUMNS, _SIDE = 4, 2.1  # of the figure of words: pictures across, inches a picture
+_PLAIN = {"a", "an", "the", "of", "on", "in", "with", "and", ",", ".", "-", "(start)", "(end)"}
 _SEEN = 2.0  # ΔE00: twice what half of all observers see between flat patches (Paravina et al. 2015 find 0.8)
 
 
@@ -73,15 +75,8 @@ class Film:
             return
         # schedulers of the Euler family keep latents whose spread grows with the noise; the decoder knows spread 1 only
         spread = max(float(info.latents.std()), 1.0)
-        self.frames.append(
-            Frame(
-                step=info.index + 1,
-                total=info.total,
-                timestep=info.timestep,
-                noisy=info.decode(info.latents / spread),
-                predicted=info.decode(info.x0),
-            )
-        )
+        pictures = {"noisy": info.decode(info.latents / spread), "predicted": info.decode(info.x0)}
+        self.frames.append(Frame(step=info.index + 1, total=info.total, timestep=info.timestep, **pictures))
 
 
 def make_filmstrip(frames: Sequence[Frame], *, title: str = "") -> Figure:
@@ -110,12 +105,7 @@ def make_filmstrip(frames: Sequence[Frame], *, title: str = "") -> Figure:
 
 
 def make_crops(
-    pictures: Sequence[Any],
-    *,
-    centre: tuple[float, float] = (0.5, 0.5),
-    zoom: int = 2,
-    heads: Sequence[str] | None = None,
-    title: str = "",
+    pictures: Sequence[Any], *, centre: tuple[float, float] = (0.5, 0.5), zoom: int = 2, heads: Sequence[str] | None = None, title: str = ""
 ) -> Figure:
     """Draw pictures with a part of each enlarged, every pixel as a square.
 
@@ -130,17 +120,16 @@ def make_crops(
         Names; by default what each run changes against the first.
     title : str, optional
     """
-    images = [_image(picture) for picture in pictures]
+    images = [as_image(picture) for picture in pictures]
     if not images or not isinstance(zoom, int) or zoom < 2:
         raise RecipeError(f"there are {len(images)} pictures and zoom is {shown(zoom)}; give a picture and 2 or more.")
     if heads is None:
         heads = changes(pictures) if hasattr(pictures[0], "recipe") else [""] * len(images)
     frames = [_part(image, centre, zoom) for image in images]
     whole = [Tile(image=image, frame=frame) for image, frame in zip(images, frames, strict=True)]
-    parts = [
-        Tile(image=image.crop(frame), look={"interpolation": "nearest"}, notes=(f"{zoom}×, pixels {frame[0]}–{frame[2]} × {frame[1]}–{frame[3]}",))
-        for image, frame in zip(images, frames, strict=True)
-    ]
+    notes = [(f"{zoom}×, pixels {left}–{right} × {top}–{bottom}",) for left, top, right, bottom in frames]
+    look = {"interpolation": "nearest"}
+    parts = [Tile(image=image.crop(frame), look=look, notes=note) for image, frame, note in zip(images, frames, notes, strict=True)]
     return draw_tiles([whole, parts], heads=heads, title=title)
 
 
@@ -162,7 +151,7 @@ def make_difference(before: Any, after: Any, *, heads: Sequence[str] = ("before"
     SourceError
         They differ in size, or a run has no picture.
     """
-    pair = _image(before), _image(after)
+    pair = as_image(before), as_image(after)
     difference = colour_difference(*pair)
     look = {"cmap": "cividis", "norm": Normalize(0, top), "interpolation": "nearest"}
     tiles = [*(Tile(image=image) for image in pair), Tile(image=difference, look=look, bar="ΔE00 (CIEDE2000)")]
@@ -172,16 +161,80 @@ def make_difference(before: Any, after: Any, *, heads: Sequence[str] = ("before"
     return draw_tiles([tiles], heads=[*heads, "colour difference"], title=title, caption=[" · ".join(words)], widest=3.0)
 
 
-def _image(picture: Any) -> Image.Image:
-    image = getattr(picture, "image", picture)
-    if not isinstance(image, Image.Image):
-        raise SourceError(f"the picture is {shown(picture)}; give a PIL image, or a run that has one.")
-    return image
-
-
 def _part(image: Image.Image, centre: tuple[float, float], zoom: int) -> tuple[int, int, int, int]:
     """Return left, top, right, bottom of the part to enlarge, moved so that it lies within the picture."""
     width, height = max(1, image.width // zoom), max(1, image.height // zoom)
     left = min(max(round(centre[0] * image.width - width / 2), 0), image.width - width)
     top = min(max(round(centre[1] * image.height - height / 2), 0), image.height - height)
     return left, top, left + width, top + height
+
+
+def make_words(image: Any, maps: Any, *, words: list[str] | None = None, mask: np.ndarray | None = None, step: int | None = None) -> Figure:
+    """Draw a heat map a word over the picture, all on one scale for each word: dark is its least, bright its most attention.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+    maps : WordMaps
+        From `map_words`.
+    words : list of str, optional
+        Which ones; by default all but articles, prepositions and signs.
+    mask : ndarray of shape (height, width), bool, optional
+        Of the product: its outline is drawn, and what share of the word's attention lies inside is written above.
+    step : int, optional
+        One model call's maps, from 0; by default the mean of all.
+
+    Raises
+    ------
+    RecipeError
+        No word is left to draw, or one is not in the prompt.
+    """
+    chosen = list(dict.fromkeys(words if words is not None else [w for w in maps.words if w.lower() not in _PLAIN]))
+    if not chosen:
+        raise RecipeError(f"there is no word to draw. Give words=[…], some of: {', '.join(maps.words)}.")
+    rows = -(-(len(chosen) + 1) // _COLUMNS)
+    figure = Figure(figsize=(_COLUMNS * _SIDE, rows * (_SIDE + 0.35)), dpi=144, facecolor="white", layout="constrained")
+    axes = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
+    for axis in axes:
+        axis.set_axis_off()
+    extent = (0, image.width, image.height, 0)
+    axes[0].imshow(image)
+    axes[0].set_title("picture", **text_style(10))
+    grey = image.convert("L")
+    for axis, word in zip(axes[1:], chosen, strict=False):
+        axis.imshow(grey, cmap="gray", vmin=-120, vmax=255)
+        axis.imshow(maps.of(word, step), cmap="inferno", alpha=0.62, extent=extent, interpolation="bilinear")
+        title = f"“{word}”"
+        if mask is not None:
+            axis.contour(np.asarray(mask, float), [0.5], colors="white", linewidths=0.9)
+            title += f"  {maps.inside(mask, word, step):.0%} inside"
+        axis.set_title(legible(title), **text_style(10))
+    return figure
+
+
+def show_words(run: Any, model: Any = None, *, words: list[str] | None = None, mask: np.ndarray | None = None) -> Any:
+    """Make a run again, watching where the model looks for each word, and show the maps over the picture.
+
+    Parameters
+    ----------
+    run : Run or Recipe
+    model : Model, optional
+    words, mask
+        See `make_words`.
+
+    Returns
+    -------
+    WordMaps
+        To measure with: ``maps.inside(mask, "apple")``.
+    """
+    from tp2lib.engine.attention import map_words
+
+    again, maps = map_words(run, model)
+    figure = make_words(again.image, maps, words=words, mask=mask)
+    drawn = ", ".join(word for word in maps.words if word.lower() not in _PLAIN)
+    show(
+        figure,
+        alt=f"Where the model looks for each word of the prompt: {drawn}.",
+        caption="Bright: most attention of that word, mean over all steps, layers and heads.",
+    )
+    return maps

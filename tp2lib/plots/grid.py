@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -32,17 +33,6 @@ class _Table:
     sides: list[str]  # left of the rows; likewise
     titles: list[list[str]]  # above each tile of a gallery; empty in a grid
     axes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Failed:
-    """Stands for a run that came to nothing: what was asked for, and why there is nothing."""
-
-    recipe: Any
-    outcome: str
-    effective: dict[str, Any]
-    timings: dict[str, float] = field(default_factory=dict)
-    image: None = None
 
 
 def show_grid(runs: Sequence[Any], rows: str | None = None, cols: str | None = None, *, alt: str, **how: Any) -> None:
@@ -127,11 +117,8 @@ def _runs(given: Any) -> list[Any]:
         run = getattr(cell, "run", cell)
         if run is None and cell.error:
             own = {name: asked for name in known if (asked := getattr(cell.recipe, name)) not in (None, "auto")}
-            run = _Failed(
-                recipe=cell.recipe,
-                outcome=textwrap.shorten(f"failed: {cell.error}", 140, placeholder=" …"),
-                effective={**known, **own},
-            )
+            why = textwrap.shorten(f"failed: {cell.error}", 140, placeholder=" …")
+            run = SimpleNamespace(recipe=cell.recipe, outcome=why, effective=known | own, timings={}, image=None)
         runs += [run] if run is not None else []
     if not runs:
         raise RecipeError("there are no runs to draw; a grid needs at least one. Run the sweep first.")

@@ -12,21 +12,7 @@ from typing import Any
 from tp2lib.errors import RecipeError, counted, did_you_mean, shown
 from tp2lib.recipe import Recipe
 
-__all__ = [
-    "AXES",
-    "OUTCOMES",
-    "Label",
-    "changes",
-    "fixed",
-    "label",
-    "problem",
-    "unplanned",
-    "value",
-    "values",
-    "varying",
-]
-
-Label = tuple[str, str]
+__all__ = ["AXES", "OUTCOMES", "changes", "fixed", "label", "problem", "unplanned", "value", "values", "varying"]
 
 # The settings that may be an axis, in the order that captions name them.
 AXES = (
@@ -45,13 +31,7 @@ _CONDITIONS = ("weights_sha256", "device", "dtype", "threads", "batch_width", "a
 
 
 def value(run: Any, axis: str) -> Any:
-    """Return what was asked for; sizes and models that were left open are read from what ran.
-
-    Raises
-    ------
-    RecipeError
-        The recipe has no such setting.
-    """
+    """Return what was asked for; sizes and models that were left open are read from what ran."""
     if axis not in AXES:
         raise RecipeError(f"{shown(axis)} is no axis; a grid can have {', '.join(AXES)}.{did_you_mean(axis, AXES)}")
     asked = getattr(run.recipe, axis)
@@ -81,7 +61,7 @@ def unplanned(runs: Sequence[Any]) -> list[str]:
     return differ
 
 
-def label(run: Any, axis: str) -> Label:
+def label(run: Any, axis: str) -> tuple[str, str]:
     """Return the words for one setting of a run, and what it came down to where that is not the same.
 
     Returns
@@ -91,9 +71,8 @@ def label(run: Any, axis: str) -> Label:
     effect : str
         Such as ``"10 of 30 steps run"``; empty where what was asked for is what ran.
     """
-    asked, known = value(run, axis), run.effective
-    words = _WORDS.get(axis, lambda asked: f"{axis.replace('_', ' ')} {asked}")(asked)
-    return words, _effect(run.recipe, axis, known)
+    words = _WORDS.get(axis, lambda asked: f"{axis.replace('_', ' ')} {asked}")(value(run, axis))
+    return words, _effect(run.recipe, axis, run.effective)
 
 
 def _effect(recipe: Recipe, axis: str, known: dict[str, Any]) -> str:
@@ -127,10 +106,8 @@ def fixed(runs: Sequence[Any], besides: Sequence[str] = ()) -> list[str]:
     words = []
     for axis in AXES:
         if axis not in changed | silent:
-            setting, _ = label(first, axis)
             effects = {label(run, axis)[1] for run in runs}
-            effect = effects.pop() if len(effects) == 1 else ""
-            words.append(f"{setting} ({effect})" if effect else setting)
+            words.append(_with_effect(label(first, axis)[0], effects.pop() if len(effects) == 1 else ""))
     if not changed & {"width", "height"} and value(first, "width"):
         words.append(f"{value(first, 'width')}×{value(first, 'height')} pixels")
     where = {(run.effective["device"], run.effective["dtype"]) for run in runs if "device" in run.effective}
@@ -140,16 +117,14 @@ def fixed(runs: Sequence[Any], besides: Sequence[str] = ()) -> list[str]:
 def changes(runs: Sequence[Any]) -> list[str]:
     """Name the first run by all that varies, the others by what they change against it."""
     axes = varying(runs)
-    first = ", ".join(label(runs[0], axis)[0] for axis in axes)
-    names = [first]
+    names = [", ".join(label(runs[0], axis)[0] for axis in axes)]
     for run in runs[1:]:
-        changed = [_full(run, axis) for axis in axes if value(run, axis) != value(runs[0], axis)]
+        changed = [_with_effect(*label(run, axis)) for axis in axes if value(run, axis) != value(runs[0], axis)]
         names.append(", ".join(changed) or "the same again")
     return names
 
 
-def _full(run: Any, axis: str) -> str:
-    setting, effect = label(run, axis)
+def _with_effect(setting: str, effect: str) -> str:
     return f"{setting} ({effect})" if effect else setting
 
 

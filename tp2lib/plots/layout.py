@@ -31,38 +31,20 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 
 _FONT = "DejaVu Sans"  # comes with matplotlib, so a figure looks the same everywhere
 _PAGE, _SIDE, _GAP = 10.6, 1.25, 0.12  # inches: across at most (A4 on its side), for the names of rows, between tiles
-_WIDEST, _NARROWEST, _NARROW_PAGE, _BAR = 2.1, 0.9, 4.2, 0.75  # inches: a tile at most and at least, a page at least, a colour bar
+_NARROWEST, _NARROW_PAGE, _BAR = 0.9, 4.2, 0.75  # inches: a tile at least, a page at least, a colour bar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
-    """One place of a layout.
+    """One place of a layout."""
 
-    Attributes
-    ----------
-    image : PIL.Image.Image, array or None
-        The picture, if there is one; an array of numbers is drawn as a map.
-    instead : str
-        What to write where it would be.
-    head : str
-        Above it.
-    notes : tuple of str
-        Below it, one line each, broken where they are too long.
-    frame : tuple of int or None
-        Left, top, right, bottom, in pixels of the picture, of a part to mark.
-    look : dict
-        More for `matplotlib.axes.Axes.imshow`, such as an `interpolation` or a `cmap`.
-    bar : str
-        The words beside a colour bar; a map without them has none.
-    """
-
-    image: Image.Image | np.ndarray | None = None
-    instead: str = ""
-    head: str = ""
-    notes: tuple[str, ...] = ()
-    frame: tuple[int, int, int, int] | None = None
-    look: Mapping[str, Any] = field(default_factory=dict)
-    bar: str = ""
+    image: Image.Image | np.ndarray | None = None  # an array of numbers is drawn as a map
+    instead: str = ""  # what to write where the picture would be
+    head: str = ""  # above it
+    notes: tuple[str, ...] = ()  # below it, one line each, broken where they are too long
+    frame: tuple[int, int, int, int] | None = None  # left, top, right, bottom, in pixels, of a part to mark
+    look: Mapping[str, Any] = field(default_factory=dict)  # more for matplotlib's imshow, such as an `interpolation` or a `cmap`
+    bar: str = ""  # the words beside a colour bar; a map without them has none
 
     @property
     def shape(self) -> float:
@@ -78,22 +60,11 @@ def draw_tiles(
     sides: Sequence[str] = (),
     title: str = "",
     caption: Sequence[str] = (),
-    widest: float = _WIDEST,
+    widest: float = 2.1,
 ) -> Figure:
-    """Draw rows of tiles on a page that is as large as they need.
+    """Draw rows of as many tiles each, on a page that is as large as they need; None leaves a place white.
 
-    Parameters
-    ----------
-    tiles : sequence of rows, each a sequence of Tile or None
-        As many in each row; None leaves the place white.
-    heads, sides : sequence of str
-        Names of the columns and of the rows.
-    title : str
-        Above all.
-    caption : sequence of str
-        Below all, one paragraph each.
-    widest : float
-        Inches, a tile at most; many columns make it smaller.
+    The columns and the rows may have names; a tile is `widest` inches at most, and smaller where there are many columns.
     """
     across, side = len(tiles[0]), _SIDE if sides else 0
     width = min(widest, max(_NARROWEST, (_PAGE - side - _GAP) / across - _GAP))

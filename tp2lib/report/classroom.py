@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, median
 
@@ -26,52 +26,24 @@ __all__ = ["FILE", "Learner", "learners", "make_class", "outliers", "replay_samp
 FILE = "class"
 _MOST = 200  # folders
 _COUNTS = {"CRITERIA": CRITERIA, "pictures": len(EXPERIMENTS), "questions": len(ASKED)}
-_FAR = 3.5  # of the modified z-score: Iglewicz and Hoaglin (1993), "How to detect and handle outliers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learner:
-    """What one folder holds.
+    """What one folder holds."""
 
-    Attributes
-    ----------
-    name : str
-        The folder's.
-    pictures : int
-        Of the report's eleven.
-    swapped : tuple of str
-        Pictures that are not the experiment that their name says.
-    untraced : tuple of str
-        Pictures whose run is not in the ledger, with these pixels.
-    not_replayed : tuple of str
-        Pictures whose replay came out different.
-    proofs : int
-        Pictures that have a grade.
-    image_s : float or None
-        Median seconds of a picture.
-    predictions : int
-    exercises : int
-        Done, in all notebooks.
-    answers : int
-        Of the closing questions.
-    ratings : tuple of Ratings
-    judged : float or None
-        Mean judged points (0 to 8) that this learner gave.
-    remarks : tuple of str
-    """
-
-    name: str
-    pictures: int = 0
-    swapped: tuple[str, ...] = ()
-    untraced: tuple[str, ...] = ()
-    not_replayed: tuple[str, ...] = ()
-    proofs: int = 0
-    image_s: float | None = None
+    name: str  # the folder's
+    pictures: int = 0  # of the report's eleven
+    swapped: tuple[str, ...] = ()  # pictures that are not the experiment that their name says
+    untraced: tuple[str, ...] = ()  # pictures whose run is not in the ledger, with these pixels
+    not_replayed: tuple[str, ...] = ()  # pictures whose replay came out different
+    proofs: int = 0  # pictures that have a grade
+    image_s: float | None = None  # median seconds of a picture
     predictions: int = 0
-    exercises: int = 0
-    answers: int = 0
+    exercises: int = 0  # done, in all notebooks
+    answers: int = 0  # of the closing questions
     ratings: tuple[Ratings, ...] = field(default=(), repr=False)
-    judged: float | None = None
+    judged: float | None = None  # mean judged points (0 to 8) that this learner gave
     remarks: tuple[str, ...] = ()
 
     @property
@@ -96,14 +68,9 @@ def learners(folder: str | os.PathLike[str]) -> list[Learner]:
 
 
 def replay_sample(folder: str | os.PathLike[str], names: Sequence[str] = ("baseline",), *, model: str | None = None) -> dict[str, str]:
-    """Replay some pictures of every learner here, and return what came of it: nothing is written into their folders.
+    """Replay pictures of some experiments of every learner here, and return what came of it: nothing is written into their folders.
 
-    Parameters
-    ----------
-    names : sequence of str
-        Experiments whose pictures are replayed.
-    model : str, optional
-        As for :func:`tp2lib.engine.replay`; a learner's file does not decide what is loaded.
+    The model is as for :func:`tp2lib.engine.replay`; a learner's file does not decide what is loaded.
     """
     from tp2lib.engine.replay import replay
 
@@ -122,10 +89,8 @@ def replay_sample(folder: str | os.PathLike[str], names: Sequence[str] = ("basel
 def outliers(values: Sequence[float | None]) -> list[bool]:
     """Find the values that lie far from the others; with fewer than five, none.
 
-    Notes
-    -----
-    0.6745·|x - median| / MAD above 3.5 (Iglewicz and Hoaglin, 1993): unlike mean and standard deviation, it is not
-    moved by the very values that it looks for.
+    0.6745·|x - median| / MAD above 3.5 (Iglewicz and Hoaglin, "How to detect and handle outliers", 1993): unlike mean and
+    standard deviation, it is not moved by the very values that it looks for.
     """
     known = [value for value in values if value is not None]
     if len(known) < 5:
@@ -134,7 +99,7 @@ def outliers(values: Sequence[float | None]) -> list[bool]:
     spread = median(abs(value - middle) for value in known)
     if spread == 0:
         return [value is not None and value != middle for value in values]
-    return [value is not None and 0.6745 * abs(value - middle) / spread > _FAR for value in values]
+    return [value is not None and 0.6745 * abs(value - middle) / spread > 3.5 for value in values]
 
 
 def make_class(folder: str | os.PathLike[str], language: str = "en", replayed: dict[str, str] | None = None) -> Page:
@@ -182,7 +147,10 @@ def _learner(place: Path) -> Learner:
 
 
 def _read(name: str, material: Material) -> Learner:
-    one = Learner(
+    proofs = {experiment: proof for experiment, run in material.named.items() if (proof := material.proof(run)) is not None}
+    seconds = [total for run in material.named.values() if isinstance(total := run.timings.get("total"), (int, float)) and total > 0]
+    sums = [sum(points.values()) for rating in material.ratings for points in counted(rating).values()]
+    return Learner(
         name=name,
         pictures=len(material.named) + len(material.strangers),
         swapped=tuple(experiment for experiment in material.named if material.swapped(experiment)),
@@ -191,12 +159,6 @@ def _read(name: str, material: Material) -> Learner:
         exercises=sum(notebook.done for notebook in material.progress),
         answers=len(material.answers),
         ratings=tuple(material.ratings),
-    )
-    proofs = {experiment: proof for experiment, run in material.named.items() if (proof := material.proof(run)) is not None}
-    seconds = [total for run in material.named.values() if isinstance(total := run.timings.get("total"), (int, float)) and total > 0]
-    sums = [sum(points.values()) for rating in material.ratings for points in counted(rating).values()]
-    return replace(
-        one,
         proofs=len(proofs),
         not_replayed=tuple(experiment for experiment, proof in proofs.items() if proof.points == 0),
         image_s=median(seconds) if seconds else None,

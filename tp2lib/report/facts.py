@@ -2,177 +2,144 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from tp2lib.engine.runs import Run
 from tp2lib.errors import RecordError, TP2Error, did_you_mean, shown
 from tp2lib.evaluation.languages import Number, words
 from tp2lib.evaluation.product import fidelity_to
-from tp2lib.metrics.distances import perceptual_distance
-from tp2lib.metrics.measures import take
+from tp2lib.metrics.measures import perceptual_distance, take
 from tp2lib.report.gather import Material
-from tp2lib.report.pages import Cell, Trace
+from tp2lib.report.pages import NOTHING, Cell, Trace
 
-__all__ = ["FACTS", "fact", "value_of", "write"]
+__all__ = ["FACTS", "fact", "value_of"]
 
-NOTHING = "–"
 _MOST = 400  # characters of a text in one place
 
-_Read = Callable[[Material, list[Run], str], Any]
+
+class _Of(NamedTuple):
+    """What a fact is asked of: a run, and the one that it is compared with, if there is one."""
+
+    material: Material
+    language: str
+    run: Run
+    other: Any = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Fact:
-    """How a fact is found out, and written."""
-
-    read: _Read
-    form: str = ""
-    text: bool = False
+_Read = Callable[[_Of], Any]
 
 
-def _recipe(name: str, form: str = "", text: bool = False) -> _Fact:
-    return _Fact(read=lambda material, runs, code: getattr(runs[0].recipe, name), form=form, text=text)
+def _effective(name: str) -> _Read:
+    return lambda of: of.run.effective.get(name)
 
 
-def _effective(name: str, form: str = "", text: bool = False) -> _Fact:
-    return _Fact(read=lambda material, runs, code: runs[0].effective.get(name), form=form, text=text)
+def _environment(name: str) -> _Read:
+    return lambda of: of.run.environment.get(name)
 
 
-def _environment(name: str) -> _Fact:
-    return _Fact(read=lambda material, runs, code: runs[0].environment.get(name), text=True)
+def _measured(name: str) -> _Read:
+    return lambda of: of.material.measured(name, of.run)
 
 
-def _measured(name: str, form: str) -> _Fact:
-    return _Fact(read=lambda material, runs, code: take(name, runs[0].picture), form=form)
-
-
-def _to_photo(name: str, form: str) -> _Fact:
-    def read(material: Material, runs: list[Run], code: str) -> Any:
-        photo = material.photo(runs[0])
-        return None if photo is None else take(name, runs[0].picture, photo)
-
-    return _Fact(read=read, form=form)
-
-
-def _fidelity(part: str, form: str) -> _Fact:
-    def read(material: Material, runs: list[Run], code: str) -> Any:
-        place = ("fidelity", runs[0].key)
-        if place not in material.found:
-            photo = material.photo(runs[0])
-            material.found[place] = None if photo is None else fidelity_to(runs[0].picture, photo)
-        return getattr(material.found[place], part, None)
-
-    return _Fact(read=read, form=form)
-
-
-def _change(name: str, form: str) -> _Fact:
+def _change(name: str) -> _Read:
     """How much larger a fact of the first run is than that of the second, as a share."""
 
-    def read(material: Material, runs: list[Run], code: str) -> Any:
-        now, then = (_value(material, name, run, code) for run in runs)
-        return None if not then else now / then - 1
+    def read(of: _Of) -> float | None:
+        now, then = (FACTS[name][1](of._replace(run=run)) for run in (of.run, of.other))
+        return now / then - 1 if then else None
 
-    return _Fact(read=read, form=form)
-
-
-def _value(material: Material, name: str, run: Run, code: str) -> Any:
-    place = ("value", name, run.key)
-    if place not in material.found:
-        material.found[place] = FACTS[name].read(material, [run], code)
-    return material.found[place]
+    return read
 
 
-def _per_step(material: Material, runs: list[Run], code: str) -> float | None:
-    spent, calls = runs[0].timings.get("denoise"), runs[0].effective.get("model_calls")
-    return spent / calls if spent and calls else None
+def _to_photo(name: str) -> _Read:
+    def read(of: _Of) -> float | None:
+        photo = of.material.photo(of.run)
+        return None if photo is None else take(name, of.run.picture, photo)
+
+    return read
 
 
-def _proof(part: str) -> _Read:
-    def read(material: Material, runs: list[Run], code: str) -> Any:
-        found = material.proof(runs[0])
-        if found is not None and part == "grade":
-            return words(code)["grades"][found.grade]
+def _fidelity(part: str) -> _Read:
+    def read(of: _Of) -> Any:
+        photo = of.material.photo(of.run)
+        found = of.material.once("fidelity", of.run.key, find=lambda: None if photo is None else fidelity_to(of.run.picture, photo))
         return getattr(found, part, None)
 
     return read
 
 
-def _why(material: Material, runs: list[Run], code: str) -> str:
+def _per_step(of: _Of) -> float | None:
+    spent, calls = of.run.timings.get("denoise"), of.run.effective.get("model_calls")
+    return spent / calls if spent and calls else None
+
+
+def _grade(of: _Of) -> str | None:
+    proof = of.material.proof(of.run)
+    return None if proof is None else words(of.language)["grades"][proof.grade]
+
+
+def _reasons(of: _Of) -> str:
     """What was checked and stands against it; what could not be checked is a fact of its own."""
-    checked = replace(material.inspection(runs[0]), findings=tuple(one for one in material.inspection(runs[0]).findings if one.verdict != "unknown"))
-    return "; ".join(checked.why(code))
+    inspection = of.material.inspection(of.run)
+    checked = replace(inspection, findings=tuple(one for one in inspection.findings if one.verdict != "unknown"))
+    return "; ".join(checked.why(of.language))
 
 
-def _verdict(material: Material, runs: list[Run], code: str) -> str:
-    return words(code)["verdicts"][material.inspection(runs[0]).verdict]
+def _unchecked(of: _Of) -> str:
+    return ", ".join(words(of.language)["risks"][risk] for risk in of.material.inspection(of.run).unchecked)
 
 
-def _unchecked(material: Material, runs: list[Run], code: str) -> str:
-    return ", ".join(words(code)["risks"][risk] for risk in material.inspection(runs[0]).unchecked)
-
-
-FACTS: dict[str, _Fact] = {
-    **{name: _recipe(name, text=True) for name in ("prompt", "negative_prompt", "scheduler", "schedule")},
-    **{name: _recipe(name) for name in ("seed", "steps")},
-    **{name: _recipe(name, "{:.1f}") for name in ("guidance",)},
-    "strength": _recipe("strength", "{:.2f}"),
-    "recipe": _Fact(read=lambda material, runs, code: runs[0].recipe.hash, text=True),
-    "name": _Fact(read=lambda material, runs, code: material.names.get(runs[0].key, runs[0].key[:8]), text=True),
-    "key": _Fact(read=lambda material, runs, code: runs[0].key, text=True),
-    "model": _effective("model", text=True),
-    "weights": _Fact(read=lambda material, runs, code: str(runs[0].effective.get("weights_sha256"))[:16], text=True),
-    "device": _effective("device", text=True),
-    "dtype": _effective("dtype", text=True),
-    "threads": _effective("threads"),
-    "mode": _effective("mode", text=True),
-    "calls": _effective("model_calls"),
-    "steps run": _effective("steps"),
-    "steps asked": _effective("nominal_steps"),
-    "rungs": _Fact(read=lambda material, runs, code: ", ".join(map(str, runs[0].effective.get("rungs") or ())), text=True),
-    "size": _Fact(read=lambda material, runs, code: f"{runs[0].picture.width} × {runs[0].picture.height}", text=True),
-    "photo": _Fact(read=lambda material, runs, code: "; ".join(map(str, (runs[0].source or {}).get("chain") or ())), text=True),
-    "seconds": _Fact(read=lambda material, runs, code: runs[0].timings.get("total"), form="{:.1f} s"),
-    "seconds a step": _Fact(read=_per_step, form="{:.2f} s"),
-    **{name: _environment(name) for name in ("torch", "diffusers", "transformers", "python", "system", "cpu", "gpu")},
-    "sharpness": _measured("sharpness", "{:.0f}"),
-    "contrast": _measured("contrast", "{:.3f}"),
-    "saturation": _measured("saturation", "{:.1f}"),
-    "clipped highlights": _measured("clipped_highlights", "{:.1%}"),
-    "background whiteness": _measured("background_whiteness", "{:.2f}"),
-    "sharpness change": _change("sharpness", "{:+.0%}"),
-    "saturation change": _change("saturation", "{:+.0%}"),
-    "contrast change": _change("contrast", "{:+.0%}"),
-    "seconds change": _change("seconds", "{:+.0%}"),
-    "distance": _Fact(read=lambda m, runs, code: perceptual_distance(runs[0].picture, runs[1].picture), form="{:.1f} ΔE"),
-    "distance to photo": _to_photo("perceptual_distance", "{:.1f} ΔE"),
-    "ssim to photo": _to_photo("ssim", "{:.2f}"),
-    "product colour": _fidelity("colour", "{:.1f} ΔE"),
-    "product outline": _fidelity("shape", "{:.0%}"),
-    "seen": _Fact(read=lambda material, runs, code: material.seen(runs[0]), form="{:.2f}"),
-    "grade": _Fact(read=_proof("grade"), text=True),
-    "points": _Fact(read=_proof("points")),
-    "verdict": _Fact(read=_verdict, text=True),
-    "reasons": _Fact(read=_why, text=True),
-    "unchecked": _Fact(read=_unchecked, text=True),
+# name: how it is written ("text" is anybody's words, "number" a number as it stands, else a format), and how it is found out;
+# those that compare need the other run
+FACTS: dict[str, tuple[str, _Read]] = {
+    **{name: ("text", attrgetter(f"run.recipe.{name}")) for name in ("prompt", "negative_prompt", "scheduler", "schedule")},
+    **{name: ("number", attrgetter(f"run.recipe.{name}")) for name in ("seed", "steps")},
+    "guidance": ("{:.1f}", attrgetter("run.recipe.guidance")),
+    "strength": ("{:.2f}", attrgetter("run.recipe.strength")),
+    "recipe": ("text", attrgetter("run.recipe.hash")),
+    "key": ("text", attrgetter("run.key")),
+    "name": ("text", lambda of: of.material.names.get(of.run.key, of.run.key[:8])),
+    **{name: ("text", _effective(name)) for name in ("model", "device", "dtype", "mode")},
+    "weights": ("text", lambda of: str(of.run.effective.get("weights_sha256"))[:16]),
+    "threads": ("number", _effective("threads")),
+    "calls": ("number", _effective("model_calls")),
+    "steps run": ("number", _effective("steps")),
+    "steps asked": ("number", _effective("nominal_steps")),
+    "rungs": ("text", lambda of: ", ".join(map(str, of.run.effective.get("rungs") or ()))),
+    "size": ("text", lambda of: f"{of.run.picture.width} × {of.run.picture.height}"),
+    "photo": ("text", lambda of: "; ".join(map(str, (of.run.source or {}).get("chain") or ()))),
+    "seconds": ("{:.1f} s", lambda of: of.run.timings.get("total")),
+    "seconds a step": ("{:.2f} s", _per_step),
+    **{name: ("text", _environment(name)) for name in ("torch", "diffusers", "transformers", "python", "system", "cpu", "gpu")},
+    "sharpness": ("{:.0f}", _measured("sharpness")),
+    "contrast": ("{:.3f}", _measured("contrast")),
+    "saturation": ("{:.1f}", _measured("saturation")),
+    "clipped highlights": ("{:.1%}", _measured("clipped_highlights")),
+    "background whiteness": ("{:.2f}", _measured("background_whiteness")),
+    **{f"{name} change": ("{:+.0%}", _change(name)) for name in ("sharpness", "saturation", "contrast", "seconds")},
+    "distance": ("{:.1f} ΔE", lambda of: perceptual_distance(of.run.picture, of.other.picture)),
+    "distance to photo": ("{:.1f} ΔE", _to_photo("perceptual_distance")),
+    "ssim to photo": ("{:.2f}", _to_photo("ssim")),
+    "product colour": ("{:.1f} ΔE", _fidelity("colour")),
+    "product outline": ("{:.0%}", _fidelity("shape")),
+    "seen": ("{:.2f}", lambda of: of.material.seen(of.run)),
+    "grade": ("text", _grade),
+    "points": ("number", lambda of: getattr(of.material.proof(of.run), "points", None)),
+    "verdict": ("text", lambda of: words(of.language)["verdicts"][of.material.inspection(of.run).verdict]),
+    "reasons": ("text", _reasons),
+    "unchecked": ("text", _unchecked),
 }
-"""Every fact under its name. Those that compare take a second run, the one compared with."""
 
 
 def fact(material: Material, what: str, *runs: Run, language: str = "en") -> Cell:
-    """Return a fact of a run as a cell with its trace.
-
-    Raises
-    ------
-    RecordError
-        There is no such fact.
-    """
+    """Return a fact of a run as a cell with its trace."""
     if what not in FACTS:
         raise RecordError(f"there is no fact {shown(what)}; there are {', '.join(FACTS)}.{did_you_mean(what, FACTS)}")
-    text = _written(material, what, list(runs), language)
-    kind = "text" if FACTS[what].text else "number"
-    return Cell(text=text, trace=Trace(what=what, runs=tuple(run.key for run in runs)), kind=kind)
+    trace = Trace(what=what, runs=tuple(run.key for run in runs))
+    return Cell(text=_written(material, what, runs, language), trace=trace, kind="text" if FACTS[what][0] == "text" else "number")
 
 
 def value_of(material: Material, trace: Trace, language: str) -> str | None:
@@ -183,26 +150,20 @@ def value_of(material: Material, trace: Trace, language: str) -> str | None:
     return _written(material, trace.what, runs, language)
 
 
-def _written(material: Material, what: str, runs: list[Run], language: str) -> str:
-    place = (what, language, *(run.key for run in runs))
-    if place not in material.found:
-        material.found[place] = write(FACTS[what], material, runs, language)
-    return material.found[place]
-
-
-def write(known: _Fact, material: Material, runs: list[Run], language: str) -> str:
+def _written(material: Material, what: str, runs: Sequence[Run], language: str) -> str:
     """Write a fact in a language; what cannot be found out is a dash."""
-    try:
-        value = known.read(material, runs, language)
-    except (TP2Error, TypeError, ValueError, ZeroDivisionError):  # a record may be anybody's
-        value = None
-    if value is None or value == "":
-        return NOTHING
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and known.form:
-        return _localised(known.form, value, language)
-    text = " ".join(str(value).split())
-    return text if len(text) <= _MOST else text[: _MOST - 1] + "…"
 
+    def find() -> str:
+        form, read = FACTS[what]
+        try:
+            value = read(_Of(material, language, *runs))
+        except (TP2Error, TypeError, ValueError, AttributeError, ZeroDivisionError):  # a record may be anybody's
+            value = None
+        if value is None or value == "":
+            return NOTHING
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and "{" in form:
+            return form.format(Number(value, language))
+        text = " ".join(str(value).split())
+        return text if len(text) <= _MOST else text[: _MOST - 1] + "…"
 
-def _localised(form: str, value: float, language: str) -> str:
-    return form.format(Number(value, language))
+    return material.once("written", what, language, *(run.key for run in runs), find=find)

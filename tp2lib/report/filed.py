@@ -8,23 +8,21 @@ from statistics import fmean
 from typing import Any
 
 from tp2lib.errors import shown
-from tp2lib.evaluation.cases import CASES, check_cases
+from tp2lib.evaluation.experiments import CASES, check_cases
 from tp2lib.evaluation.languages import Number
 from tp2lib.evaluation.rater_agreement import Agreement, agreement, compare, consistency, correlation
 from tp2lib.evaluation.ratings import FOLDER, Ratings
 from tp2lib.evaluation.reflection import FILE as REFLECTION
 from tp2lib.evaluation.rubric import CRITERIA, JUDGED, total
 from tp2lib.evaluation.running_costs import costs
-from tp2lib.metrics.measures import take
 from tp2lib.report.gather import Material
-from tp2lib.report.pages import Cell, Trace
+from tp2lib.report.pages import NOTHING, Cell, Trace
 
-__all__ = ["CORRELATED", "NOTHING", "REPORT", "Filed", "filed"]
+__all__ = ["CORRELATED", "REPORT", "Filed", "filed"]
 
 REPORT = "rapport_tp2"
 """Stands for the seed report's own figures: they are data of the pack."""
 
-NOTHING = "–"
 CORRELATED = ("sharpness", "contrast", "saturation", "clipped_highlights", "background_whiteness")
 PROGRESS, LEDGER = "progress.jsonl", "ledger.jsonl"
 
@@ -148,7 +146,7 @@ def _correlations(material: Material, sound: Sequence[Ratings], say: _Writer) ->
     means = {key: fmean(values) for key, values in sums.items()}
     runs = {key: material.runs[key] for key in means}
     for name in (*CORRELATED, "seen"):
-        found = {key: material.seen(run) if name == "seen" else take(name, run.picture) for key, run in runs.items()}
+        found = {key: material.seen(run) if name == "seen" else material.measured(name, run) for key, run in runs.items()}
         values = {key: value for key, value in found.items() if value is not None}
         yield FOLDER, f"rho {name}", say.estimate(correlation(means, values, name=name), "{:+.2f}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,7 @@ from tp2lib.evaluation.reproducibility import Evidence, Proof, known_proof
 from tp2lib.evaluation.risks import Inspection, inspect
 from tp2lib.metadata.pixels import open_image, pixels_sha256
 from tp2lib.metadata.record import load_record
+from tp2lib.metrics.measures import take
 from tp2lib.metrics.prompt_adherence import adherence
 from tp2lib.storage.favourites import Favourites, earlier_keys
 from tp2lib.storage.ledger import Ledger
@@ -36,20 +38,10 @@ _MOST_TEXT = 2000
 
 
 class Material:
-    """An outputs folder, read once; what cannot be read is listed in `problems` and does not stop the report.
+    """An outputs folder, read once; what cannot be read is listed in `problems` (file, why), and does not stop the report.
 
-    Parameters
-    ----------
-    outputs : path
-
-    Attributes
-    ----------
-    named : dict of str to Run
-        The report's pictures that are there and in the ledger, by experiment.
-    strangers : list of str
-        Pictures under the report's names that the ledger does not know: they are left out.
-    problems : list of (str, str)
-        A file's name, and what is wrong with it.
+    `named` holds the report's pictures that are there and in the ledger, by experiment; `strangers` those under the
+    report's names that the ledger does not know: they are left out.
     """
 
     def __init__(self, outputs: str | os.PathLike[str]) -> None:
@@ -57,10 +49,12 @@ class Material:
         self.ledger = Ledger(self.outputs)
         self.evidence = Evidence(self.outputs)
         self.problems: list[tuple[str, str]] = []
+        self._found: dict[tuple[str, ...], Any] = {}
         self.named: dict[str, Run] = {}
         for name, experiment in EXPERIMENTS.items():
             path = self.outputs / experiment.file
-            if path.is_file() and (run := self._run(path)) is not None:
+            run = self._safely(path.name, lambda path=path: Run.from_picture(path), None) if path.is_file() else None
+            if run is not None:
                 self.named[name] = run
         self.strangers = [name for name, run in self.named.items() if not self._in_ledger(run)]
         for name in self.strangers:
@@ -120,6 +114,12 @@ class Material:
         """Whether the ledger has a finished run of this key, with the pixels that are shown here."""
         return key in self.runs and self._in_ledger(self.runs[key])
 
+    def once(self, *place: str, find: Callable[[], Any]) -> Any:
+        """Return what was found out under these names before, so that nothing is measured twice; else find it out."""
+        if place not in self._found:
+            self._found[place] = find()
+        return self._found[place]
+
     def photo(self, run: Run) -> Image.Image | None:
         """The prepared photo that a run started from, if it is kept."""
         kept = self.ledger.find_source(run.effective.get("source_sha256"))
@@ -129,35 +129,24 @@ class Material:
         """How the picture came out when it was made again, if it was."""
         return known_proof(run, self.evidence)
 
+    def measured(self, name: str, run: Run) -> float:
+        """A measure of a run's picture."""
+        return self.once("measured", name, run.key, find=lambda: take(name, run.picture))
+
     def inspection(self, run: Run) -> Inspection:
-        """The result of the publication check; text are not read now, which would take seconds."""
-        if run.key not in self._inspected:
-            self._inspected[run.key] = inspect(run, outputs=self.outputs, read=False)
-        return self._inspected[run.key]
+        """The result of the publication check; texts are not read now, which would take seconds."""
+        return self.once("inspection", run.key, find=lambda: inspect(run, outputs=self.outputs, read=False))
 
-    def seen(self, run: Run, prompt: str | None = None) -> float | None:
-        """What the model's judge sees of a prompt in a picture, 0 to 1; None where there is no judge."""
-        prompt = prompt or run.recipe.prompt
-        if (run.key, prompt) not in self._seen:
-            try:
-                found = adherence(run.picture, prompt, str(run.effective.get("model")))
-            except TP2Error:
-                found = None
-            self._seen[run.key, prompt] = None if found is None else found.score
-        return self._seen[run.key, prompt]
+    def seen(self, run: Run) -> float | None:
+        """What the model's judge sees of the prompt in a picture, 0 to 1; None where there is no judge."""
 
-    @cached_property
-    def found(self) -> dict[Any, Any]:
-        """What was found out about runs, so that nothing is measured twice."""
-        return {}
+        def find() -> float | None:
+            with contextlib.suppress(TP2Error):
+                if found := adherence(run.picture, run.recipe.prompt, str(run.effective.get("model"))):
+                    return found.score
+            return None
 
-    @cached_property
-    def _inspected(self) -> dict[str, Inspection]:
-        return {}
-
-    @cached_property
-    def _seen(self) -> dict[tuple[str, str], float | None]:
-        return {}
+        return self.once("seen", run.key, find=find)
 
     def swapped(self, name: str) -> list[str]:
         """List the settings in which a picture is not the experiment that its file name says."""
@@ -171,9 +160,6 @@ class Material:
         except TP2Error:
             return False
         return event is not None and pixels_sha256(run.picture) == event["pixels_sha256"]
-
-    def _run(self, path: Path) -> Run | None:
-        return self._safely(path.name, lambda: Run.from_picture(path), None)
 
     def _ratings(self) -> list[Ratings]:
         found: dict[str, Ratings] = {}

@@ -13,7 +13,7 @@ import html
 import os
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import methodcaller
 from pathlib import Path
@@ -27,7 +27,9 @@ from tp2lib.evaluation.languages import Number, words
 from tp2lib.storage.files import write_atomically
 from tp2lib.storage.pictures import export_picture
 
-__all__ = ["Cell", "Gap", "Page", "Picture", "Trace", "audit"]
+__all__ = ["NOTHING", "Cell", "Gap", "Page", "Picture", "Trace"]
+
+NOTHING = "–"  # stands for what is not known
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~!$])")
 _LIST = re.compile(r"^(\d*)([-+.)])(?=\s|$)")  # at the start of a line these would begin a list
@@ -35,33 +37,20 @@ _LIST = re.compile(r"^(\d*)([-+.)])(?=\s|$)")  # at the start of a line these wo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """Where a value is from.
+    """Where a value is from."""
 
-    Attributes
-    ----------
-    what : str
-        The name of the fact, such as ``"sharpness"``; see `tp2lib.report.facts.FACTS`.
-    runs : tuple of str
-        Keys of the runs that it is read from or measured on.
-    file : str
-        The file of the outputs folder that it is read from, where it is no run.
-    """
-
-    what: str
-    runs: tuple[str, ...] = ()
-    file: str = ""
+    what: str  # the name of the fact, such as "sharpness"; see FACTS in `facts`
+    runs: tuple[str, ...] = ()  # keys of the runs that it is read from or measured on
+    file: str = ""  # the file of the outputs folder that it is read from, where it is no run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """A value in words.
-
-    `kind` is "number", "text" (anybody's words), "label" (a name), "code" or "sentence" (our own words).
-    """
+    """A value in words."""
 
     text: str
     trace: Trace | None = None
-    kind: str = "number"
+    kind: str = "number"  # or "text" (anybody's words), "label" (a name), "code", "sentence" (our own words)
 
     @property
     def source(self) -> str:
@@ -105,20 +94,8 @@ class Gap:
 class Page:
     """What a template is filled from; a template calls its methods as ``page.…``.
 
-    Parameters
-    ----------
-    template : str
-        Of the folder ``templates``.
-    language : {"en", "fr"}
-    part : str
-        Of the language's words, besides those of the report.
-    **known
-        What else the template uses.
-
-    Attributes
-    ----------
-    cells, gaps, pictures, sections : list
-        What the last rendering showed, in order; sections are (title, level).
+    `part` names the language's words that it uses besides those of the report, `known` is what else the template uses.
+    Its cells, gaps, pictures and sections (title, level) are those of the last rendering, in order.
     """
 
     def __init__(self, template: str, language: str, part: str = "report", **known: Any) -> None:
@@ -128,13 +105,7 @@ class Page:
         self._forget()
 
     def render(self, form: str, folder: Path | None = None) -> str:
-        """Write the page as "markdown" that lies in a folder, or as one "html" file that holds its pictures.
-
-        Raises
-        ------
-        OutputError
-            A picture cannot be read any more.
-        """
+        """Write the page as "markdown" that lies in a folder, or as one "html" file that holds its pictures."""
         self._forget()
         self.folder = folder or Path()
         template = _environment(form).get_template(self.template)
@@ -173,7 +144,7 @@ class Page:
 
     def number(self, value: float | None, form: str) -> Cell:
         """Return a number in the page's language; a dash for none."""
-        return Cell(text="–" if value is None else form.format(Number(value, self.language)), kind="number")
+        return Cell(text=NOTHING if value is None else form.format(Number(value, self.language)), kind="number")
 
     def section(self, title: str, level: int) -> int:
         """Note a section, and return its number; the page's title is 0."""
@@ -229,38 +200,17 @@ def escape(text: str) -> str:
     return _LIST.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", plain))
 
 
-def audit(page: Page, value: Callable[[Trace], str | None], known: Callable[[str], bool]) -> list[str]:
-    """Check that every figure of a page leads to its source, and comes out the same there.
-
-    Parameters
-    ----------
-    page : Page
-    value : callable
-        Reads a trace's value anew, in the report's own words; None where it leads nowhere.
-    known : callable
-        Whether a run of this key is in the ledger, with its picture.
-
-    Returns
-    -------
-    list of str
-        One sentence for each figure that fails; none for a sound report.
-    """
-    found = []
-    for cell in page.cells:
-        if cell.trace is None:
-            if cell.kind in ("number", "text") and re.search(r"\d", cell.text):
-                found.append(f"“{cell.text}” is traced to no run and no file")
-        elif (again := value(cell.trace)) != cell.text:
-            found.append(f"“{cell.text}” should be “{again}”, by {cell.trace.what} of {', '.join(cell.trace.runs) or cell.trace.file}")
-    return found + [f"run {key} is not in the ledger, or its picture is gone" for key in page.runs if not known(key)]
-
-
 @functools.cache
 def _environment(form: str) -> Environment:
     def in_markdown(value: Any) -> Any:
         return value if hasattr(value, "__html__") else Markup(escape(str(value)))
 
-    finalize = in_markdown if form == "markdown" else None
-    loader = FileSystemLoader(Path(__file__).with_name("templates"))
-    how: dict[str, Any] = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True, "extensions": ["jinja2.ext.do"]}
-    return Environment(loader=loader, finalize=finalize, autoescape=True, **how)
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        finalize=in_markdown if form == "markdown" else None,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.do"],
+    )

@@ -7,22 +7,22 @@ What is missing is shown as a gap that names the notebook which makes it.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from tp2lib.engine.runs import Run
 from tp2lib.errors import OutputError, RecordError, shown
-from tp2lib.evaluation.cases import CASES
-from tp2lib.evaluation.experiments import EXPERIMENTS, choose_experiments
+from tp2lib.evaluation.experiments import CASES, EXPERIMENTS, choose_experiments
 from tp2lib.evaluation.languages import words
 from tp2lib.evaluation.ratings import FOLDER
 from tp2lib.evaluation.reflection import ASKED
 from tp2lib.evaluation.rubric import CRITERIA, JUDGED
 from tp2lib.plots.labels import label, varying
 from tp2lib.report.facts import fact, value_of
-from tp2lib.report.filed import CORRELATED, NOTHING, filed
+from tp2lib.report.filed import CORRELATED, filed
 from tp2lib.report.gather import NOTEBOOK_OF, Material
-from tp2lib.report.pages import Cell, Page, Picture, Trace, audit
+from tp2lib.report.pages import NOTHING, Cell, Page, Picture
 
 __all__ = ["Report", "audit_report", "make_report", "write_report"]
 
@@ -128,15 +128,18 @@ class Report(Page):
     def audit(self, material: Material | None = None) -> list[str]:
         """List the figures of the last rendering that lead nowhere, or to another value; `material` is read anew."""
         material = material or self.material
-        facts = self.filed if material is self.material else filed(material, self.language, self.words)
-
-        def value(trace: Trace) -> str | None:
-            if trace.file:
-                kept = facts.get((trace.file, trace.what))
-                return None if kept is None else kept.text
-            return value_of(material, trace, self.language)
-
-        return audit(self, value, material.known)
+        filed_anew = self.filed if material is self.material else filed(material, self.language, self.words)
+        found = []
+        for cell in self.cells:
+            if (trace := cell.trace) is None:
+                if cell.kind in ("number", "text") and re.search(r"\d", cell.text):
+                    found.append(f"“{cell.text}” is traced to no run and no file")
+                continue
+            kept = filed_anew.get((trace.file, trace.what))
+            again = (kept and kept.text) if trace.file else value_of(material, trace, self.language)
+            if again != cell.text:
+                found.append(f"“{cell.text}” should be “{again}”, by {trace.what} of {', '.join(trace.runs) or trace.file}")
+        return found + [f"run {key} is not in the ledger, or its picture is gone" for key in self.runs if not material.known(key)]
 
 
 def make_report(outputs: str | os.PathLike[str], language: str = "en") -> Report:

@@ -1,10 +1,10 @@
-"""tp2lib.course.replies: the same words as text and as a box, whoever wrote them."""
+"""tp2lib.course.answers: the same words as text and as a box, whoever wrote them."""
 
 from __future__ import annotations
 
 import pytest
 
-from tp2lib.course.replies import KINDS, Reply
+from tp2lib.course.answers import KINDS, Reply
 
 
 @pytest.mark.parametrize("kind", KINDS)

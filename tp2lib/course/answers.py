@@ -1,0 +1,146 @@
+"""Check what kind of thing a learner's answer is, and reply to it, as plain text and as a box.
+
+The checks take ordinary values (numbers, names, recipes, runs, pictures), and never run text as code.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+import numbers
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from tp2lib.errors import counted, did_you_mean, shown
+from tp2lib.metadata.pixels import open_image
+from tp2lib.recipe import Recipe
+
+__all__ = ["KINDS", "Reply", "Wrong", "as_number", "as_picture", "as_reason", "as_recipe", "as_whole", "differing", "kind_of", "listed", "one_of"]
+
+# kind: its sign, its words, the colour of its edge (Okabe and Ito's, distinct with any colour vision)
+_LOOKS = {
+    "right": ("✓", "right", "#009E73"),
+    "wrong": ("✗", "wrong", "#D55E00"),
+    "not attempted": ("·", "not attempted", "#8c8c8c"),
+    "saved": ("✎", "saved", "#0072B2"),
+    "hint": ("?", "hint", "#E69F00"),
+    "solution": ("=", "solution", "#56B4E9"),
+    "expected": ("✎", "expected", "#0072B2"),
+    "compared": ("⇄", "expected and measured", "#CC79A7"),
+    "progress": ("·", "progress", "#8c8c8c"),
+}
+KINDS = tuple(_LOOKS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Reply:
+    """What is said to a learner; as the last line of a cell it shows itself."""
+
+    kind: str  # one of KINDS
+    about: str  # what it speaks of, such as "3.2"
+    text: str  # plain; it may quote what a learner typed
+    code: str = ""  # lines of code to go with it, shown as they are
+    table: Mapping[str, str] = field(default_factory=dict)  # heads and the words below them: the box shows this table instead of the text
+
+    def __repr__(self) -> str:
+        code = "".join(f"\n    {line}" for line in self.code.splitlines())
+        return f"{self.about} {_LOOKS[self.kind][1]}: {self.text}{code}"
+
+    def __str__(self) -> str:
+        return repr(self)
+
+    def _repr_html_(self) -> str:
+        sign, words, colour = _LOOKS[self.kind]
+        body = html.escape(self.text)
+        if self.table:
+            heads, cells = ("".join(f"<{tag}>{html.escape(one)}</{tag}>" for one in row) for tag, row in (("th", self.table), ("td", self.table.values())))
+            body = f"<table><tr>{heads}</tr><tr>{cells}</tr></table>"
+        code = f'<pre style="margin:.4em 0 0">{html.escape(self.code)}</pre>' if self.code else ""
+        return (
+            f'<div role="status" style="border-left:4px solid {colour};padding:.2em .8em;max-width:60em">'
+            f'<b><span aria-hidden="true">{sign}</span> {html.escape(self.about)} {words}:</b> {body}{code}</div>'
+        )
+
+
+class Wrong(Exception):
+    """An answer is wrong; the message says what is wrong, and what was found."""
+
+
+def kind_of(value: Any) -> str:
+    """Name the kind of a value, in words."""
+    names = {str: "text", int: "a number", float: "a number", bool: "True or False", Recipe: "a recipe"}
+    return names.get(type(value), f"of type {type(value).__name__}")
+
+
+def as_number(value: Any, what: str, low: float = -math.inf, high: float = math.inf) -> float:
+    """Return a real number from `low` to `high`, whoever made it (numpy's too)."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        hint = "; take the quotes off" if isinstance(value, str) else ""
+        raise Wrong(f"{what} is {shown(value)}, {kind_of(value)}, not a number{hint}.")
+    number = float(value)
+    if not low <= number <= high:  # NaN is neither
+        limits = f"from {low:g} to {high:g}" if math.isfinite(high) else f"{low:g} or more"
+        raise Wrong(f"{what} is {shown(value)}; it can only be {limits}.")
+    return number
+
+
+def as_whole(value: Any, what: str, low: float = 0) -> int:
+    """Return a whole number; 60.0 is one too."""
+    number = as_number(value, what, low)
+    if not number.is_integer():
+        raise Wrong(f"{what} is {shown(value)}, not a whole number.")
+    return int(number)
+
+
+def as_recipe(value: Any) -> Recipe:
+    """Return a recipe."""
+    if isinstance(value, Recipe):
+        return value
+    hint = " A run has it in run.recipe." if isinstance(getattr(value, "recipe", None), Recipe) else ""
+    raise Wrong(f"{shown(value)} is {kind_of(value)}, not a Recipe.{hint}")
+
+
+def as_picture(value: Any) -> Image.Image:
+    """Return the RGB picture of a PIL image, a run, or a path."""
+    if isinstance(value, (str, os.PathLike)):
+        return open_image(Path(value))[0].convert("RGB")
+    picture = getattr(value, "image", value)
+    if isinstance(picture, Image.Image):
+        return picture.convert("RGB")
+    hint = " The picture is in .images[0] of what pipe returns." if hasattr(value, "images") else ""
+    raise Wrong(f"{shown(value)} is {kind_of(value)}, not a picture.{hint}")
+
+
+def as_reason(value: Any) -> str:
+    """Return a reason of at least four words."""
+    words = value.split() if isinstance(value, str) else []
+    if len(words) < 4:
+        raise Wrong(f"the reason is {shown(value)}, of {counted(len(words), 'word')}; defend it in a sentence.")
+    return " ".join(words)
+
+
+def one_of(value: Any, known: Any, what: str) -> Any:
+    """Return the one of `known` that is meant; upper and lower case are one."""
+    for one in known:
+        if value == one or (isinstance(value, str) and value.strip().casefold() == str(one).casefold()):
+            return one
+    names = ", ".join(map(str, known))
+    raise Wrong(f"{what} is {shown(value)}; it must be one of {names}.{did_you_mean(value, map(str, known))}")
+
+
+def listed(value: Any, what: str) -> list[Any]:
+    """Return the members of a tuple, list or set."""
+    if isinstance(value, (tuple, list, set, frozenset)):
+        return list(value)
+    raise Wrong(f"{shown(value)} is {kind_of(value)}; give {what}, in brackets.")
+
+
+def differing(one: Recipe, other: Recipe) -> list[str]:
+    """Name the settings in which two recipes differ."""
+    ours, theirs = one.to_dict(), other.to_dict()
+    return [name for name in ours if ours[name] != theirs[name]]
