@@ -17,6 +17,7 @@ from typing import Any
 from tp2lib.course.answers import Reply
 from tp2lib.course.progress import note, read_events
 from tp2lib.errors import RecordError, TP2Error, did_you_mean, shown
+from tp2lib.plots.display import status_html
 
 __all__ = ["Judged", "Prediction", "PredictionBox", "Predictions", "judged", "score"]
 
@@ -188,17 +189,16 @@ class PredictionBox:
             self.entry = widgets.Text(placeholder=f"{low:g} to {high:g}{unit}", tooltip=prediction.question, continuous_update=False)
         self.button = widgets.Button(description="Write it down", tooltip="save this prediction before the measurement")
         self.button.on_click(lambda button: self.save())
-        self.status = widgets.HTML()
-        self._say("What do you expect?")
+        self.status = widgets.HTML(status_html("What do you expect?"))
         question = widgets.HTML(f"<b>{html.escape(prediction.question)}</b>")
         self.widget = widgets.VBox([question, self.entry, widgets.HBox([self.button, self.status])])
 
     def save(self) -> None:
         """Write the answer down, as the button does; what is wrong with it becomes one sentence."""
         try:
-            self._say(self.prediction.commit(self._value()).text)
+            self.status.value = status_html(self.prediction.commit(self._value()).text)
         except TP2Error as error:
-            self._say(f"✗ {error}", "alert")
+            self.status.value = status_html(str(error), error=True)
 
     def _value(self) -> Any:
         value = self.entry.value
@@ -211,9 +211,6 @@ class PredictionBox:
         except ValueError:
             raise RecordError(f"{shown(value, _LONGEST)} is not a number. Type digits, such as 2.5.") from None
         return int(number) if number.is_integer() else number
-
-    def _say(self, words: str, role: str = "status") -> None:
-        self.status.value = f'<div role="{role}" aria-live="polite">{html.escape(words)}</div>'
 
 
 def _plain(value: Any) -> Any:

@@ -15,11 +15,9 @@ from tp2lib.errors import TP2Error
 from tp2lib.evaluation.reflection import ASKED, answer, answers
 from tp2lib.evaluation.rubric import CRITERIA, JUDGED, LEVELS
 from tp2lib.evaluation.scoring import BlindScoring
-from tp2lib.plots.display import image_html
+from tp2lib.plots.display import image_html, status_html
 
 __all__ = ["ReflectionPanel", "ScorePanel"]
-
-BACK = "b"
 
 
 class _Panel:
@@ -42,8 +40,7 @@ class _Panel:
             self._say(str(error), error=True)
 
     def _say(self, words: str, error: bool = False) -> None:
-        sign, role = ("✗ ", "alert") if error else ("", "status")
-        self.status.value = f'<div role="{role}" aria-live="polite">{sign}{html.escape(words)}</div>'
+        self.status.value = status_html(words, error)
 
 
 class ScorePanel(_Panel):
@@ -67,9 +64,8 @@ class ScorePanel(_Panel):
     def __init__(self, session: BlindScoring, language: str = "en") -> None:
         self.session, self.language = session, language
         self._showing: str | None = None
-        self._quiet = False
         self._build()
-        self._move(self._next())
+        self._move(next(iter(session.ratings.missing()), None))
 
     def press(self, points: int) -> None:
         """Give points for what is asked now, and go on, as a key does; once all are given, nothing happens.
@@ -94,7 +90,7 @@ class ScorePanel(_Panel):
 
     def back(self) -> None:
         """Ask for the point before the present one again."""
-        places = self._places()
+        places = [(item.code, name) for item in self.session.items for name in JUDGED]
         now = places.index(self.at) if self.at else len(places)
         self._move(places[max(now - 1, 0)])
 
@@ -107,56 +103,38 @@ class ScorePanel(_Panel):
     def type(self, text: str) -> None:
         """Take what was typed, a key at a time; other keys do nothing."""
         for key in text.casefold():
-            if key == BACK:
+            if key == "b":
                 self.back()
             elif key in "012":
                 self.press(int(key))
 
-    # -- the widgets ----------------------------------------------------------------------------------
-
     def _build(self) -> None:
         self.picture, self.words, self.status = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self.bar = widgets.IntProgress(value=0, max=1, description="given", layout={"width": "20em"})
-        self.keys = widgets.Text(
-            placeholder="0, 1, 2 or b", description="keys", tooltip="type 0, 1 or 2; b goes back by one point",
-            continuous_update=True, layout={"width": "14em"},
-        )  # fmt: skip
-        self.buttons = {name: self._row(name) for name in JUDGED}
-        self.back_button = widgets.Button(description="Back", tooltip="go back by one point")
-        self.lock_button = widgets.Button(description="Lock", button_style="warning", tooltip="points cannot be changed afterwards")
+        how = {"placeholder": "0, 1, 2 or b", "tooltip": "type 0, 1 or 2; b goes back by one point"}
+        self.keys = widgets.Text(description="keys", continuous_update=True, layout={"width": "14em"}, **how)
         self.keys.observe(lambda change: self._guard(self._typed), "value")
+        self.back_button = widgets.Button(description="Back", tooltip="go back by one point")
         self.back_button.on_click(lambda button: self._guard(self.back))
+        self.lock_button = widgets.Button(description="Lock", button_style="warning", tooltip="points cannot be changed afterwards")
         self.lock_button.on_click(lambda button: self._guard(self.lock))
-        for name, row in self.buttons.items():
-            row.observe(lambda change, name=name: self._guard(lambda: self._chosen(name)), "value")
+        self.buttons = {name: self._row(name) for name in JUDGED}
         foot = widgets.HBox([self.keys, self.back_button, self.lock_button], layout={"flex_flow": "row wrap"})
         asked = widgets.VBox([self.words, *self.buttons.values(), foot, self.bar, self.status])
         self.widget = widgets.HBox([self.picture, asked], layout={"flex_flow": "row wrap", "align_items": "flex-start"})
 
     def _row(self, name: str) -> widgets.ToggleButtons:
         one = CRITERIA[name]
-        sentences = one.levels[self.language]
-        return widgets.ToggleButtons(
-            options=[(str(level), level) for level in LEVELS], value=None, description=one.label[self.language],
-            tooltips=[f"{level}: {sentences[level]}" for level in LEVELS],
-            style={"description_width": "11em", "button_width": "3em"},
-        )  # fmt: skip
+        tooltips = [f"{level}: {one.levels[self.language][level]}" for level in LEVELS]
+        options, style = [(str(level), level) for level in LEVELS], {"description_width": "11em", "button_width": "3em"}
+        row = widgets.ToggleButtons(options=options, value=None, description=one.label[self.language], tooltips=tooltips, style=style)
+        row.observe(lambda change: self._guard(lambda: self.choose(name, change["new"])), "value")
+        return row
 
     def _typed(self) -> None:
         text, self._quiet = self.keys.value, True
         self.keys.value, self._quiet = "", False
         self.type(text)
-
-    def _chosen(self, name: str) -> None:
-        if self.buttons[name].value is not None:
-            self.choose(name, self.buttons[name].value)
-
-    def _places(self) -> list[tuple[str, str]]:
-        return [(item.code, name) for item in self.session.items for name in JUDGED]
-
-    def _next(self) -> tuple[str, str] | None:
-        missing = self.session.ratings.missing()
-        return missing[0] if missing else None
 
     def _after(self, code: str, criterion: str) -> tuple[str, str] | None:
         """The next missing point: of this picture first, then of the others in order."""
@@ -166,6 +144,7 @@ class ScorePanel(_Panel):
         return next(iter(own or later or missing), None)
 
     def _move(self, place: tuple[str, str] | None) -> None:
+        """Ask for a point, or for the lock where there is none, and show what was given."""
         self.at = place
         ratings = self.session.ratings
         if place is not None and place[0] != self._showing:
@@ -175,20 +154,16 @@ class ScorePanel(_Panel):
         self._quiet = True
         scores = ratings.scores.get(self._showing or "", {})
         for name, row in self.buttons.items():
-            row.value = scores.get(name)
-            row.disabled = ratings.locked
+            row.value, row.disabled = scores.get(name), ratings.locked
         self._quiet = False
         self.keys.disabled = self.back_button.disabled = ratings.locked
         self.lock_button.disabled = ratings.locked or place is not None
-        self._ask(place, given, whole, ratings.locked)
-
-    def _ask(self, place: tuple[str, str] | None, given: int, whole: int, locked: bool) -> None:
         if place is None:
-            self._say(f"{given} of {whole} points. " + ("They are locked." if locked else "All are given: lock them."))
-            return
-        one = CRITERIA[place[1]]
-        number = [item.code for item in self.session.items].index(place[0]) + 1
-        self._say(f"Picture {number} of {len(self.session.items)}, {one.label[self.language]}: {one.question[self.language]}")
+            self._say(f"{given} of {whole} points. " + ("They are locked." if ratings.locked else "All are given: lock them."))
+        else:
+            one, codes = CRITERIA[place[1]], [item.code for item in ratings.items]
+            number = codes.index(place[0]) + 1
+            self._say(f"Picture {number} of {len(codes)}, {one.label[self.language]}: {one.question[self.language]}")
 
     def _show(self, code: str) -> None:
         self._showing = code
@@ -200,12 +175,10 @@ class ScorePanel(_Panel):
             shown += f"<figure style='margin:.6em 0'>{image_html(photo, alt=about, style='width:160px')}"
             shown += "<figcaption>the product, as photographed</figcaption></figure>"
         self.picture.value = shown
-        levels = "".join(
-            f"<dt><b>{html.escape(one.label[self.language])}</b></dt>"
-            + "".join(f"<dd>{level}: {html.escape(one.levels[self.language][level])}</dd>" for level in LEVELS)
-            for name, one in CRITERIA.items()
-            if name in JUDGED
-        )
+        levels = ""
+        for one in (CRITERIA[name] for name in JUDGED):
+            levels += f"<dt><b>{html.escape(one.label[self.language])}</b></dt>"
+            levels += "".join(f"<dd>{level}: {html.escape(one.levels[self.language][level])}</dd>" for level in LEVELS)
         prompt = f"<p>Asked for: <q>{html.escape(self.session.prompt(code))}</q></p>"
         self.words.value = f"{prompt}<details><summary>What the points mean</summary><dl>{levels}</dl></details>"
 
@@ -227,20 +200,16 @@ class ReflectionPanel(_Panel):
 
     def __init__(self, outputs: str | os.PathLike[str], language: str = "en") -> None:
         self.outputs = outputs
-        kept = answers(outputs)
-        self.boxes = {
-            name: widgets.Textarea(
-                value=kept.get(name, ""), rows=4, layout={"width": "44em", "max_width": "100%"},
-                tooltip=asked.title[language], continuous_update=False,
-            )
-            for name, asked in ASKED.items()
-        }  # fmt: skip
+        kept, layout = answers(outputs), {"width": "44em", "max_width": "100%"}
+        self.boxes: dict[str, widgets.Textarea] = {}
+        rows: list[Any] = []
+        for name, asked in ASKED.items():
+            title, question = html.escape(asked.title[language]), html.escape(asked.question[language])
+            self.boxes[name] = widgets.Textarea(value=kept.get(name, ""), rows=4, layout=layout, tooltip=asked.title[language], continuous_update=False)
+            rows += [widgets.HTML(f"<b>{title}</b><br>{question}"), self.boxes[name]]
         self.button = widgets.Button(description="Save answers", button_style="primary", tooltip="save them for the report")
         self.status = widgets.HTML()
         self.button.on_click(lambda button: self._guard(self.save))
-        rows: list[Any] = []
-        for name, asked in ASKED.items():
-            rows += [widgets.HTML(f"<b>{html.escape(asked.title[language])}</b><br>{html.escape(asked.question[language])}"), self.boxes[name]]
         self.widget = widgets.VBox([*rows, self.button, self.status])
 
     def save(self) -> list[str]:

@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,11 @@ class Ratings:
     late: int = 0
     damaged: int = 0
 
+    @property
+    def valid(self) -> bool:
+        """Whether its points count: the log was locked, and not edited since."""
+        return self.locked and not self.altered
+
     def points(self, criterion: str, *, by: str = "pixels_sha256") -> dict[str, int]:
         """Points of each picture where it was first shown; the hidden repeats do not count here.
 
@@ -87,6 +92,10 @@ class Ratings:
     def of(self, picture: str, *, by: str = "key") -> dict[str, int]:
         """Points by criterion of one picture, where it was first shown."""
         return {name: found[picture] for name in JUDGED if picture in (found := self.points(name, by=by))}
+
+    def counted(self) -> dict[str, dict[str, int]]:
+        """Points by run and criterion, if they count."""
+        return {item.key: self.of(item.key) for item in self.items} if self.valid else {}
 
     def repeats(self, criterion: str) -> list[tuple[int, int]]:
         """Points of the hidden repeats: first and second time."""
@@ -173,11 +182,10 @@ def _items(given: object, name: str) -> tuple[Item, ...]:
         raise RecordError(f"{shown(name, 200)} shows {shown(given, 40)}; a session has 1 to {_MAX_ITEMS} pictures.")
     items: list[Item] = []
     for one in given:
-        if not isinstance(one, dict) or not all(isinstance(one.get(part), str) for part in ("code", "key", "recipe")):
-            raise RecordError(f"{shown(name, 200)} holds {shown(one)} for a picture; it was damaged or forged.")
         known = {item.code for item in items}
-        sound = _CODE.fullmatch(one["code"]) and one["code"] not in known and one.get("repeat_of") in {None, *known}
-        if not (sound and is_sha256(one.get("pixels_sha256")) and all(_KEY.fullmatch(one[part]) for part in ("key", "recipe"))):
+        sound = isinstance(one, dict) and all(isinstance(one.get(part), str) for part in ("code", "key", "recipe"))
+        sound = sound and bool(_CODE.fullmatch(one["code"])) and one["code"] not in known and one.get("repeat_of") in (None, *known)
+        if not sound or not is_sha256(one.get("pixels_sha256")) or not all(_KEY.fullmatch(one[part]) for part in ("key", "recipe")):
             raise RecordError(f"{shown(name, 200)} holds {shown(one)} for a picture; it was damaged or forged.")
-        items.append(Item(code=one["code"], key=one["key"], pixels_sha256=one["pixels_sha256"], recipe=one["recipe"], repeat_of=one.get("repeat_of")))
+        items.append(Item(**{part.name: one.get(part.name) for part in fields(Item)}))
     return tuple(items)

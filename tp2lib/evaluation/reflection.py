@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tp2lib.errors import OutputError, RecordError, did_you_mean, shown
-from tp2lib.evaluation.languages import translations
+from tp2lib.evaluation.languages import translations, words
 from tp2lib.metadata.record import MAX_RECORD, dump_json, load_json
 from tp2lib.storage.files import write_atomically
 
@@ -35,7 +35,7 @@ class Asked:
 ASKED: Mapping[str, Asked] = MappingProxyType(
     {
         name: Asked(name=name, title=translations("reflection", name, "title"), question=translations("reflection", name, "question"))
-        for name in ("quality", "latency", "reproducibility", "risks", "negative", "disclosure")
+        for name in words("en")["reflection"]
     }
 )
 """Every question under its name, in order."""

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
 from tp2lib.errors import RecordError, did_you_mean, shown
-from tp2lib.evaluation.languages import translations
+from tp2lib.evaluation.languages import translations, words
 from tp2lib.metadata.source import prepare_source
 from tp2lib.paths import INPUTS
 
@@ -43,17 +43,12 @@ class Criterion:
     judged: bool = True  # whether a person gives the points; else they are measured
 
 
-_NAMES = ("adherence", "realism", "artifacts", "usability", "reproducibility")
-
 CRITERIA: Mapping[str, Criterion] = MappingProxyType(
     {
-        name: Criterion(
-            name=name, judged=name != "reproducibility",
-            **{part: translations("criteria", name, part) for part in ("label", "question", "levels")},
-        )
-        for name in _NAMES
+        name: Criterion(name=name, judged=name != "reproducibility", **{part: translations("criteria", name, part) for part in ("label", "question", "levels")})
+        for name in words("en")["criteria"]
     }
-)  # fmt: skip
+)
 """Every criterion under its name, in the report's order."""
 
 JUDGED = tuple(name for name, one in CRITERIA.items() if one.judged)

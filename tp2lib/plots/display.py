@@ -17,7 +17,7 @@ from tp2lib.errors import SourceError, shown
 if TYPE_CHECKING:
     import ipywidgets as widgets
 
-__all__ = ["alt_text", "as_image", "before_after", "image_html", "show", "to_png"]
+__all__ = ["alt_text", "as_image", "before_after", "image_html", "show", "status_html", "to_png"]
 
 
 def to_png(picture: Figure | Image.Image, *, alt: str, dpi: float | None = None) -> bytes:
@@ -85,6 +85,12 @@ def image_html(
     source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
     image = f'<img src="{source}" alt="{words}" style="{style}">'
     return f"<figure>{image}<figcaption>{html.escape(caption)}</figcaption></figure>" if caption else image
+
+
+def status_html(words: str, error: bool = False) -> str:
+    """Return a line that a screen reader says when it changes, an error at once; `words` may be anybody's."""
+    role, sign = ("alert", "✗ ") if error else ("status", "")
+    return f'<div role="{role}" aria-live="polite">{sign}{html.escape(words)}</div>'
 
 
 def alt_text(alt: Any) -> str:

@@ -7,8 +7,8 @@ to it, and whatever varies besides the two sides is named under the grid.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,17 +22,6 @@ from tp2lib.plots.labels import changes, fixed, label, problem, unplanned, value
 from tp2lib.plots.layout import Tile, draw_tiles
 
 __all__ = ["describe_grid", "make_grid", "show_grid"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Table:
-    """Runs in their places; None where there is no run."""
-
-    cells: list[list[Any]]
-    heads: list[str]  # above the columns; empty in a gallery
-    sides: list[str]  # left of the rows; likewise
-    titles: list[list[str]]  # above each tile of a gallery; empty in a grid
-    axes: tuple[str, ...]
 
 
 def show_grid(runs: Sequence[Any], rows: str | None = None, cols: str | None = None, *, alt: str, **how: Any) -> None:
@@ -89,12 +78,30 @@ def make_grid(
         Two runs belong into one place: more varies than the two sides.
     """
     runs = _runs(runs)
-    table = _arrange(runs, rows, cols, columns, titles)
-    caption = [f"Fixed: {'; '.join(fixed(runs, table.axes))}."]
-    for what, words in (("Also varies", _undeclared(runs, table)), ("Not the same", unplanned(runs))):
+    heads: list[str] = []
+    sides: list[str] = []
+    if rows or cols:
+        axes = [axis for axis in (rows, cols) if axis]
+        cells = _places(runs, rows, cols)
+        heads = [_side(column, cols) for column in zip(*cells, strict=True)] if cols else []
+        sides = [_side(row, rows) for row in cells] if rows else []
+        tiles = [
+            [_tile(run, axes, "\n".join([*heads[column : column + 1], *sides[row : row + 1]]), measures, reference) for column, run in enumerate(line)]
+            for row, line in enumerate(cells)
+        ]
+    else:
+        axes = varying(runs)
+        names = changes(runs) if titles is None else titles
+        if len(names) != len(runs):
+            raise RecipeError(f"there are {len(names)} titles for {len(runs)} runs; give one a run.")
+        across = max(1, min(columns, len(runs)))
+        gallery = [replace(_tile(run, axes, name, measures, reference), head=name) for run, name in zip(runs, names, strict=True)]
+        tiles = [gallery[at : at + across] for at in range(0, len(gallery), across)]
+    caption = [f"Fixed: {'; '.join(fixed(runs, axes))}."]
+    undeclared = [f"{axis} {', '.join(map(str, values(runs, axis)))}"[:90] for axis in varying(runs) if axis not in axes]
+    for what, words in (("Also varies", undeclared), ("Not the same", unplanned(runs))):
         caption += [f"⚠ {what}: {'; '.join(words)}."] if words else []
-    tiles = [[_tile(table, row, column, measures, reference) for column in range(len(table.cells[row]))] for row in range(len(table.cells))]
-    return draw_tiles(tiles, heads=table.heads, sides=table.sides, title=title, caption=caption)
+    return draw_tiles(tiles, heads=heads, sides=sides, title=title, caption=caption)
 
 
 def describe_grid(runs: Sequence[Any], rows: str | None = None, cols: str | None = None) -> str:
@@ -125,12 +132,8 @@ def _runs(given: Any) -> list[Any]:
     return runs
 
 
-# -- what goes where ----------------------------------------------------------------------------------
-
-
-def _arrange(runs: Sequence[Any], rows: str | None, cols: str | None, columns: int, titles: Sequence[str] | None) -> _Table:
-    if not (axis := rows or cols):
-        return _gallery(runs, columns, titles)
+def _places(runs: Sequence[Any], rows: str | None, cols: str | None) -> list[list[Any]]:
+    """Put each run in its row and column; None where there is no run."""
     if rows == cols:
         raise RecipeError(f"rows and cols are both {shown(rows)}; they must be two settings. Leave one out.")
     down, across = (values(runs, axis) if axis else [None] for axis in (rows, cols))
@@ -141,52 +144,31 @@ def _arrange(runs: Sequence[Any], rows: str | None, cols: str | None, columns: i
             more = [axis for axis in varying([cells[row][column], run]) if axis not in (rows, cols)]
             why = f"they differ in {', '.join(more)}" if more else "they are the same recipe twice"
             raise ControlError(
-                f"two runs belong into one place of the grid, {shown(value(run, axis))}: {why}. "
+                f"two runs belong into one place of the grid, {shown(value(run, rows or cols or ''))}: {why}. "
                 "Draw the runs of one seed at a time, or make that setting a side of the grid."
             )
         cells[row][column] = run
-    heads = [_side([line[at] for line in cells], cols) for at in range(len(across))] if cols else []
-    sides = [_side(line, rows) for line in cells] if rows else []
-    return _Table(cells=cells, heads=heads, sides=sides, titles=[], axes=tuple(filter(None, (rows, cols))))
+    return cells
 
 
-def _gallery(runs: Sequence[Any], columns: int, titles: Sequence[str] | None) -> _Table:
-    if titles is not None and len(titles) != len(runs):
-        raise RecipeError(f"there are {len(titles)} titles for {len(runs)} runs; give one a run.")
-    across = max(1, min(columns, len(runs)))
-    names = list(titles) if titles is not None else changes(runs)
-    padded = [*runs, *[None] * (-len(runs) % across)]
-    names += [""] * (len(padded) - len(runs))
-    lines = range(0, len(padded), across)
-    cells, heads = ([full[at : at + across] for at in lines] for full in (padded, names))
-    return _Table(cells=cells, heads=[], sides=[], titles=heads, axes=tuple(varying(runs)))
-
-
-def _side(runs: Sequence[Any], axis: str) -> str:
+def _side(runs: Iterable[Any], axis: str) -> str:
     """Name a row or a column; what the setting came down to only where that holds for all of it."""
     labels = dict.fromkeys(label(run, axis) for run in runs if run is not None)
     setting, effect = next(iter(labels))
     return f"{setting}\n{effect}" if effect and len(labels) == 1 else setting
 
 
-def _undeclared(runs: Sequence[Any], table: _Table) -> list[str]:
-    return [f"{axis} {', '.join(map(str, values(runs, axis)))}"[:90] for axis in varying(runs) if axis not in table.axes]
-
-
-def _tile(table: _Table, row: int, column: int, measures: Sequence[str], reference: Image.Image | None) -> Tile | None:
-    run = table.cells[row][column]
+def _tile(run: Any, axes: Sequence[str], named: str, measures: Sequence[str], reference: Image.Image | None) -> Tile:
+    """Draw a run with its cost, its measures, and what its settings came down to where that is not `named` beside it."""
     if run is None:
-        return None if table.titles else Tile(instead="not run")
+        return Tile(instead="not run")
     failed = problem(run)
     cost = [f"{run.timings['total']:.1f} s"] if "total" in run.timings else []
     calls = run.effective.get("model_calls")
     cost += [counted(calls, "model call")] if calls else []
-    head = table.titles[row][column] if table.titles else ""
-    named = [head, *table.heads[column : column + 1], *table.sides[row : row + 1]]
-    effects = [label(run, axis)[1] for axis in table.axes]
-    effects = [effect for effect in effects if effect and effect not in "\n".join(named)]
+    effects = [effect for axis in axes if (effect := label(run, axis)[1]) and effect not in named]
     measured = [] if failed else [in_words(name, take(name, run.image, reference)) for name in measures]
     kept = run.effective.get("kept_pixels_differing")
     proof = [] if kept is None or failed else [f"{run.effective['kept_share']:.1%} kept", f"{kept} kept pixels differ"]
     notes = tuple(" · ".join(part.replace(" ", "\xa0") for part in parts) for parts in (cost, effects, measured, proof) if parts)
-    return Tile(image=None if failed else run.image, instead=f"✗ {failed}", head=head, notes=notes)
+    return Tile(image=None if failed else run.image, instead=f"✗ {failed}", notes=notes)

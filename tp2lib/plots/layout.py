@@ -54,7 +54,7 @@ class Tile:
 
 
 def draw_tiles(
-    tiles: Sequence[Sequence[Tile | None]],
+    tiles: Sequence[Sequence[Tile]],
     *,
     heads: Sequence[str] = (),
     sides: Sequence[str] = (),
@@ -62,20 +62,20 @@ def draw_tiles(
     caption: Sequence[str] = (),
     widest: float = 2.1,
 ) -> Figure:
-    """Draw rows of as many tiles each, on a page that is as large as they need; None leaves a place white.
+    """Draw rows of tiles, the first the longest, on a page that is as large as they need.
 
     The columns and the rows may have names; a tile is `widest` inches at most, and smaller where there are many columns.
     """
     across, side = len(tiles[0]), _SIDE if sides else 0
     width = min(widest, max(_NARROWEST, (_PAGE - side - _GAP) / across - _GAP))
     places = side + across * (width + _GAP)
-    page = max(places + _GAP + (_BAR if any(tile and tile.bar for row in tiles for tile in row) else 0), _NARROW_PAGE)
+    page = max(places + _GAP + (_BAR if any(tile.bar for row in tiles for tile in row) else 0), _NARROW_PAGE)
     title, below = wrap(title, page - 2 * _GAP, 11, bold=True), wrap("\n".join(caption), page - 2 * _GAP, 7.5)
     left = [wrap(words, side - 0.1, 9, bold=True) for words in sides or [""] * len(tiles)]
-    above = [[wrap(tile.head, width, 9, bold=True) if tile else "" for tile in row] for row in tiles]
+    above = [[wrap(tile.head, width, 9, bold=True) for tile in row] for row in tiles]
     above[0] = [wrap(words, width, 9, bold=True) for words in heads] or above[0]
-    notes = [[wrap("\n".join(tile.notes), width, 7) if tile else "" for tile in row] for row in tiles]
-    tall = [width * min(max((tile.shape for tile in row if tile), default=1), 2) for row in tiles]
+    notes = [[wrap("\n".join(tile.notes), width, 7) for tile in row] for row in tiles]
+    tall = [width * min(max(tile.shape for tile in row), 2) for row in tiles]
     rows = zip(above, tall, notes, left, strict=True)
     heights = [part for a, h, b, words in rows for part in (_room(a, 9), h, max(_room(b, 7), _room([words], 9) - h) + _GAP)]
     top, bottom = _GAP + _room([title], 11), _room([below], 7.5) + (_GAP / 2 if below else 0)
@@ -87,11 +87,10 @@ def draw_tiles(
     )  # fmt: skip
     for number, row in enumerate(tiles):
         for column, tile in enumerate(row):
-            if tile:
-                axes = figure.add_subplot(grid[3 * number + 1, column])
-                axes.set_title(above[number][column], loc="center" if heads else "left", pad=4, **text_style(9, weight="bold"))
-                axes.set_xlabel(notes[number][column], loc="left", labelpad=3, **text_style(7, color=SOFT))
-                _draw(axes, tile, width, tall[number])
+            axes = figure.add_subplot(grid[3 * number + 1, column])
+            axes.set_title(above[number][column], loc="center" if heads else "left", pad=4, **text_style(9, weight="bold"))
+            axes.set_xlabel(notes[number][column], loc="left", labelpad=3, **text_style(7, color=SOFT))
+            _draw(axes, tile, width, tall[number])
         box = grid[3 * number + 1, 0].get_position(figure)
         figure.text(_GAP / page, (box.y0 + box.y1) / 2, left[number], **text_style(9, weight="bold", va="center"))
     figure.text(_GAP / page, 1 - _GAP / high, title, **text_style(11, weight="bold", va="top"))

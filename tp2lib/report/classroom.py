@@ -17,7 +17,6 @@ from tp2lib.evaluation.rater_agreement import agreement
 from tp2lib.evaluation.ratings import Ratings
 from tp2lib.evaluation.reflection import ASKED
 from tp2lib.evaluation.rubric import CRITERIA
-from tp2lib.report.filed import counted
 from tp2lib.report.gather import Material
 from tp2lib.report.pages import Page
 
@@ -64,7 +63,13 @@ def learners(folder: str | os.PathLike[str]) -> list[Learner]:
     places = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")) if root.is_dir() else []
     if not places:
         raise OutputError(f"there are no folders in {shown(str(root), 200)}. Put each learner's outputs folder there, under a name.")
-    return [_learner(path) for path in places[:_MOST]]
+    found = []
+    for place in places[:_MOST]:
+        try:
+            found.append(_learner(place.name, Material(_outputs(place))))
+        except (TP2Error, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            found.append(Learner(name=place.name, remarks=(f"{type(error).__name__}: {shown(str(error), 200)}",)))
+    return found
 
 
 def replay_sample(folder: str | os.PathLike[str], names: Sequence[str] = ("baseline",), *, model: str | None = None) -> dict[str, str]:
@@ -105,7 +110,7 @@ def outliers(values: Sequence[float | None]) -> list[bool]:
 def make_class(folder: str | os.PathLike[str], language: str = "en", replayed: dict[str, str] | None = None) -> Page:
     """Make the instructor's view of a folder of learners."""
     found = learners(folder)
-    sound = {rating.rater: rating for one in found for rating in one.ratings if rating.locked and not rating.altered}
+    sound = {rating.rater: rating for one in found for rating in one.ratings if rating.valid}
     by, kappas = "pixels_sha256", agreement(list(sound.values())) if len(sound) > 1 else []
     if not any(one.n for one in kappas):  # other machines, other pixels
         by, kappas = "recipe", agreement(list(sound.values()), by="recipe") if kappas else []
@@ -139,17 +144,10 @@ def _outputs(place: Path) -> Path:
     return place / "outputs" if (place / "outputs" / "ledger.jsonl").is_file() else place
 
 
-def _learner(place: Path) -> Learner:
-    try:
-        return _read(place.name, Material(_outputs(place)))
-    except (TP2Error, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        return Learner(name=place.name, remarks=(f"{type(error).__name__}: {shown(str(error), 200)}",))
-
-
-def _read(name: str, material: Material) -> Learner:
+def _learner(name: str, material: Material) -> Learner:
     proofs = {experiment: proof for experiment, run in material.named.items() if (proof := material.proof(run)) is not None}
     seconds = [total for run in material.named.values() if isinstance(total := run.timings.get("total"), (int, float)) and total > 0]
-    sums = [sum(points.values()) for rating in material.ratings for points in counted(rating).values()]
+    sums = [sum(points.values()) for rating in material.ratings for points in rating.counted().values()]
     return Learner(
         name=name,
         pictures=len(material.named) + len(material.strangers),

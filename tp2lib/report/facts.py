@@ -1,23 +1,39 @@
-"""The facts of a run that a report may state, each under its name: read from the record, or measured on the picture."""
+"""The facts that a report may state, each under its name: those of a run, read from its record or measured on its picture, and those of files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
+from statistics import fmean
 from typing import Any, NamedTuple
 
 from tp2lib.engine.runs import Run
-from tp2lib.errors import RecordError, TP2Error, did_you_mean, shown
+from tp2lib.errors import TP2Error, shown
+from tp2lib.evaluation.experiments import CASES, check_cases
 from tp2lib.evaluation.languages import Number, words
 from tp2lib.evaluation.product import fidelity_to
+from tp2lib.evaluation.rater_agreement import Agreement, agreement, compare, consistency, correlation
+from tp2lib.evaluation.ratings import FOLDER, Ratings
+from tp2lib.evaluation.reflection import FILE as REFLECTION
+from tp2lib.evaluation.rubric import CRITERIA, JUDGED, total
+from tp2lib.evaluation.running_costs import costs
 from tp2lib.metrics.measures import perceptual_distance, take
 from tp2lib.report.gather import Material
 from tp2lib.report.pages import NOTHING, Cell, Trace
 
-__all__ = ["FACTS", "fact", "value_of"]
+__all__ = ["CORRELATED", "FACTS", "REPORT", "Filed", "filed", "written"]
 
-_MOST = 400  # characters of a text in one place
+REPORT = "rapport_tp2"  # stands for the seed report's own figures: they are data of the pack
+
+CORRELATED = ("sharpness", "contrast", "saturation", "clipped_highlights", "background_whiteness")
+PROGRESS, LEDGER = "progress.jsonl", "ledger.jsonl"
+
+_FIGURE = re.compile(r"[\d\s.,/+%–…-]+s?")  # a number, a share, a sum of ten, an interval, seconds
+
+Filed = dict[tuple[str, str], Cell]
+_Facts = Iterator[tuple[str, str, Mapping[str, Any]]]  # file, what the facts are about, and the facts
 
 
 class _Of(NamedTuple):
@@ -32,12 +48,9 @@ class _Of(NamedTuple):
 _Read = Callable[[_Of], Any]
 
 
-def _effective(name: str) -> _Read:
-    return lambda of: of.run.effective.get(name)
-
-
-def _environment(name: str) -> _Read:
-    return lambda of: of.run.environment.get(name)
+def _from(part: str, name: str) -> _Read:
+    """A value of a run's dictionary: `effective`, `environment` or `timings`."""
+    return lambda of: getattr(of.run, part).get(name)
 
 
 def _measured(name: str) -> _Read:
@@ -88,10 +101,6 @@ def _reasons(of: _Of) -> str:
     return "; ".join(checked.why(of.language))
 
 
-def _unchecked(of: _Of) -> str:
-    return ", ".join(words(of.language)["risks"][risk] for risk in of.material.inspection(of.run).unchecked)
-
-
 # name: how it is written ("text" is anybody's words, "number" a number as it stands, else a format), and how it is found out;
 # those that compare need the other run
 FACTS: dict[str, tuple[str, _Read]] = {
@@ -102,18 +111,18 @@ FACTS: dict[str, tuple[str, _Read]] = {
     "recipe": ("text", attrgetter("run.recipe.hash")),
     "key": ("text", attrgetter("run.key")),
     "name": ("text", lambda of: of.material.names.get(of.run.key, of.run.key[:8])),
-    **{name: ("text", _effective(name)) for name in ("model", "device", "dtype", "mode")},
+    **{name: ("text", _from("effective", name)) for name in ("model", "device", "dtype", "mode")},
     "weights": ("text", lambda of: str(of.run.effective.get("weights_sha256"))[:16]),
-    "threads": ("number", _effective("threads")),
-    "calls": ("number", _effective("model_calls")),
-    "steps run": ("number", _effective("steps")),
-    "steps asked": ("number", _effective("nominal_steps")),
+    "threads": ("number", _from("effective", "threads")),
+    "calls": ("number", _from("effective", "model_calls")),
+    "steps run": ("number", _from("effective", "steps")),
+    "steps asked": ("number", _from("effective", "nominal_steps")),
     "rungs": ("text", lambda of: ", ".join(map(str, of.run.effective.get("rungs") or ()))),
     "size": ("text", lambda of: f"{of.run.picture.width} × {of.run.picture.height}"),
     "photo": ("text", lambda of: "; ".join(map(str, (of.run.source or {}).get("chain") or ()))),
-    "seconds": ("{:.1f} s", lambda of: of.run.timings.get("total")),
+    "seconds": ("{:.1f} s", _from("timings", "total")),
     "seconds a step": ("{:.2f} s", _per_step),
-    **{name: ("text", _environment(name)) for name in ("torch", "diffusers", "transformers", "python", "system", "cpu", "gpu")},
+    **{name: ("text", _from("environment", name)) for name in ("torch", "diffusers", "transformers", "python", "system", "cpu", "gpu")},
     "sharpness": ("{:.0f}", _measured("sharpness")),
     "contrast": ("{:.3f}", _measured("contrast")),
     "saturation": ("{:.1f}", _measured("saturation")),
@@ -130,27 +139,11 @@ FACTS: dict[str, tuple[str, _Read]] = {
     "points": ("number", lambda of: getattr(of.material.proof(of.run), "points", None)),
     "verdict": ("text", lambda of: words(of.language)["verdicts"][of.material.inspection(of.run).verdict]),
     "reasons": ("text", _reasons),
-    "unchecked": ("text", _unchecked),
+    "unchecked": ("text", lambda of: ", ".join(words(of.language)["risks"][risk] for risk in of.material.inspection(of.run).unchecked)),
 }
 
 
-def fact(material: Material, what: str, *runs: Run, language: str = "en") -> Cell:
-    """Return a fact of a run as a cell with its trace."""
-    if what not in FACTS:
-        raise RecordError(f"there is no fact {shown(what)}; there are {', '.join(FACTS)}.{did_you_mean(what, FACTS)}")
-    trace = Trace(what=what, runs=tuple(run.key for run in runs))
-    return Cell(text=_written(material, what, runs, language), trace=trace, kind="text" if FACTS[what][0] == "text" else "number")
-
-
-def value_of(material: Material, trace: Trace, language: str) -> str | None:
-    """Find a fact out again, as it would be written; None where its runs are not there."""
-    runs = [material.runs[key] for key in trace.runs if key in material.runs]
-    if trace.what not in FACTS or not runs or len(runs) < len(trace.runs):
-        return None
-    return _written(material, trace.what, runs, language)
-
-
-def _written(material: Material, what: str, runs: Sequence[Run], language: str) -> str:
+def written(material: Material, what: str, runs: Sequence[Run], language: str) -> str:
     """Write a fact in a language; what cannot be found out is a dash."""
 
     def find() -> str:
@@ -164,6 +157,143 @@ def _written(material: Material, what: str, runs: Sequence[Run], language: str) 
         if isinstance(value, (int, float)) and not isinstance(value, bool) and "{" in form:
             return form.format(Number(value, language))
         text = " ".join(str(value).split())
-        return text if len(text) <= _MOST else text[: _MOST - 1] + "…"
+        return text if len(text) <= 400 else text[:399] + "…"
 
     return material.once("written", what, language, *(run.key for run in runs), find=find)
+
+
+# -- the facts of files ------------------------------------------------------------------------------
+
+
+def filed(material: Material, language: str, words: Mapping[str, str]) -> Filed:
+    """List every fact that is read from a file, under the file's name and its own."""
+    say = _Writer(language, words)
+    found: Filed = {}
+    for part in (_course, _claims, _scores, _agreements, _ledger):
+        for file, about, facts in part(material, say):
+            for name, value in facts.items():
+                what, text = f"{about} {name}".strip(), value if isinstance(value, str) else say.number(value)
+                kind = "number" if _FIGURE.fullmatch(text) else "text"
+                found[file, what] = Cell(text=text, trace=Trace(what=what, file=file), kind=kind)
+    return found
+
+
+class _Writer:
+    """Writes numbers and verdicts in one language."""
+
+    def __init__(self, language: str, words: Mapping[str, str]) -> None:
+        self.language, self.words = language, words
+
+    def number(self, value: Any, form: str = "{}") -> str:
+        if value is None:
+            return NOTHING
+        if isinstance(value, float) and form == "{}":
+            form = "{:g}"
+        return form.format(Number(value, self.language) if isinstance(value, float) else value)
+
+    def short(self, value: Any) -> str:
+        """Write what a file holds, whatever it is."""
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return value[:200] if isinstance(value, str) else shown(value)
+        return self.number(value, "{:.4g}") if isinstance(value, float) else str(value)
+
+    def interval(self, low: float | None, high: float | None, form: str = "{:.2f}") -> str:
+        return NOTHING if low is None else f"{self.number(low, form)} … {self.number(high, form)}"
+
+    def estimate(self, one: Agreement, form: str = "{:.2f}") -> dict[str, Any]:
+        """Return the facts of an agreement or a correlation."""
+        if one.n == 0:
+            verdict = self.words["no shared"]
+        elif one.value is None:
+            verdict = self.words["no spread"]
+        elif one.low is None or one.high is None:
+            verdict = self.words["too few"]
+        else:
+            separable = one.low > 0 or one.high < 0 if one.equal is None else one.separable
+            verdict = self.words["separable" if separable else "not separable"]
+        numbers = {"value": self.number(one.value, form), "interval": self.interval(one.low, one.high, form), "n": one.n}
+        return {**numbers, "raters": one.raters, "equal": self.number(one.equal, "{:.0%}"), "verdict": verdict}
+
+
+def _course(material: Material, say: _Writer) -> _Facts:
+    yield REFLECTION, "answer", material.answers
+    for question, (title, text) in material.open_answers.items():
+        yield PROGRESS, f"open {question}", {"title": title, "text": text}
+    for number, one in enumerate(material.judged):
+        answers = {"answer": say.short(one.answer), "measured": say.short(one.measured), "score": say.number(one.score, "{:.2f}")}
+        yield PROGRESS, f"prediction {number}", {"notebook": one.notebook, "question": one.question[:200], **answers}
+    if material.judged:
+        yield PROGRESS, "predictions", {"": len(material.judged), "score": say.number(fmean(one.score for one in material.judged), "{:.2f}")}
+    for mine in material.progress:
+        counts = {"done": mine.done, "hints": mine.hints, "predictions": mine.predictions, "minutes": say.number(mine.minutes, "{:.0f}")}
+        yield PROGRESS, f"notebook {mine.notebook}", {"": mine.notebook, **counts}
+
+
+def _claims(material: Material, say: _Writer) -> _Facts:
+    """What the seed report claims of its cases, and what contradicts it here."""
+    for name, case in CASES.items():
+        yield REPORT, f"points {name}", case.scores
+        yield REPORT, "total", {name: f"{case.total}/10"}
+    points = {name: proof.points for name, run in material.named.items() if (proof := material.proof(run)) is not None}
+    recipes = {name: run.recipe for name, run in material.named.items()}
+    for number, one in enumerate(check_cases(recipes, points)):
+        named = CRITERIA[one.what].label[say.language] if one.what in CRITERIA else say.words.get(one.what, one.what)
+        kind = "points" if one.what in (*CRITERIA, "total") else "setting"
+        sides = {"claimed": say.short(one.claimed), "found": say.short(one.found)}
+        yield REPORT, f"contradiction {number}", {"case": one.case, "what": named, "kind": kind, **sides}
+
+
+def _scores(material: Material, say: _Writer) -> _Facts:
+    for one in material.ratings:
+        file = f"{FOLDER}/{one.rater}.jsonl"
+        state = say.words["altered" if one.altered else "locked" if one.locked else "open"]
+        own = say.estimate(consistency(one))
+        yield file, "", {"rater": one.rater, "state": state, "pictures": sum(item.repeat_of is None for item in one.items), "repeats": own["n"]}
+        yield file, "own", {"kappa": own["value"], **{name: own[name] for name in ("equal", "interval", "verdict")}}
+        for name, run in material.named.items():
+            points = one.counted().get(run.key, {})
+            proof = material.proof(run)
+            whole = total({**points, "reproducibility": None if proof is None else proof.points})
+            yield file, f"points {name}", {criterion: points.get(criterion) for criterion in JUDGED}
+            yield file, "total", {name: NOTHING if whole is None else f"{whole:g}/10"}
+
+
+def _agreements(material: Material, say: _Writer) -> _Facts:
+    sound = [one for one in material.ratings if one.valid]
+    if len(sound) > 1:
+        for one in agreement(sound):
+            yield FOLDER, f"kappa {one.criterion}", say.estimate(one)
+    if sound:
+        yield from _correlations(material, sound, say)
+    first, *others = (material.named.get(name) for name in CASES)
+    for name, other in zip(list(CASES)[1:], others, strict=True):
+        found = compare(sound, first.key, other.key, by="key") if first and other else None
+        if found is not None:
+            numbers = {"mean": say.number(found.mean, "{:+.1f}"), "interval": say.interval(found.low, found.high, "{:+.1f}")}
+            yield FOLDER, f"difference {name}", {**numbers, "raters": found.raters, "verdict": say.words["separable" if found.separable else "not separable"]}
+
+
+def _correlations(material: Material, sound: Sequence[Ratings], say: _Writer) -> _Facts:
+    """Mean judged points of each picture, against the measures."""
+    sums: dict[str, list[int]] = {}
+    for one in sound:
+        for key, points in one.counted().items():
+            if len(points) == len(JUDGED) and key in material.runs:
+                sums.setdefault(key, []).append(sum(points.values()))
+    means = {key: fmean(values) for key, values in sums.items()}
+    runs = {key: material.runs[key] for key in means}
+    for name in (*CORRELATED, "seen"):
+        found = {key: material.seen(run) if name == "seen" else material.measured(name, run) for key, run in runs.items()}
+        values = {key: value for key, value in found.items() if value is not None}
+        yield FOLDER, f"rho {name}", say.estimate(correlation(means, values, name=name), "{:+.2f}")
+
+
+def _ledger(material: Material, say: _Writer) -> _Facts:
+    """What pictures took, for each kind of machine and model, and which runs failed."""
+    for number, one in enumerate(costs(material.timed)[:6]):
+        kind = {"model": f"{one.model}, {one.size}", "device": one.device, "threads": say.short(one.threads), "runs": len(one.runs)}
+        seconds = {"step": say.number(one.step_s, "{:.2f} s"), "image": say.number(one.image_s, "{:.1f} s"), "hour": say.number(one.per_hour, "{:.0f}")}
+        yield LEDGER, f"cost {number}", {**kind, **seconds}
+    for number, event in enumerate(material.failures):
+        facts = {"key": str(event.get("key"))[:8], "at": str(event.get("at"))[:19], "reason": str(event.get("reason"))[:300]}
+        yield LEDGER, f"failure {number}", facts

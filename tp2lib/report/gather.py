@@ -15,7 +15,7 @@ from PIL import Image
 from tp2lib.course.predictions import Judged, judged
 from tp2lib.course.progress import NotebookProgress, open_answers, summary
 from tp2lib.engine.runs import Run, read_run
-from tp2lib.errors import TP2Error, shown
+from tp2lib.errors import OutputError, TP2Error, shown
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.ratings import Ratings, find_ratings, read_ratings
 from tp2lib.evaluation.reflection import answers
@@ -33,9 +33,6 @@ __all__ = ["NOTEBOOK_OF", "Material", "kept_runs"]
 NOTEBOOK_OF = {"smoke": "01_smoke", "baseline": "02_baseline", "text2img": "03_text2img", "img2img": "04_img2img"}
 """Which notebook makes the pictures of a part of the report."""
 
-_MOST_RUNS = 300  # of a ledger, for what pictures cost: the latest
-_MOST_TEXT = 2000
-
 
 class Material:
     """An outputs folder, read once; what cannot be read is listed in `problems` (file, why), and does not stop the report.
@@ -46,6 +43,8 @@ class Material:
 
     def __init__(self, outputs: str | os.PathLike[str]) -> None:
         self.outputs = Path(outputs)
+        if not self.outputs.is_dir():
+            raise OutputError(f"there is no folder {shown(str(outputs), 200)}. Give the outputs folder, or make the pictures first.")
         self.ledger = Ledger(self.outputs)
         self.evidence = Evidence(self.outputs)
         self.problems: list[tuple[str, str]] = []
@@ -60,8 +59,14 @@ class Material:
         for name in self.strangers:
             del self.named[name]
             self.problems.append((EXPERIMENTS[name].file, "the ledger knows no run with these pixels, so it is left out"))
+        self.names = {run.key: name for name, run in self.named.items()}
         self.ratings = self._ratings()
-        self._events = self._safely("ledger.jsonl", self.ledger.events, [])
+        self.answers = answers(self.outputs)  # to the closing questions
+        self.open_answers = self._open_answers()
+        self.judged: list[Judged] = self._safely("progress.jsonl", lambda: judged(self.outputs), [])
+        self.progress: list[NotebookProgress] = self._safely("progress.jsonl", lambda: summary(self.outputs), [])
+        events = self._safely("ledger.jsonl", self.ledger.events, [])
+        self.failures = [event for event in events if event.get("event") in ("failed", "quarantined")][-20:]
 
     @cached_property
     def favourites(self) -> list[Run]:
@@ -75,40 +80,9 @@ class Material:
         return {run.key: run for run in (*self.favourites, *self.named.values())}
 
     @cached_property
-    def names(self) -> dict[str, str]:
-        """The report's name of a run, by key."""
-        return {run.key: name for name, run in self.named.items()}
-
-    @cached_property
     def timed(self) -> list[Run]:
         """The latest runs of the ledger, for what pictures cost."""
-        return kept_runs(self.ledger, _MOST_RUNS)
-
-    @cached_property
-    def answers(self) -> dict[str, str]:
-        """Answers to the closing questions."""
-        return answers(self.outputs)
-
-    @cached_property
-    def open_answers(self) -> dict[str, tuple[str, str]]:
-        """Answers to the notebooks' open questions: number to title and text."""
-        found = self._safely("progress.jsonl", lambda: open_answers(self.outputs), [])
-        return {str(one["question"]): (str(one["title"])[:200], str(one["text"])[:_MOST_TEXT]) for one in found}
-
-    @cached_property
-    def judged(self) -> list[Judged]:
-        """Predictions beside what was measured."""
-        return self._safely("progress.jsonl", lambda: judged(self.outputs), [])
-
-    @cached_property
-    def progress(self) -> list[NotebookProgress]:
-        """What was done in each notebook."""
-        return self._safely("progress.jsonl", lambda: summary(self.outputs), [])
-
-    @cached_property
-    def failures(self) -> list[dict[str, Any]]:
-        """Failed runs, with their reasons: the last 20."""
-        return [event for event in self._events if event.get("event") in ("failed", "quarantined")][-20:]
+        return kept_runs(self.ledger)
 
     def known(self, key: str) -> bool:
         """Whether the ledger has a finished run of this key, with the pixels that are shown here."""
@@ -161,6 +135,11 @@ class Material:
             return False
         return event is not None and pixels_sha256(run.picture) == event["pixels_sha256"]
 
+    def _open_answers(self) -> dict[str, tuple[str, str]]:
+        """Answers to the notebooks' open questions: number to title and text."""
+        found = self._safely("progress.jsonl", lambda: open_answers(self.outputs), [])
+        return {str(one["question"]): (str(one["title"])[:200], str(one["text"])[:2000]) for one in found}
+
     def _ratings(self) -> list[Ratings]:
         found: dict[str, Ratings] = {}
         for path in find_ratings(self.outputs)[:100]:
@@ -180,7 +159,7 @@ class Material:
         return otherwise
 
 
-def kept_runs(ledger: Ledger, most: int = _MOST_RUNS) -> list[Run]:
+def kept_runs(ledger: Ledger, most: int = 300) -> list[Run]:
     """Return the latest finished runs of a ledger, at most so many, without decoding their pictures."""
     found = []
     for key in earlier_keys(ledger)[:most]:

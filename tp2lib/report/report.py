@@ -12,17 +12,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tp2lib.engine.runs import Run
-from tp2lib.errors import OutputError, RecordError, shown
+from tp2lib.errors import RecordError
 from tp2lib.evaluation.experiments import CASES, EXPERIMENTS, choose_experiments
 from tp2lib.evaluation.languages import words
 from tp2lib.evaluation.ratings import FOLDER
 from tp2lib.evaluation.reflection import ASKED
 from tp2lib.evaluation.rubric import CRITERIA, JUDGED
 from tp2lib.plots.labels import label, varying
-from tp2lib.report.facts import fact, value_of
-from tp2lib.report.filed import CORRELATED, filed
+from tp2lib.report.facts import CORRELATED, FACTS, filed, written
 from tp2lib.report.gather import NOTEBOOK_OF, Material
-from tp2lib.report.pages import NOTHING, Cell, Page, Picture
+from tp2lib.report.pages import NOTHING, Cell, Page, Picture, Trace
 
 __all__ = ["Report", "audit_report", "make_report", "write_report"]
 
@@ -45,7 +44,9 @@ class Report(Page):
 
     def fact(self, what: str, *runs: Run) -> Cell:
         """Return a fact of a run, with its trace."""
-        return fact(self.material, what, *runs, language=self.language)
+        trace = Trace(what=what, runs=tuple(run.key for run in runs))
+        text = written(self.material, what, runs, self.language)
+        return Cell(text=text, trace=trace, kind="text" if FACTS[what][0] == "text" else "number")
 
     def facts(self, run: Run, *names: str, **renamed: str) -> dict[str, Cell]:
         """Return facts of a run for the places of a sentence: under their names, or as place=name."""
@@ -97,10 +98,6 @@ class Report(Page):
         """Return the favourites of a mode, the latest first."""
         return [run for run in self.material.favourites if run.effective.get("mode") == mode]
 
-    def counting(self) -> list[str]:
-        """Return the raters whose points count."""
-        return [one.rater for one in self.material.ratings if one.locked and not one.altered]
-
     def proved(self) -> list[Run]:
         """Return the runs that were made again."""
         return [run for run in self.material.named.values() if self.material.proof(run) is not None]
@@ -135,8 +132,11 @@ class Report(Page):
                 if cell.kind in ("number", "text") and re.search(r"\d", cell.text):
                     found.append(f"“{cell.text}” is traced to no run and no file")
                 continue
-            kept = filed_anew.get((trace.file, trace.what))
-            again = (kept and kept.text) if trace.file else value_of(material, trace, self.language)
+            again, runs = None, [material.runs[key] for key in trace.runs if key in material.runs]
+            if (kept := filed_anew.get((trace.file, trace.what))) is not None:
+                again = kept.text
+            elif trace.runs and len(runs) == len(trace.runs):
+                again = written(material, trace.what, runs, self.language)
             if again != cell.text:
                 found.append(f"“{cell.text}” should be “{again}”, by {trace.what} of {', '.join(trace.runs) or trace.file}")
         return found + [f"run {key} is not in the ledger, or its picture is gone" for key in self.runs if not material.known(key)]
@@ -152,7 +152,7 @@ def make_report(outputs: str | os.PathLike[str], language: str = "en") -> Report
     RecordError
         No such language.
     """
-    report = Report(_material(outputs), language)
+    report = Report(Material(outputs), language)
     report.render("markdown", Path(outputs))
     return report
 
@@ -183,10 +183,4 @@ def write_report(outputs: str | os.PathLike[str], language: str = "en", *, to: s
 
 def audit_report(report: Report, outputs: str | os.PathLike[str]) -> list[str]:
     """Read everything anew, and list the figures of a report that lead nowhere, or to another value."""
-    return report.audit(_material(outputs))
-
-
-def _material(outputs: str | os.PathLike[str]) -> Material:
-    if not Path(outputs).is_dir():
-        raise OutputError(f"there is no folder {shown(str(outputs), 200)}. Give the outputs folder, or make the pictures first.")
-    return Material(outputs)
+    return report.audit(Material(outputs))
