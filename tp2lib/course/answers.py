@@ -20,8 +20,6 @@ from tp2lib.errors import counted, did_you_mean, shown
 from tp2lib.metadata.pixels import open_image
 from tp2lib.recipe import Recipe
 
-__all__ = ["KINDS", "Reply", "Wrong", "as_number", "as_picture", "as_reason", "as_recipe", "as_whole", "differing", "kind_of", "listed", "one_of"]
-
 # kind: its sign, its words, the colour of its edge (Okabe and Ito's, distinct with any colour vision)
 _LOOKS = {
     "right": ("✓", "right", "#009E73"),

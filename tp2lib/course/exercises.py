@@ -21,8 +21,6 @@ from tp2lib.course.answers import Reply, Wrong, kind_of
 from tp2lib.course.progress import FILE, STATES, note, summary
 from tp2lib.errors import TP2Error, counted, shown
 
-__all__ = ["DIFFICULTIES", "NOTEBOOKS", "OpenQuestion", "Question", "progress_line", "questions"]
-
 NOTEBOOKS = ("01", "02", "03", "04", "05", "06")
 DIFFICULTIES = ("easy", "medium", "hard")
 _LONGEST = 4000  # characters kept of an open answer
@@ -187,4 +185,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *questions()})
+    return sorted({*globals(), *questions()})

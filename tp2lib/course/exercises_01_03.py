@@ -19,8 +19,6 @@ from tp2lib.models.loading import unknown_words
 from tp2lib.recipe import Recipe
 from tp2lib.storage.pictures import read_recipe
 
-__all__ = ["same_picture"]
-
 _TOLERANCE = 0.25  # of the estimated seconds
 _MOST_CALLS = 200  # a check makes a picture only if it is no larger a job than this
 _DAMAGES = ("saturation", "contrast", "clipped_highlights", "clipped_shadows")

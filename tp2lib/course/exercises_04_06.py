@@ -27,8 +27,6 @@ from tp2lib.metrics.measures import MEASURES, colour_difference, perceptual_dist
 from tp2lib.recipe import Recipe
 from tp2lib.storage.pictures import read_recipe, read_record
 
-__all__ = ["CANDIDATES", "NINTHS", "interactions", "ninths", "read_plan_text"]
-
 CANDIDATES = (0.52, 0.41, 0.58, 0.44, 0.47)
 NINTHS = ("top left", "top", "top right", "left", "centre", "right", "bottom left", "bottom", "bottom right")
 _ALIASES = {"center": "centre", "middle": "centre", "upper": "top", "lower": "bottom"}

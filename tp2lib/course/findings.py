@@ -19,8 +19,6 @@ from tp2lib.plots.layout import COLOURS, SOFT, new_plot, text_style
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Calibration", "make_calibration", "read_calibration", "tabulate", "verdict"]
-
 _FEWEST = 4  # predictions, below which halves cannot be compared
 
 

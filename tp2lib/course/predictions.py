@@ -19,8 +19,6 @@ from tp2lib.course.progress import note, read_events
 from tp2lib.errors import RecordError, TP2Error, did_you_mean, shown
 from tp2lib.plots.display import status_html
 
-__all__ = ["Judged", "Prediction", "PredictionBox", "Predictions", "judged", "score"]
-
 Answer = str | int | float
 
 _LONGEST = 40  # characters that are read of what somebody types for a number

@@ -18,8 +18,6 @@ from tp2lib import paths
 from tp2lib.errors import OutputError, RecordError, shown
 from tp2lib.storage.files import Journal
 
-__all__ = ["EVENTS", "FILE", "STATES", "NotebookProgress", "note", "open_answers", "read_events", "summary"]
-
 FILE = "progress.jsonl"
 EVENTS = ("opened", "predicted", "measured", "check", "hint", "solution", "answer")
 STATES = ("right", "right after the solution", "saved", "solution seen", "wrong", "not attempted")

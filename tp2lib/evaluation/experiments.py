@@ -33,11 +33,6 @@ if TYPE_CHECKING:
     from tp2lib.models.loading import Model
     from tp2lib.storage.ledger import Ledger
 
-__all__ = [
-    "APPLE", "BACKPACK", "CASES", "EXPERIMENTS", "PARTS", "PEN", "WALLET", "Case", "Contradiction", "Experiment", "check_case", "check_cases",
-    "choose_experiments", "prepare_photo", "run_experiment",
-]  # fmt: skip
-
 APPLE = "professional product photo of a red apple on a white background, studio lighting, soft shadow"
 BACKPACK = "ultra-realistic product photo of a backpack on a white background, studio lighting, soft shadow, very sharp"
 WALLET = (

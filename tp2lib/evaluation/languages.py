@@ -15,8 +15,6 @@ from typing import Any, Self
 
 from tp2lib.errors import RecordError, did_you_mean, shown
 
-__all__ = ["LANGUAGES", "Number", "language", "translations", "words"]
-
 _FILES = {path.stem: path for path in sorted(Path(__file__).with_name("words").glob("*.toml"))}
 LANGUAGES = tuple(_FILES)
 

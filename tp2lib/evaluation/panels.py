@@ -17,8 +17,6 @@ from tp2lib.evaluation.rubric import CRITERIA, JUDGED, LEVELS
 from tp2lib.evaluation.scoring import BlindScoring
 from tp2lib.plots.display import image_html, status_html
 
-__all__ = ["ReflectionPanel", "ScorePanel"]
-
 
 class _Panel:
     """Shows its `widget`, and says in its `status` what happened."""

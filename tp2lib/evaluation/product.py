@@ -15,8 +15,6 @@ from skimage.filters import threshold_otsu
 
 from tp2lib.metrics.measures import Picture, as_pixels, border_of, perceptual_map
 
-__all__ = ["Fidelity", "Product", "fidelity_to", "find_product"]
-
 _LEAST_CONTRAST = 8.0  # ΔE00: what stands out less from the ground is not told from it
 _PLAIN = 8.0  # ΔE00: 60 % of the band must be this near to its median colour, or the ground is no plain one
 _LEAST_SHARE, _MOST_SHARE = 0.01, 0.95  # of the frame

@@ -19,8 +19,6 @@ from tp2lib.errors import RecordError, shown
 from tp2lib.evaluation.ratings import Ratings
 from tp2lib.evaluation.rubric import JUDGED
 
-__all__ = ["Agreement", "Difference", "agreement", "compare", "consistency", "correlation", "interval"]
-
 RESAMPLES = 2000
 _LEAST = 3  # things below which an interval means nothing
 _Z = 1.96

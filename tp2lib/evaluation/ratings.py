@@ -20,8 +20,6 @@ from tp2lib.evaluation.rubric import JUDGED, check_scores
 from tp2lib.metadata.record import dump_json, is_sha256
 from tp2lib.storage.files import Journal
 
-__all__ = ["FOLDER", "Item", "Ratings", "digest", "find_ratings", "rater_name", "read_ratings"]
-
 FOLDER = "scores"
 """The folder of the logs, in ``outputs/``."""
 

@@ -17,8 +17,6 @@ from tp2lib.evaluation.languages import translations, words
 from tp2lib.metadata.record import MAX_RECORD, dump_json, load_json
 from tp2lib.storage.files import write_atomically
 
-__all__ = ["ASKED", "FILE", "Asked", "answer", "answers"]
-
 FILE = "reflection.json"
 _MOST = 4000  # characters of an answer
 

@@ -18,8 +18,6 @@ from tp2lib.evaluation.rubric import POINTS
 from tp2lib.metadata.pixels import pixels_sha256
 from tp2lib.storage.files import Journal
 
-__all__ = ["Evidence", "Proof", "known_proof", "prove_all"]
-
 KIND = "replayed"
 
 

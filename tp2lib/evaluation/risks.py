@@ -31,8 +31,6 @@ from tp2lib.metadata.source import reopen_source
 from tp2lib.metrics.measures import as_pixels, background_whiteness, perceptual_map
 from tp2lib.storage.ledger import Ledger
 
-__all__ = ["LIMITS", "USES", "VERDICTS", "Finding", "Inspection", "inspect", "read_and_note", "read_text"]
-
 VERDICTS = ("publish", "retouch", "reject")
 USES = ("product", "illustration")
 TEXT = "text read"
@@ -52,6 +50,8 @@ LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType(
     }
 )
 """The limits for retouching and for rejecting."""
+
+_AT_LEAST = ("shape", "background")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,17 +166,6 @@ def _reader() -> Any:
     return RapidOCR(params={"Global.log_level": "critical"})
 
 
-def read_and_note(image: Image.Image, run: Run, evidence: Evidence, photo: Image.Image | None) -> tuple[str, ...] | None:
-    """Read the text that is in a picture and not on its photo, and keep what was found; None without a reader."""
-    words = read_text(image)
-    if words is None:
-        return None
-    own = {word.casefold() for word in (read_text(photo) or ())} if words and photo is not None else set()
-    added = tuple(word for word in words if word.casefold() not in own)
-    evidence.note(TEXT, run, words=list(added), reader=READER)
-    return added
-
-
 # -- the checks --------------------------------------------------------------------------------------
 
 
@@ -193,20 +182,23 @@ def _product(run: Run, use: str, photo: Image.Image | None, mask: Mask | None) -
         found = fidelity_to(run.picture, photo)
         if found is None:  # the ground is no plain one: the middle of the frame must do
             middle = float(_middle(perceptual_map(run.picture, photo)).mean())
-            return [Finding(risk="product", verdict=_above("colour", middle), reason="colour in the middle", figures={"colour": middle})]
+            return [Finding(risk="product", verdict=_judged("colour", middle), reason="colour in the middle", figures={"colour": middle})]
     except SourceError as error:
         return [Finding(risk="product", verdict="unknown", reason="photo differs", figures={"error": str(error)})]
-    colour = Finding(risk="product", verdict=_above("colour", found.colour), reason="colour", figures={"colour": found.colour})
+    colour = Finding(risk="product", verdict=_judged("colour", found.colour), reason="colour", figures={"colour": found.colour})
     if found.shape is None:
         return [colour, Finding(risk="product", verdict="reject", reason="no product")]
-    return [colour, Finding(risk="product", verdict=_below("shape", found.shape), reason="shape", figures={"shape": found.shape})]
+    return [colour, Finding(risk="product", verdict=_judged("shape", found.shape), reason="shape", figures={"shape": found.shape})]
 
 
 def _text(run: Run, evidence: Evidence, photo: Image.Image | None, read: bool) -> Finding:
+    """Text that is in a picture and not on its photo, as it was found before, or as it is read and kept now."""
     known = evidence.latest(TEXT, run)
     words = None if known is None else tuple(str(word)[:80] for word in known.get("words") or ())
-    if words is None and read:
-        words = read_and_note(run.picture, run, evidence, photo)
+    if words is None and read and (seen := read_text(run.picture)) is not None:
+        on_photo = {word.casefold() for word in (read_text(photo) or ())} if seen and photo is not None else set()
+        words = tuple(word for word in seen if word.casefold() not in on_photo)
+        evidence.note(TEXT, run, words=list(words), reader=READER)
     if words is None:
         return Finding(risk="text", verdict="unknown", reason="no reader")
     if not words:
@@ -222,7 +214,7 @@ def _clipped(image: Image.Image, product: Product | None, photo: Image.Image | N
         before = find_product(photo) if product else None
         figures = {"share": _clipped_share(image, product if before else None), "photo": _clipped_share(photo, before)}
         reason = "clipped beyond the photo"
-    verdict = _above("clipped", figures["share"] - figures.get("photo", 0))
+    verdict = _judged("clipped", figures["share"] - figures.get("photo", 0))
     return Finding(risk="clipped", verdict=verdict, reason=reason, figures=figures)
 
 
@@ -235,12 +227,12 @@ def _clipped_share(image: Image.Image, product: Product | None) -> float:
 def _crop(product: Product | None) -> Finding:
     if product is None:
         return Finding(risk="crop", verdict="unknown", reason="not told apart")
-    return Finding(risk="crop", verdict=_above("crop", product.touching), reason="crop", figures={"share": product.touching})
+    return Finding(risk="crop", verdict=_judged("crop", product.touching), reason="crop", figures={"share": product.touching})
 
 
 def _background(image: Image.Image) -> Finding:
     white = background_whiteness(image)
-    return Finding(risk="background", verdict=_below("background", white), reason="background", figures={"white": white})
+    return Finding(risk="background", verdict=_judged("background", white), reason="background", figures={"white": white})
 
 
 def _mark(run: Run) -> Finding:
@@ -256,14 +248,10 @@ def _mark(run: Run) -> Finding:
     return Finding(risk="mark", verdict="publish" if marked else "reject", reason="marked" if marked else "no mark")
 
 
-def _above(limit: str, value: float) -> str:
-    retouch, reject = LIMITS[limit]
-    return VERDICTS[int(value > retouch) + int(value > reject)]
-
-
-def _below(limit: str, value: float) -> str:
-    retouch, reject = LIMITS[limit]
-    return VERDICTS[int(value < retouch) + int(value < reject)]
+def _judged(limit: str, value: float) -> str:
+    """Return the verdict on a value: those of _AT_LEAST must not fall below their limits, the others not rise above."""
+    retouch, reject = (value < edge if limit in _AT_LEAST else value > edge for edge in LIMITS[limit])
+    return VERDICTS[retouch + reject]
 
 
 def _middle(array: np.ndarray) -> np.ndarray:

@@ -27,8 +27,6 @@ from tp2lib.paths import INPUTS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["CRITERIA", "JUDGED", "LEVELS", "MEASURED", "POINTS", "Criterion", "check_scores", "exemplar", "make_exemplars", "total"]
-
 LEVELS = (0, 1, 2)
 
 

@@ -10,8 +10,6 @@ from typing import Any
 from tp2lib.engine.runs import Run
 from tp2lib.errors import RecipeError, shown
 
-__all__ = ["Cost", "costs", "energy_kwh"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:

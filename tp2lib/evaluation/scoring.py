@@ -26,8 +26,6 @@ from tp2lib.metadata.pixels import open_image, pixels_sha256
 from tp2lib.storage.files import Journal
 from tp2lib.storage.ledger import Ledger
 
-__all__ = ["BlindScoring", "Revealed"]
-
 _GAP = 2  # other pictures between a picture and its repeat, at least, where there are enough
 
 

@@ -19,11 +19,6 @@ from skimage.metrics import structural_similarity
 
 from tp2lib.errors import SourceError, did_you_mean, shown
 
-__all__ = [
-    "MEASURES", "Measures", "as_pixels", "axis_title", "background_whiteness", "border_of", "clipped_highlights", "clipped_shadows",
-    "colour_difference", "contrast", "in_words", "measure", "perceptual_distance", "perceptual_map", "psnr", "saturation", "sharpness", "ssim", "take",
-]  # fmt: skip
-
 Picture = Image.Image | np.ndarray
 
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, which Pillow's "L" and OpenCV's grey use too

@@ -19,8 +19,6 @@ from PIL import Image
 from tp2lib.errors import ModelNotFound, RecipeError, shown
 from tp2lib.models.vocabulary import ATTRIBUTES
 
-__all__ = ["CLIP", "Adherence", "adherence", "clip_score", "named_values"]
-
 CLIP = "openai/clip-vit-large-patch14"  # the CLIP whose text encoder Stable Diffusion 1.x reads prompts with
 
 Words = Mapping[str, Mapping[str, tuple[str, ...]]]

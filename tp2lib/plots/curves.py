@@ -18,8 +18,6 @@ from tp2lib.metrics.measures import axis_title, take
 from tp2lib.plots.labels import changes, fixed, label, problem, value, values, varying
 from tp2lib.plots.layout import COLOURS, SOFT, new_plot, text_style
 
-__all__ = ["Point", "convergence", "fidelity", "make_convergence", "make_fidelity", "make_schedules"]
-
 _MARKS = ("o", "s", "^", "D", "v", "P", "X")  # with a line style of its own each: colour is never alone
 _LINES = ("-", "--", "-.", ":")
 

@@ -17,8 +17,6 @@ from tp2lib.errors import SourceError, shown
 if TYPE_CHECKING:
     import ipywidgets as widgets
 
-__all__ = ["alt_text", "as_image", "before_after", "image_html", "show", "status_html", "to_png"]
-
 
 def to_png(picture: Figure | Image.Image, *, alt: str, dpi: float | None = None) -> bytes:
     """Return a figure or a picture as PNG, with the alternative text as its PNG text ``Description``; 300 dpi print well."""

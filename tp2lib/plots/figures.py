@@ -17,8 +17,6 @@ from tp2lib.plots.display import as_image, show
 from tp2lib.plots.labels import changes
 from tp2lib.plots.layout import Tile, draw_tiles, legible, text_style
 
-__all__ = ["Film", "Frame", "make_crops", "make_difference", "make_filmstrip", "make_words", "show_words"]
-
 _COLUMNS, _SIDE = 4, 2.1  # of the figure of words: pictures across, inches a picture
 _PLAIN = {"a", "an", "the", "of", "on", "in", "with", "and", ",", ".", "-", "(start)", "(end)"}
 _SEEN = 2.0  # ΔE00: twice what half of all observers see between flat patches (Paravina et al. 2015 find 0.8)

@@ -21,8 +21,6 @@ from tp2lib.plots.display import alt_text, show
 from tp2lib.plots.labels import changes, fixed, label, problem, unplanned, value, values, varying
 from tp2lib.plots.layout import Tile, draw_tiles
 
-__all__ = ["describe_grid", "make_grid", "show_grid"]
-
 
 def show_grid(runs: Sequence[Any], rows: str | None = None, cols: str | None = None, *, alt: str, **how: Any) -> None:
     """Show a grid in the notebook; see :func:`make_grid` for what it takes.

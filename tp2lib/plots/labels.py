@@ -12,8 +12,6 @@ from typing import Any
 from tp2lib.errors import RecipeError, counted, did_you_mean, shown
 from tp2lib.recipe import Recipe
 
-__all__ = ["AXES", "OUTCOMES", "changes", "fixed", "label", "problem", "unplanned", "value", "values", "varying"]
-
 # The settings that may be an axis, in the order that captions name them.
 AXES = (
     "model", "prompt", "negative_prompt", "source", "strength", "strength_mode", "scheduler", "schedule", "steps",

@@ -22,8 +22,6 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-__all__ = ["COLOURS", "SOFT", "Tile", "draw_tiles", "legible", "new_plot", "text_style", "wrap"]
-
 INK, SOFT, FAINT, FRAME = "#1a1a1a", "#555555", "#c8c8c8", "#D55E00"
 
 # Okabe and Ito (2008): told apart with any colour vision, and in this order also when printed in grey

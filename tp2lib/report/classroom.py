@@ -20,8 +20,6 @@ from tp2lib.evaluation.rubric import CRITERIA
 from tp2lib.report.gather import Material
 from tp2lib.report.pages import Page
 
-__all__ = ["FILE", "Learner", "learners", "make_class", "outliers", "replay_sample", "write_class"]
-
 FILE = "class"
 _MOST = 200  # folders
 _COUNTS = {"CRITERIA": CRITERIA, "pictures": len(EXPERIMENTS), "questions": len(ASKED)}

@@ -23,8 +23,6 @@ from tp2lib.metrics.measures import perceptual_distance, take
 from tp2lib.report.gather import Material
 from tp2lib.report.pages import NOTHING, Cell, Trace
 
-__all__ = ["CORRELATED", "FACTS", "REPORT", "Filed", "filed", "written"]
-
 REPORT = "rapport_tp2"  # stands for the seed report's own figures: they are data of the pack
 
 CORRELATED = ("sharpness", "contrast", "saturation", "clipped_highlights", "background_whiteness")

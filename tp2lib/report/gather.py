@@ -28,8 +28,6 @@ from tp2lib.metrics.prompt_adherence import adherence
 from tp2lib.storage.favourites import Favourites, earlier_keys
 from tp2lib.storage.ledger import Ledger
 
-__all__ = ["NOTEBOOK_OF", "Material", "kept_runs"]
-
 NOTEBOOK_OF = {"smoke": "01_smoke", "baseline": "02_baseline", "text2img": "03_text2img", "img2img": "04_img2img"}
 """Which notebook makes the pictures of a part of the report."""
 

@@ -27,8 +27,6 @@ from tp2lib.evaluation.languages import Number, words
 from tp2lib.storage.files import write_atomically
 from tp2lib.storage.pictures import export_picture
 
-__all__ = ["NOTHING", "Cell", "Gap", "Page", "Picture", "Trace"]
-
 NOTHING = "–"  # stands for what is not known
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~!$])")

@@ -23,8 +23,6 @@ from tp2lib.report.facts import CORRELATED, FACTS, filed, written
 from tp2lib.report.gather import NOTEBOOK_OF, Material
 from tp2lib.report.pages import NOTHING, Cell, Page, Picture, Trace
 
-__all__ = ["Report", "audit_report", "make_report", "write_report"]
-
 
 class Report(Page):
     """The report of an outputs folder, in one language."""
