@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from tp2lib.course.predictions import Judged, judged
 from tp2lib.errors import SourceError
 from tp2lib.metrics.measures import measure
-from tp2lib.plots.layout import COLOURS, SOFT, new_plot, text_style
+from tp2lib.plots.layout import COLOURS, SOFT, new_plot
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,7 +121,8 @@ def read_calibration(outputs: str | os.PathLike[str] | None = None) -> Calibrati
 
 def make_calibration(found: Calibration) -> Figure:
     """Draw every prediction's score in order, the mean of each notebook, and what blind picks would score."""
-    figure, axes = new_plot(caption=[found.said(), "1 is right, 0 is wrong; a number scores the smaller divided by the larger."])
+    said = [found.said(), "1 is right, 0 is wrong; a number scores the smaller divided by the larger."]
+    figure, axes = new_plot(caption=said, x="notebook, and its predictions (bar: their mean; dotted: a blind pick)", y="how near")
     at, ticks = 0, []
     for notebook, (count, mean, chance) in found.by_notebook.items():
         places = np.arange(at, at + count)
@@ -135,6 +136,4 @@ def make_calibration(found: Calibration) -> Figure:
     axes.set_xticks([x for x, _ in ticks], [words for _, words in ticks])
     axes.set_xlim(-0.8, max(at, 1) - 0.2)
     axes.set_ylim(-0.02, 1.05)
-    axes.set_xlabel("notebook, and its predictions (bar: their mean; dotted: a blind pick)", **text_style(8))
-    axes.set_ylabel("how near", **text_style(8))
     return figure

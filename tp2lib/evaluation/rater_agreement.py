@@ -19,7 +19,6 @@ from tp2lib.errors import RecordError, shown
 from tp2lib.evaluation.ratings import Ratings
 from tp2lib.evaluation.rubric import JUDGED
 
-RESAMPLES = 2000
 _LEAST = 3  # things below which an interval means nothing
 _Z = 1.96
 
@@ -72,7 +71,7 @@ class Difference:
         return self.low > 0 or self.high < 0
 
 
-def interval(n: int, statistic: Callable[[np.ndarray], np.ndarray], *, seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, float] | None:
+def interval(n: int, statistic: Callable[[np.ndarray], np.ndarray], *, seed: int = 0, resamples: int = 2000) -> tuple[float, float] | None:
     """Return the 95 % percentile bootstrap interval of a statistic of n things (Efron, Annals of Statistics 7, 1979).
 
     Parameters
@@ -99,7 +98,7 @@ def interval(n: int, statistic: Callable[[np.ndarray], np.ndarray], *, seed: int
     return float(low), float(high)
 
 
-def agreement(ratings: Sequence[Ratings], *, by: str = "pixels_sha256", resamples: int = RESAMPLES) -> list[Agreement]:
+def agreement(ratings: Sequence[Ratings], *, by: str = "pixels_sha256") -> list[Agreement]:
     """Compare several raters, criterion by criterion, on the pictures that all of them scored.
 
     Parameters
@@ -125,17 +124,17 @@ def agreement(ratings: Sequence[Ratings], *, by: str = "pixels_sha256", resample
     for criterion in JUDGED:
         points = [one.points(criterion, by=by) for one in ratings]
         shared = sorted(set.intersection(*(set(one) for one in points)))
-        found.append(_agreement(criterion, [[one[picture] for picture in shared] for one in points], len(names), resamples))
+        found.append(_agreement(criterion, [[one[picture] for picture in shared] for one in points], len(names)))
     return found
 
 
-def consistency(ratings: Ratings, *, resamples: int = RESAMPLES) -> Agreement:
+def consistency(ratings: Ratings) -> Agreement:
     """Compare a rater with herself, on the pictures that were shown to her twice, all criteria together."""
     pairs = [pair for name in JUDGED for pair in ratings.repeats(name)]
-    return _agreement("all", np.array(pairs).reshape(-1, 2).T, 1, resamples)
+    return _agreement("all", np.array(pairs).reshape(-1, 2).T, 1)
 
 
-def correlation(scores: Mapping[Any, float], measured: Mapping[Any, float], *, name: str = "", resamples: int = RESAMPLES) -> Agreement:
+def correlation(scores: Mapping[Any, float], measured: Mapping[Any, float], *, name: str = "") -> Agreement:
     """Spearman's rank correlation of people's scores with an automatic measure, over the pictures that have both.
 
     Notes
@@ -151,7 +150,7 @@ def correlation(scores: Mapping[Any, float], measured: Mapping[Any, float], *, n
         moment = (a * b).mean(-1) - a.mean(-1) * b.mean(-1)
         return np.divide(moment, spread, out=np.full_like(spread, np.nan), where=spread > 0)
 
-    return Agreement(criterion=name, raters=1, n=len(shared), **_estimate(len(shared), rho, resamples, _LEAST))
+    return Agreement(criterion=name, raters=1, n=len(shared), **_estimate(len(shared), rho, _LEAST))
 
 
 def compare(ratings: Sequence[Ratings], first: str, second: str, *, by: str = "pixels_sha256") -> Difference | None:
@@ -182,11 +181,9 @@ def compare(ratings: Sequence[Ratings], first: str, second: str, *, by: str = "p
     return Difference(mean=mean, low=low, high=high, raters=int(apart.size), repeats=len(repeats))
 
 
-def _agreement(criterion: str, rows: Any, raters: int, resamples: int) -> Agreement:
+def _agreement(criterion: str, rows: Any, raters: int) -> Agreement:
     """Mean pairwise quadratic weighted kappa of rows of points, a rater each.
 
-    Notes
-    -----
     2·cov / (var + var + (difference of means)²), all resamples at once: by algebra the same number as Cohen's weighted
     kappa of the table of two raters with quadratic weights; Lin's concordance correlation (Biometrics 45, 1989).
     """
@@ -206,15 +203,15 @@ def _agreement(criterion: str, rows: Any, raters: int, resamples: int) -> Agreem
         return np.divide(np.nansum(each, 0), counts, out=np.full(counts.shape, np.nan), where=counts > 0)
 
     equal = float((rows[first] == rows[second]).mean())
-    return Agreement(criterion=criterion, raters=raters, n=n, equal=equal, **_estimate(n, kappa, resamples, 1))
+    return Agreement(criterion=criterion, raters=raters, n=n, equal=equal, **_estimate(n, kappa, 1))
 
 
-def _estimate(n: int, statistic: Callable[[np.ndarray], np.ndarray], resamples: int, least: int) -> dict[str, float]:
+def _estimate(n: int, statistic: Callable[[np.ndarray], np.ndarray], least: int) -> dict[str, float]:
     """A statistic of n things with its interval; nothing where it is not defined."""
     value = float(statistic(np.arange(n)[None])[0]) if n >= least else math.nan
     if math.isnan(value):
         return {}
-    ends = interval(n, statistic, resamples=resamples)
+    ends = interval(n, statistic)
     return {"value": value} | (dict(zip(("low", "high"), ends, strict=True)) if ends else {})
 
 

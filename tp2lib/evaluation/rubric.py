@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -78,20 +77,20 @@ def total(scores: Mapping[str, float | None]) -> float | None:
 # -- the example pictures -----------------------------------------------------------------------------
 
 
-def exemplar(criterion: str, level: int, inputs: Path = INPUTS) -> Image.Image:
+def exemplar(criterion: str, level: int) -> Image.Image:
     """Return a picture that deserves a level of a criterion: a product photo, with a fault put in."""
     if criterion not in CRITERIA or level not in LEVELS:
         hint = did_you_mean(criterion, CRITERIA)
         raise RecordError(f"there is no level {shown(level)} of {shown(criterion)}; there are 0 to 2 of {', '.join(CRITERIA)}.{hint}")
     file, make = _MADE[criterion][level]
-    return make(prepare_source(inputs / file, 256, 256).image)
+    return make(prepare_source(INPUTS / file, 256, 256).image)
 
 
-def make_exemplars(language: str = "en", inputs: Path = INPUTS) -> Figure:
+def make_exemplars(language: str = "en") -> Figure:
     """Draw all of them: a criterion a row, a level a column, each with its sentence."""
     from tp2lib.plots.layout import Tile, draw_tiles  # brings matplotlib, which the rubric itself needs not
 
-    tiles = [[Tile(image=exemplar(name, level, inputs), notes=(one.levels[language][level],)) for level in LEVELS] for name, one in CRITERIA.items()]
+    tiles = [[Tile(image=exemplar(name, level), notes=(one.levels[language][level],)) for level in LEVELS] for name, one in CRITERIA.items()]
     sides = [one.label[language] for one in CRITERIA.values()]
     return draw_tiles(tiles, heads=[str(level) for level in LEVELS], sides=sides)
 

@@ -16,9 +16,9 @@ from PIL import Image
 from tp2lib.errors import ControlError, shown
 from tp2lib.metrics.measures import axis_title, take
 from tp2lib.plots.labels import changes, fixed, label, problem, value, values, varying
-from tp2lib.plots.layout import COLOURS, SOFT, new_plot, text_style
+from tp2lib.plots.layout import COLOURS, SOFT, add_legend, new_plot, text_style
 
-_MARKS = ("o", "s", "^", "D", "v", "P", "X")  # with a line style of its own each: colour is never alone
+_MARKS = ("o", "s", "^", "D", "v", "P", "X")
 _LINES = ("-", "--", "-.", ":")
 
 
@@ -97,9 +97,7 @@ def make_convergence(runs: Sequence[Any], *, measure: str = "perceptual_distance
     points = convergence(runs, measure=measure, by=by)
     counts = ", ".join(map(str, values(runs, "steps")))
     said = [f"Each point: from that number of steps to the next of {counts}.", *_said(points, runs, "steps", by)]
-    figure, axes = _draw(points, title, said)
-    axes.set_xlabel("steps", **text_style(8))
-    axes.set_ylabel(f"{axis_title(measure)} to the next step count", **text_style(8))
+    figure, axes = _draw(points, title, said, x="steps", y=f"{axis_title(measure)} to the next step count")
     if measure == "perceptual_distance":
         axes.axhline(1, color=SOFT, lw=0.8, ls=":")
         axes.annotate("just noticeable", (1, 1), (-2, 2), ("axes fraction", "data"), "offset points", **text_style(7, color=SOFT, ha="right"))
@@ -109,14 +107,12 @@ def make_convergence(runs: Sequence[Any], *, measure: str = "perceptual_distance
 def make_fidelity(runs: Sequence[Any], source: Image.Image, *, measure: str = "ssim", by: str | None = None, title: str = "") -> Figure:
     """Draw :func:`fidelity`: what each strength keeps of the photo, in numbers."""
     points = fidelity(runs, source, measure=measure, by=by)
-    figure, axes = _draw(points, title, _said(points, runs, "strength", by))
+    figure, axes = _draw(points, title, _said(points, runs, "strength", by), x="strength", y=f"{axis_title(measure)} to the source photo")
     effects: dict[float, set[str]] = {}
     for run in runs:
         effects.setdefault(run.recipe.strength, set()).add(label(run, "strength")[1].removesuffix(" run"))
     places = sorted({point.x for point in points})
     axes.set_xticks(places, [f"{x:g}\n{effects[x].pop() if len(effects[x]) == 1 else ''}" for x in places])
-    axes.set_xlabel("strength", **text_style(8))
-    axes.set_ylabel(f"{axis_title(measure)} to the source photo", **text_style(8))
     return figure
 
 
@@ -131,10 +127,10 @@ def make_schedules(runs: Sequence[Any], *, title: str = "") -> Figure:
     from tp2lib.engine.schedulers import noise_levels  # brings torch
 
     names = changes(runs)
-    figure, axes = new_plot(title, [f"Each point is a model call. Fixed: {'; '.join(fixed(runs))}."])
+    figure, axes = new_plot(title, [f"Each point is a model call. Fixed: {'; '.join(fixed(runs))}."], x="model call", y="noise level σ")
     for number, (run, name) in enumerate(zip(runs, names, strict=True)):
-        levels, colour = noise_levels(run.effective["timesteps"]), COLOURS[number % len(COLOURS)]
-        look: dict[str, Any] = {"color": colour, "linestyle": _LINES[number % len(_LINES)], "marker": _MARKS[number % len(_MARKS)]}
+        levels, look = noise_levels(run.effective["timesteps"]), _look(number)
+        colour = look["color"]
         axes.plot(range(1, len(levels) + 1), levels, label=name, markersize=3.5, linewidth=1.5, **look)
         beside = axes.inset_axes((1.05, 1 - (number + 0.97) / len(runs), 0.3, 0.8 / len(runs)))
         beside.imshow(run.image)
@@ -143,9 +139,7 @@ def make_schedules(runs: Sequence[Any], *, title: str = "") -> Figure:
         for spine in beside.spines.values():
             spine.set(color=colour, linewidth=1.2)
     axes.set_yscale("log")
-    axes.set_xlabel("model call", **text_style(8))
-    axes.set_ylabel("noise level σ", **text_style(8))
-    axes.legend(frameon=False, prop={"family": text_style()["family"], "size": 7.5})
+    add_legend(axes)
     return figure
 
 
@@ -180,28 +174,30 @@ def _said(points: list[Point], runs: Sequence[Any], axis: str, by: str | None) -
     return [*said, f"Fixed: {'; '.join(fixed(runs, (axis, 'seed', by or '')))}."]
 
 
-def _draw(points: list[Point], title: str, said: list[str]) -> tuple[Figure, Axes]:
+def _draw(points: list[Point], title: str, said: list[str], **names: str) -> tuple[Figure, Axes]:
     """Draw each group's curve over a caption."""
-    figure, axes = new_plot(title, said)
+    figure, axes = new_plot(title, said, **names)
     groups = list(dict.fromkeys(point.group for point in points))
     for number, group in enumerate(groups):
         _curve(axes, [point for point in points if point.group == group], number)
     axes.set_xticks(sorted({point.x for point in points}))
     axes.set_ylim(bottom=min(0, *(point.y for point in points)))
     if len(groups) > 1:
-        style = text_style(7.5)
-        axes.legend(frameon=False, prop={"family": style["family"], "size": 7.5}, labelcolor=style["color"])
+        add_legend(axes)
     return figure, axes
 
 
 def _curve(axes: Axes, points: list[Point], number: int) -> None:
     """Draw a thick line through the medians, and a thin one for each seed if there are several."""
-    look: dict[str, Any] = {"color": COLOURS[number % len(COLOURS)], "linestyle": _LINES[number % len(_LINES)]}
-    seeds = {point.seed for point in points}
-    if len(seeds) > 1:
-        for seed in seeds:
-            row = [(point.x, point.y) for point in points if point.seed == seed]
-            axes.plot(*zip(*row), alpha=0.35, linewidth=0.8, **look)
+    look, seeds = _look(number), {point.seed for point in points}
+    for seed in seeds if len(seeds) > 1 else ():
+        row = [(point.x, point.y) for point in points if point.seed == seed]
+        axes.plot(*zip(*row), alpha=0.35, linewidth=0.8, **look | {"marker": ""})
     places = sorted({point.x for point in points})
     medians = [float(np.median([point.y for point in points if point.x == x])) for x in places]
-    axes.plot(places, medians, linewidth=2.0, label=points[0].group, marker=_MARKS[number % len(_MARKS)], markersize=4.5, **look)
+    axes.plot(places, medians, linewidth=2.0, label=points[0].group, markersize=4.5, **look)
+
+
+def _look(number: int) -> dict[str, Any]:
+    """Return the colour, line and mark of a curve: colour is never alone."""
+    return {"color": COLOURS[number % len(COLOURS)], "linestyle": _LINES[number % len(_LINES)], "marker": _MARKS[number % len(_MARKS)]}

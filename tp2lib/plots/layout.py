@@ -96,8 +96,8 @@ def draw_tiles(
     return figure
 
 
-def new_plot(title: str = "", caption: Sequence[str] = ()) -> tuple[Figure, Axes]:
-    """Return a figure with one plot over a caption, and its axes: two thin lines, faint grid, small numbers."""
+def new_plot(title: str = "", caption: Sequence[str] = (), *, x: str, y: str) -> tuple[Figure, Axes]:
+    """Return a figure with one plot over a caption, and its axes, named `x` and `y`: two thin lines, faint grid, small numbers."""
     page = 6.2
     title, below = wrap(title, page - 0.2, 11, bold=True), wrap("\n".join(caption), page - 0.2, 7.5)
     layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08)
@@ -105,6 +105,8 @@ def new_plot(title: str = "", caption: Sequence[str] = ()) -> tuple[Figure, Axes
     figure.suptitle(title, x=0.1 / page, ha="left", **text_style(11, weight="bold"))
     figure.supxlabel(below, x=0.1 / page, ha="left", **text_style(7.5))
     axes = figure.subplots()
+    axes.set_xlabel(x, **text_style(8))
+    axes.set_ylabel(y, **text_style(8))
     axes.set_facecolor("white")
     axes.grid(True, color=FAINT, linewidth=0.5)
     axes.set_axisbelow(True)
@@ -112,6 +114,11 @@ def new_plot(title: str = "", caption: Sequence[str] = ()) -> tuple[Figure, Axes
         spine.set(visible=side in ("left", "bottom"), color=SOFT, linewidth=0.8)
     _small_numbers(axes)
     return figure, axes
+
+
+def add_legend(axes: Axes) -> None:
+    """Name the curves of a plot."""
+    axes.legend(frameon=False, prop={"family": _FONT, "size": 7.5}, labelcolor=INK)
 
 
 def _room(texts: Sequence[str], size: float) -> float:

@@ -99,13 +99,14 @@ class Page:
     def __init__(self, template: str, language: str, part: str = "report", **known: Any) -> None:
         self.template, self.language, self.known = template, language, known
         self.words: Mapping[str, str] = words(language)["report"] | words(language)[part]
-        self.folder = Path()
-        self._forget()
 
     def render(self, form: str, folder: Path | None = None) -> str:
         """Write the page as "markdown" that lies in a folder, or as one "html" file that holds its pictures."""
-        self._forget()
         self.folder = folder or Path()
+        self.cells: list[Cell] = []
+        self.gaps: list[Gap] = []
+        self.pictures: list[Picture] = []
+        self.sections: list[tuple[str, int]] = []
         template = _environment(form).get_template(self.template)
         text = template.render(page=self, form=form, words=words(self.language), language=self.language, **self.known)
         if form == "markdown":
@@ -184,12 +185,6 @@ class Page:
     def link(self, picture: Picture) -> str:
         """Return a picture's path, relative to the folder of the Markdown."""
         return Path(os.path.relpath(picture.path, self.folder)).as_posix()
-
-    def _forget(self) -> None:
-        self.cells: list[Cell] = []
-        self.gaps: list[Gap] = []
-        self.pictures: list[Picture] = []
-        self.sections: list[tuple[str, int]] = []
 
 
 def escape(text: str) -> str:
