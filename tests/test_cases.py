@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-import pytest
-
-from tp2lib.errors import RecordError
-from tp2lib.evaluation.experiments import BACKPACK, CASES, EXPERIMENTS, PEN, WALLET, check_case, check_cases
+from tp2lib.evaluation.experiments import BACKPACK, CASES, EXPERIMENTS, PEN, WALLET, check_cases
 
 RECIPES = {name: EXPERIMENTS[name].recipe for name in CASES}
 
@@ -35,31 +32,26 @@ def test_the_baseline_was_judged_for_another_product_than_it_was_made_for():
     assert "backpack" in str(found[0]) and "wallet" in str(found[0])
 
 
-def test_a_true_claim_passes_and_each_planted_error_is_found():
-    recipe = EXPERIMENTS["t2i_run01_baseline"].recipe
-    honest = replace(CASES["t2i_run01_baseline"], settings=recipe.to_dict())
-    assert check_case(honest, recipe, points=2) == []
-    planted = {
-        "prompt": (honest, recipe.vary(prompt=BACKPACK)),
-        "seed": (honest, recipe.vary(seed=43)),
-        "scheduler": (honest, recipe.vary(scheduler="DDIM")),
-        "total": (replace(honest, total=9), recipe),
-    }
-    for what, (case, made) in planted.items():
-        assert [one.what for one in check_case(case, made, points=2)] == [what]
-    (found,) = check_case(honest, recipe, points=0)
-    assert (found.what, found.claimed, found.found) == ("reproducibility", 2, 0)
+def test_a_true_claim_passes_and_each_planted_error_is_found(monkeypatch):
+    name = "t2i_run01_baseline"
+    recipe, case = EXPERIMENTS[name].recipe, CASES[name]
+    honest = replace(case, settings={setting: getattr(recipe, setting) for setting in case.settings})
+
+    def found(made, points=2, claimed=honest):
+        monkeypatch.setattr("tp2lib.evaluation.experiments.CASES", {name: claimed})
+        return check_cases({name: made}, {name: points})
+
+    assert found(recipe) == []
+    for what, changed in {"prompt": BACKPACK, "seed": 43, "scheduler": "DDIM"}.items():
+        assert [one.what for one in found(recipe.vary(**{what: changed}))] == [what]
+    assert [one.what for one in found(recipe, claimed=replace(honest, total=9))] == ["total"]
+    (one,) = found(recipe, points=0)
+    assert (one.what, one.claimed, one.found) == ("reproducibility", 2, 0)
 
 
 def test_only_cases_whose_picture_is_there_are_checked():
     assert check_cases({}) == []
     assert len(check_cases({"t2i_run05_guid12": RECIPES["t2i_run05_guid12"]})) == 1
-
-
-def test_a_claim_about_nothing_is_refused():
-    case = replace(CASES["t2i_run01_baseline"], settings={"beauty": 9})
-    with pytest.raises(RecordError, match="names beauty"):
-        check_case(case, RECIPES["t2i_run01_baseline"])
 
 
 def test_both_languages_name_every_case():

@@ -185,7 +185,7 @@ def test_other_refusals() -> None:
 # -- words --------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)  # a busy machine draws slowly
 @given(st.text(max_size=80))
 def test_any_prompt_is_drawn_without_a_warning(text: str) -> None:
     try:

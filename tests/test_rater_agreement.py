@@ -10,7 +10,8 @@ from filled import fill, scored
 
 from tp2lib.errors import RecordError
 from tp2lib.evaluation.experiments import EXPERIMENTS
-from tp2lib.evaluation.rater_agreement import _agreement, agreement, compare, consistency, correlation, interval
+from tp2lib.evaluation.rater_agreement import agreement, compare, consistency, correlation, interval
+from tp2lib.evaluation.ratings import Item, Ratings
 from tp2lib.evaluation.rubric import JUDGED
 
 NINE = [name for name in EXPERIMENTS if "run" in name]
@@ -46,7 +47,12 @@ def test_kappa_is_that_of_the_tables_of_all_pairs(seed):
 
 
 def kappa(*rows):
-    return _agreement("realism", rows, len(rows), 100).value
+    """The agreement of raters who gave these points for realism, a row each."""
+    raters = []
+    for number, row in enumerate(rows):
+        items = tuple(Item(code=str(at), key="0" * 8, pixels_sha256=str(at), recipe="0" * 8) for at in range(len(row)))
+        raters.append(Ratings(rater=f"r{number}", items=items, scores={str(at): {"realism": points} for at, points in enumerate(row)}))
+    return next(one.value for one in agreement(raters) if one.criterion == "realism")
 
 
 def test_what_kappa_says_at_its_ends():
