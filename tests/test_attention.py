@@ -25,6 +25,7 @@ def watched(tiny_folder):
         yield model, *map_words(APPLE, model)
 
 
+@pytest.mark.slow
 def test_the_picture_is_the_one_that_nobody_watches(watched):
     model, run, _ = watched
     plain = generate(APPLE, model)

@@ -261,6 +261,7 @@ def test_ctrl_c_ends_with_130(vitrine, monkeypatch, tmp_path, capsys):
     assert "Stopped" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_doctors_status_is_that_of_its_checks(vitrine, tmp_path, capsys):
     assert status("doctor", "--outputs", tmp_path) == 0
     assert "All 9 checks are well." in capsys.readouterr().out

@@ -42,6 +42,7 @@ def test_every_photo_has_its_mask():
         assert truth(name).dtype == bool and truth(name).shape == photo(name).size[::-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PHOTOS)
 def test_the_photos_of_inputs_are_cut_out(name):
     found = find_mask(photo(name))
@@ -49,6 +50,7 @@ def test_the_photos_of_inputs_are_cut_out(name):
     assert found.confidence >= SURE and found.doubt == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(16, 16), (64, 48), (333, 517), (900, 120), (41, 700), (256, 256)])
 def test_any_size_and_shape_will_do(size):
     found = find_mask(photo("mug").resize(size))
@@ -85,6 +87,7 @@ def test_a_mirrored_photo_has_the_mirrored_mask():
     assert overlap(mirrored[:, ::-1], there > 0.5) >= 0.99
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PHOTOS)
 def test_it_is_found_on_a_background_that_no_render_has(name):
     brick = np.repeat(data.brick()[..., None], 3, 2)

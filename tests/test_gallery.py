@@ -125,6 +125,7 @@ def test_an_altered_picture_says_so(tmp_path) -> None:
     assert reading.recipe == run.recipe and "altered" in reading.notes[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "data",
     [

@@ -53,6 +53,7 @@ def test_a_grid_names_its_sides_its_costs_and_what_is_fixed() -> None:
     assert fixed == "model vitrine; “a red apple on a white table”; guidance 7.5; seed 42; 64×64 pixels; cpu float32."
 
 
+@pytest.mark.slow
 def test_places_follow_the_settings_and_not_the_order_of_the_runs() -> None:
     one, other = (make_grid(runs, rows="scheduler", cols="steps") for runs in (sweep(), sorted(sweep(), key=lambda r: r.recipe.steps)))
     assert to_png(one, alt="x") == to_png(other, alt="x")
@@ -137,6 +138,7 @@ def test_wide_and_tall_pictures_keep_their_proportions() -> None:
         assert width / height == pytest.approx(3, rel=0.01)
 
 
+@pytest.mark.slow
 def test_tiles_are_as_wide_as_they_may_be_and_the_page_as_large_as_they_need() -> None:
     for runs, wanted in ((sweep()[:4], 2.1), ([fake_run(n, steps=n + 1) for n in range(8)], 1.2)):
         figure = make_grid(runs, cols="steps")

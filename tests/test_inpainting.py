@@ -65,6 +65,7 @@ SMALL = APPLE.vary(width=64, height=64)
 # -- the zero ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PHOTOS, ids=lambda path: path.stem)
 def test_no_kept_pixel_of_the_six_photos_differs_also_after_the_file_is_read_back(model, tmp_path, path):
     source = cut_out(path, disc(512, 512))
@@ -77,6 +78,7 @@ def test_no_kept_pixel_of_the_six_photos_differs_also_after_the_file_is_read_bac
     assert outside.any(axis=1).mean() > 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(97, 61), (61, 97), (333, 257), (130, 128), (65, 64)])
 @pytest.mark.parametrize("change", [{}, {"grow": 3}, {"grow": -3}, {"feather": 0}, {"feather": 9}, {"strength": 0.5}])
 def test_no_kept_pixel_differs_at_any_size(model, size, change):
@@ -244,6 +246,7 @@ def inpainting_model(tiny_folder: Path, tmp_path: Path, monkeypatch):
     return load(tmp_path / "nine", device="cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strength", [1, 0.6])
 def test_a_model_that_reads_masks_is_given_one(inpainting_model, cut, strength):
     recipe = SMALL.vary(strength=strength)
@@ -252,6 +255,7 @@ def test_a_model_that_reads_masks_is_given_one(inpainting_model, cut, strength):
     assert differ(run, cut) == 0
 
 
+@pytest.mark.slow
 def test_a_model_that_reads_masks_needs_one(inpainting_model):
     with pytest.raises(RecipeError, match="is for inpainting, and the recipe has no mask.*'sd15'"):
         generate(Recipe(prompt="x"), inpainting_model)
@@ -283,6 +287,7 @@ def in_this_process(monkeypatch):
     monkeypatch.setattr(importlib.import_module("tp2lib.engine.replay"), "_run_process", lambda folder, jobs: main([str(folder)]))
 
 
+@pytest.mark.slow
 def test_a_replay_is_identical_and_the_ledger_finds_the_run(model, cut, tmp_path, in_this_process):
     ledger = Ledger(tmp_path)
     run = generate(SMALL.vary(grow=2, feather=5), model, source=cut, ledger=ledger)
@@ -326,6 +331,7 @@ def test_a_sweep_goes_over_sets_in_batches(model, cut):
     assert set(grown.control["grow"]) == TOUCHES["grow"] and len(grown.runs) == 4
 
 
+@pytest.mark.slow
 def test_the_surroundings_are_tiled_where_memory_ends_while_they_are_looked_at(model, cut, monkeypatch):
     """The decoder is asked on the way, within the denoising: its own rungs are climbed then."""
     decode, calls = AutoencoderKL.decode, []
@@ -341,6 +347,7 @@ def test_the_surroundings_are_tiled_where_memory_ends_while_they_are_looked_at(m
     assert run.effective["rungs"] == ["free caches"] and differ(run, cut) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PHOTOS, ids=lambda path: path.stem)
 def test_the_product_is_found_where_no_mask_is_given_and_how_sure_that_is_is_recorded(model, path):
     run = generate(Recipe(prompt="x", steps=1, width=64, source=str(path), mask="auto"), model)

@@ -160,6 +160,7 @@ def test_code_that_comes_with_a_model_is_never_run(folder):
         load(folder, device="cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["StableDiffusionXLPipeline", None, 3])
 def test_other_kinds_of_models_are_refused(folder, kind):
     edit(folder, _class_name=kind)
@@ -167,6 +168,7 @@ def test_other_kinds_of_models_are_refused(folder, kind):
         load(folder, device="cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ["", "[]", "{" * 100_000, '"' + "x" * 6_000_000])
 def test_a_broken_index_is_an_error_in_words(folder, content):
     (folder / "model_index.json").write_text(content)
@@ -181,6 +183,7 @@ def test_a_config_that_does_not_fit_the_weights_is_an_error_in_words(folder):
         load(folder, device="cpu")
 
 
+@pytest.mark.slow
 def test_half_weights_are_found_under_their_own_names(folder):
     for path in folder.glob("*/*.safetensors"):
         path.rename(path.with_name(path.name.replace(".safetensors", ".fp16.safetensors")))
@@ -195,6 +198,7 @@ def test_the_hash_changes_with_any_byte_that_counts(folder):
     assert hash_folder(folder, None) != before
 
 
+@pytest.mark.slow
 def test_xformers_is_tried_only_when_asked_for(vitrine, caplog):
     with caplog.at_level(logging.WARNING, "tp2lib"):
         load("vitrine", device="cpu")

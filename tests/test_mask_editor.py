@@ -77,6 +77,7 @@ def test_a_low_confidence_is_said_and_the_edges_are_shown(picker):
     assert picker.view.value != before
 
 
+@pytest.mark.slow
 def test_the_mode_keeps_the_product_and_its_settings_come_back(vitrine, tmp_path):
     tool = Studio(load("vitrine", device="cpu"), Ledger(tmp_path))
     mode = tool.background

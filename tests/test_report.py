@@ -89,6 +89,7 @@ def test_the_full_set_has_every_section_and_only_the_gap_that_is_left(document):
     assert len({picture.run for picture in document.pictures}) == 11
 
 
+@pytest.mark.slow
 def test_every_figure_leads_to_its_run_or_its_file(document, full):
     assert audit_report(document, full) == []
     traced = [cell for cell in document.cells if cell.trace]
@@ -110,6 +111,7 @@ def first(document, what):
     return next(cell for cell in document.cells if cell.trace and cell.trace.what == what)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["seconds", "sharpness", "guidance", "total t2i_run05_guid12", "kappa realism value", "points", "cost 0 step"])
 def test_a_planted_number_is_found(document, full, what):
     cell = first(document, what)
@@ -118,6 +120,7 @@ def test_a_planted_number_is_found(document, full, what):
     assert changed.text in found and cell.text in found
 
 
+@pytest.mark.slow
 def test_a_number_without_a_trace_is_found(document, full):
     cell = first(document, "seconds")
     assert "traced to no run" in audit_report(swap(document, cell, Cell(text="1.2 s")), full)[0]

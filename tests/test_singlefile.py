@@ -97,6 +97,7 @@ def beside(tiny_folder: Path, tmp_path: Path) -> Path:
     return tmp_path / "model"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["fp32", "full", "fp16"])
 def test_a_single_file_gives_the_very_pixels_of_its_folder(model, tiny_folder: Path, beside: Path, way: str, capfd) -> None:
     tensors = as_single_file(tiny_folder)
@@ -117,6 +118,7 @@ def test_a_single_file_gives_the_very_pixels_of_its_folder(model, tiny_folder: P
     assert capfd.readouterr() == ("", "")  # no chatter
 
 
+@pytest.mark.slow
 def test_another_vae_is_in_the_record_and_the_hash(vitrine: Path, tiny_folder: Path, beside: Path) -> None:
     plain = load("vitrine", device="cpu")
     known = generate(APPLE, plain)

@@ -11,6 +11,7 @@ from pathlib import Path
 import ipywidgets
 import nbformat
 import pytest
+from ipywidgets.embed import dependency_state
 from PIL import Image
 
 from tp2lib.cli import site as pages
@@ -26,7 +27,7 @@ SPHINX = pytest.mark.filterwarnings(
 
 def executed(*shown: ipywidgets.Widget, html: str = "", text: str = "") -> nbformat.NotebookNode:
     """A notebook as nbclient leaves it: a cell a widget, and their states."""
-    states = ipywidgets.Widget.get_manager_state(widgets=None)
+    states = {"version_major": 2, "version_minor": 0, "state": dependency_state(shown, drop_defaults=False) if shown else {}}
     view = "application/vnd.jupyter.widget-view+json"
     outputs = [nbformat.v4.new_output("execute_result", {view: {"model_id": one.model_id}, "text/plain": "Box()"}) for one in shown]
     if html:

@@ -32,6 +32,7 @@ def same(one, other):
     return np.array_equal(np.asarray(one), np.asarray(other))
 
 
+@pytest.mark.slow
 def test_every_cell_is_the_picture_of_its_recipe(model):
     result = sweep(APPLE, model, steps=[2, 3], scheduler=["EulerA", "DDIM"], seeds=[1, 2], say=silent)
     assert len(result.cells) == len(result.runs) == 8
@@ -163,6 +164,7 @@ def test_cells_made_on_another_rung_are_all_made_again(model, monkeypatch):
     assert not model.pipe.vae.use_tiling
 
 
+@pytest.mark.slow
 def test_a_cell_that_fails_is_said_and_the_others_are_made(model, monkeypatch):
     forward = model.pipe.unet.forward
 
@@ -257,6 +259,7 @@ def test_seeds_of_minus_one_are_drawn_once_for_the_whole_grid(model):
 # -- pictures that go through the model together ---------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_picture_does_not_depend_on_those_it_is_made_with(model):
     """The same cells in other company, in another order, alone and filled up: the same bits at one width."""
     many = sweep(APPLE, model, guidance=[1, 4, 7.5], seeds=[1, 2, 3], batch_width=4, say=silent)

@@ -55,6 +55,7 @@ def test_the_saved_folder_loads_with_plain_diffusers(folder):
     assert pipe("a red apple", num_inference_steps=2).images[0].size == (256, 256)
 
 
+@pytest.mark.slow
 def test_the_library_runs_it_from_words_and_from_a_photo_with_previews_and_batches(folder, monkeypatch, tmp_path):
     """Eight latent channels, where Stable Diffusion 1.5 has four."""
     monkeypatch.setenv("TP2_VITRINE", str(folder))

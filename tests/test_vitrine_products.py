@@ -52,6 +52,7 @@ def test_normals_are_unit_and_point_away_from_a_sphere():
     assert ((normals * ball.points).sum(1) > 0.49).all()  # across the seam too
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_model_stands_centred_in_a_unit_and_differs_from_the_others(kind):
     sizes = []

@@ -29,6 +29,7 @@ def test_the_same_record_gives_the_same_picture_and_the_mask_covers_the_product(
     assert outside.min() > 215
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SET_WORDS)
 def test_every_set_can_be_built_and_lit(name):
     picture, mask = trace(draw(8, kind="mug", set=name, **GOOD), 32, 2)

@@ -278,6 +278,7 @@ def test_pictures_are_read_from_archives_and_from_the_renderers_folders(archive,
         Renders(archive / "renders", "judge")
 
 
+@pytest.mark.slow
 def test_a_pack_brings_pictures_records_and_autoencoder(archive, tmp_path):
     make_autoencoder(TINY).save_pretrained(archive / "vae")
     assert pack.pack(archive, archive / "pack.zip", 5) == 5

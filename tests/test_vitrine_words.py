@@ -40,6 +40,7 @@ def test_splits_do_not_overlap():
     assert all(stop <= start for (_, stop), (start, _) in itertools.pairwise(spans))
 
 
+@pytest.mark.slow
 def test_every_value_of_every_attribute_is_common_enough_to_learn():
     records = [draw(k) for k in range(4000)]
     for attribute, values in ATTRIBUTES.items():
@@ -48,6 +49,7 @@ def test_every_value_of_every_attribute_is_common_enough_to_learn():
         assert min(counts.values()) > 4000 * 0.018, (attribute, counts)
 
 
+@pytest.mark.slow
 def test_enough_apples_are_red_and_a_fixed_colour_stays():
     apples = [r for r in map(draw, range(4000)) if r["kind"] == "apple"]
     assert 0.35 < np.mean([r["colour"] == "red" for r in apples]) < 0.55
@@ -72,6 +74,7 @@ def test_captions_vary_and_some_are_the_bare_kind():
     assert 8 < sum(text in KIND_WORDS[record["kind"]] for text in texts) < 60
 
 
+@pytest.mark.slow
 def test_a_caption_without_a_colour_shows_one_that_real_ones_come_in():
     rng = np.random.default_rng(5)
     colours = {word for words in COLOUR_WORDS.values() for word in words}
