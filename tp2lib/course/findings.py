@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,16 +78,6 @@ class Calibration:
     change: float | None = None  # mean score of the later half minus that of the earlier one; None for fewer than four
     interval: tuple[float, float] | None = None  # 95 %, bootstrap of `change` (Efron's percentiles, 4000 draws from a fixed seed)
 
-    @property
-    def by_notebook(self) -> dict[str, tuple[int, float, float | None]]:
-        """Notebook to (predictions, mean score, mean score of blind picks among the choices)."""
-        rows = {}
-        for notebook in sorted({one.notebook for one in self.judged}):
-            mine = [one for one in self.judged if one.notebook == notebook]
-            chances = [one.chance for one in mine if one.chance is not None]
-            rows[notebook] = (len(mine), fmean(one.score for one in mine), fmean(chances) if chances else None)
-        return rows
-
     def said(self) -> str:
         """Say in a sentence whether later predictions came nearer, and how sure that is."""
         count = len(self.judged)
@@ -102,8 +91,9 @@ class Calibration:
         """Return a row for each notebook: predictions, their mean score, and that of blind picks among the choices."""
         import pandas as pd
 
-        columns = ["predictions", "mean score", "blind pick"]
-        return pd.DataFrame.from_dict(self.by_notebook, orient="index", columns=columns).rename_axis("notebook")
+        columns = ["notebook", "score", "blind pick"]
+        rows = pd.DataFrame([(one.notebook, one.score, one.chance) for one in self.judged], columns=columns).astype({"blind pick": float})
+        return rows.groupby("notebook").agg(**{"predictions": ("score", "size"), "mean score": ("score", "mean"), "blind pick": ("blind pick", "mean")})
 
 
 def read_calibration(outputs: str | os.PathLike[str] | None = None) -> Calibration:
@@ -124,13 +114,11 @@ def make_calibration(found: Calibration) -> Figure:
     said = [found.said(), "1 is right, 0 is wrong; a number scores the smaller divided by the larger."]
     figure, axes = new_plot(caption=said, x="notebook, and its predictions (bar: their mean; dotted: a blind pick)", y="how near")
     at, ticks = 0, []
-    for notebook, (count, mean, chance) in found.by_notebook.items():
-        places = np.arange(at, at + count)
-        scores = [one.score for one in found.judged if one.notebook == notebook]
-        axes.plot(places, scores, "o", color=COLOURS[0], markersize=4.5, clip_on=False)
-        axes.plot([at - 0.4, at + count - 0.6], [mean, mean], color=COLOURS[1], linewidth=2.2)
-        if chance is not None:
-            axes.plot([at - 0.4, at + count - 0.6], [chance, chance], color=SOFT, linewidth=1, linestyle=":")
+    for notebook, count, mean, chance in found.table().itertuples():
+        scores, ends = [one.score for one in found.judged if one.notebook == notebook], [at - 0.4, at + count - 0.6]
+        axes.plot(range(at, at + count), scores, "o", color=COLOURS[0], markersize=4.5, clip_on=False)
+        axes.plot(ends, [mean, mean], color=COLOURS[1], linewidth=2.2)
+        axes.plot(ends, [chance, chance], color=SOFT, linewidth=1, linestyle=":")  # none is drawn where it is not known
         ticks.append((at + (count - 1) / 2, f"{notebook}\n{count}"))
         at += count
     axes.set_xticks([x for x, _ in ticks], [words for _, words in ticks])

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +19,6 @@ from tp2lib.errors import ModelNotFound, RecipeError, shown
 from tp2lib.models.vocabulary import ATTRIBUTES
 
 CLIP = "openai/clip-vit-large-patch14"  # the CLIP whose text encoder Stable Diffusion 1.x reads prompts with
-
-Words = Mapping[str, Mapping[str, tuple[str, ...]]]
 
 _NEGATIONS = r"(?:no|not|without|never|non)(?: an?| any)?"
 
@@ -105,26 +102,26 @@ def _load_judge() -> Any:
         raise ModelNotFound(f"Vitrine's judge cannot be loaded ({error}). Install tp2lib again, or train it.") from error
 
 
-def named_values(prompt: str, words: Words = ATTRIBUTES) -> dict[str, tuple[str, ...]]:
-    """Find which attributes of a vocabulary (attribute to value to wordings) a prompt names, and with which values.
+def named_values(prompt: str) -> dict[str, tuple[str, ...]]:
+    """Find which attributes of the vocabulary a prompt names, and with which values.
 
     Longer wordings win ("white background" is a set and no colour), what is negated does not count,
     and of several colours the one that stands before the product is its own.
     """
     if not isinstance(prompt, str):
         raise RecipeError(f"the prompt is {shown(prompt)}; it must be text. Give recipe.prompt.")
-    found = _find(" ".join(prompt.casefold().split()), words)
+    found = _find(" ".join(prompt.casefold().split()))
     if "kind" in found and "colour" in found:
         product = min(at for at, _ in found["kind"])
         before = [hit for hit in found["colour"] if hit[0] < product]
         found["colour"] = [max(before) if before else min(found["colour"])]
-    in_order = {attribute: [value for _, value in sorted(found[attribute])] for attribute in words if attribute in found}
+    in_order = {attribute: [value for _, value in sorted(found[attribute])] for attribute in ATTRIBUTES if attribute in found}
     return {attribute: tuple(dict.fromkeys(values)) for attribute, values in in_order.items()}
 
 
-def _find(text: str, words: Words) -> dict[str, list[tuple[int, str]]]:
+def _find(text: str) -> dict[str, list[tuple[int, str]]]:
     """List (position, value) of each wording, longest first, each stretch of text read once."""
-    wordings = [(wording, attribute, value) for attribute, values in words.items() for value, several in values.items() for wording in several]
+    wordings = [(wording, attribute, value) for attribute, values in ATTRIBUTES.items() for value, several in values.items() for wording in several]
     found: dict[str, list[tuple[int, str]]] = {}
     for wording, attribute, value in sorted(wordings, key=lambda w: -len(w[0])):
         pattern = rf"(\b{_NEGATIONS} )?\b{re.escape(wording.casefold())}s?\b"

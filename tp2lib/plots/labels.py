@@ -133,9 +133,9 @@ def problem(run: Any) -> str:
     return OUTCOMES.get(run.outcome, str(run.outcome))
 
 
-def _quoted(text: str, limit: int = 160) -> str:
+def _quoted(text: str) -> str:
     text = " ".join(text.split())
-    return f"“{text if len(text) <= limit else text[: limit - 1] + '…'}”"
+    return f"“{text if len(text) <= 160 else text[:159] + '…'}”"
 
 
 def _short(name: str) -> str:

@@ -70,11 +70,8 @@ def learners(folder: str | os.PathLike[str]) -> list[Learner]:
     return found
 
 
-def replay_sample(folder: str | os.PathLike[str], names: Sequence[str] = ("baseline",), *, model: str | None = None) -> dict[str, str]:
-    """Replay pictures of some experiments of every learner here, and return what came of it: nothing is written into their folders.
-
-    The model is as for :func:`tp2lib.engine.replay`; a learner's file does not decide what is loaded.
-    """
+def replay_sample(folder: str | os.PathLike[str], names: Sequence[str] = ("baseline",)) -> dict[str, str]:
+    """Replay pictures of some experiments of every learner here, and return what came of it: nothing is written into their folders."""
     from tp2lib.engine.replay import replay
 
     found = {}
@@ -83,7 +80,7 @@ def replay_sample(folder: str | os.PathLike[str], names: Sequence[str] = ("basel
             path = _outputs(one) / EXPERIMENTS[name].file
             if path.is_file():
                 try:
-                    found[f"{one.name}/{name}"] = str(replay(path, model=model))
+                    found[f"{one.name}/{name}"] = str(replay(path))
                 except TP2Error as error:
                     found[f"{one.name}/{name}"] = f"not replayed: {error}"
     return found
