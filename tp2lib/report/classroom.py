@@ -140,7 +140,6 @@ def _outputs(place: Path) -> Path:
 
 
 def _learner(name: str, material: Material) -> Learner:
-    proofs = {experiment: proof for experiment, run in material.named.items() if (proof := material.proof(run)) is not None}
     seconds = [total for run in material.named.values() if isinstance(total := run.timings.get("total"), (int, float)) and total > 0]
     sums = [sum(points.values()) for rating in material.ratings for points in rating.counted().values()]
     return Learner(
@@ -152,8 +151,8 @@ def _learner(name: str, material: Material) -> Learner:
         exercises=sum(notebook.done for notebook in material.progress),
         answers=len(material.answers),
         ratings=tuple(material.ratings),
-        proofs=len(proofs),
-        not_replayed=tuple(experiment for experiment, proof in proofs.items() if proof.points == 0),
+        proofs=len(material.proofs),
+        not_replayed=tuple(experiment for experiment, proof in material.proofs.items() if proof.points == 0),
         image_s=median(seconds) if seconds else None,
         judged=fmean(sums) if sums else None,
         remarks=tuple(dict.fromkeys(f"{file}: {why}" for file, why in material.problems)),

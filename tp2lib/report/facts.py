@@ -13,7 +13,6 @@ from tp2lib.engine.runs import Run
 from tp2lib.errors import TP2Error, shown
 from tp2lib.evaluation.experiments import CASES, check_cases
 from tp2lib.evaluation.languages import Number, words
-from tp2lib.evaluation.product import fidelity_to
 from tp2lib.evaluation.rater_agreement import Agreement, agreement, compare, consistency, correlation
 from tp2lib.evaluation.ratings import FOLDER, Ratings
 from tp2lib.evaluation.reflection import FILE as REFLECTION
@@ -57,39 +56,15 @@ def _measured(name: str) -> _Read:
 
 def _change(name: str) -> _Read:
     """How much larger a fact of the first run is than that of the second, as a share."""
-
-    def read(of: _Of) -> float | None:
-        now, then = (FACTS[name][1](of._replace(run=run)) for run in (of.run, of.other))
-        return now / then - 1 if then else None
-
-    return read
+    return lambda of: FACTS[name][1](of) / FACTS[name][1](of._replace(run=of.other)) - 1
 
 
 def _to_photo(name: str) -> _Read:
-    def read(of: _Of) -> float | None:
-        photo = of.material.photo(of.run)
-        return None if photo is None else take(name, of.run.picture, photo)
-
-    return read
+    return lambda of: take(name, of.run.picture, of.material.photo(of.run))
 
 
 def _fidelity(part: str) -> _Read:
-    def read(of: _Of) -> Any:
-        photo = of.material.photo(of.run)
-        found = of.material.once("fidelity", of.run.key, find=lambda: None if photo is None else fidelity_to(of.run.picture, photo))
-        return getattr(found, part, None)
-
-    return read
-
-
-def _per_step(of: _Of) -> float | None:
-    spent, calls = of.run.timings.get("denoise"), of.run.effective.get("model_calls")
-    return spent / calls if spent and calls else None
-
-
-def _grade(of: _Of) -> str | None:
-    proof = of.material.proof(of.run)
-    return None if proof is None else words(of.language)["grades"][proof.grade]
+    return lambda of: getattr(of.material.fidelity(of.run), part)
 
 
 def _reasons(of: _Of) -> str:
@@ -100,7 +75,7 @@ def _reasons(of: _Of) -> str:
 
 
 # name: how it is written ("text" is anybody's words, "number" a number as it stands, else a format), and how it is found out;
-# those that compare need the other run
+# those that compare need the other run. What a record lacks, or holds of another kind, may raise: the fact is not known then
 FACTS: dict[str, tuple[str, _Read]] = {
     **{name: ("text", attrgetter(f"run.recipe.{name}")) for name in ("prompt", "negative_prompt", "scheduler", "schedule")},
     **{name: ("number", attrgetter(f"run.recipe.{name}")) for name in ("seed", "steps")},
@@ -119,7 +94,7 @@ FACTS: dict[str, tuple[str, _Read]] = {
     "size": ("text", lambda of: f"{of.run.picture.width} × {of.run.picture.height}"),
     "photo": ("text", lambda of: "; ".join(map(str, (of.run.source or {}).get("chain") or ()))),
     "seconds": ("{:.1f} s", _from("timings", "total")),
-    "seconds a step": ("{:.2f} s", _per_step),
+    "seconds a step": ("{:.2f} s", lambda of: of.run.timings["denoise"] / of.run.effective["model_calls"]),
     **{name: ("text", _from("environment", name)) for name in ("torch", "diffusers", "transformers", "python", "system", "cpu", "gpu")},
     "sharpness": ("{:.0f}", _measured("sharpness")),
     "contrast": ("{:.3f}", _measured("contrast")),
@@ -133,7 +108,7 @@ FACTS: dict[str, tuple[str, _Read]] = {
     "product colour": ("{:.1f} ΔE", _fidelity("colour")),
     "product outline": ("{:.0%}", _fidelity("shape")),
     "seen": ("{:.2f}", lambda of: of.material.seen(of.run)),
-    "grade": ("text", _grade),
+    "grade": ("text", lambda of: words(of.language)["grades"][getattr(of.material.proof(of.run), "grade", None)]),
     "points": ("number", lambda of: getattr(of.material.proof(of.run), "points", None)),
     "verdict": ("text", lambda of: words(of.language)["verdicts"][of.material.inspection(of.run).verdict]),
     "reasons": ("text", _reasons),
@@ -148,7 +123,7 @@ def written(material: Material, what: str, runs: Sequence[Run], language: str) -
         form, read = FACTS[what]
         try:
             value = read(_Of(material, language, *runs))
-        except (TP2Error, TypeError, ValueError, AttributeError, ZeroDivisionError):  # a record may be anybody's
+        except (TP2Error, TypeError, ValueError, AttributeError, LookupError, ZeroDivisionError):  # a record may be anybody's
             value = None
         if value is None or value == "":
             return NOTHING
@@ -232,7 +207,7 @@ def _claims(material: Material, say: _Writer) -> _Facts:
     for name, case in CASES.items():
         yield REPORT, f"points {name}", case.scores
         yield REPORT, "total", {name: f"{case.total}/10"}
-    points = {name: proof.points for name, run in material.named.items() if (proof := material.proof(run)) is not None}
+    points = {name: proof.points for name, proof in material.proofs.items()}
     recipes = {name: run.recipe for name, run in material.named.items()}
     for number, one in enumerate(check_cases(recipes, points)):
         named = CRITERIA[one.what].label[say.language] if one.what in CRITERIA else say.words.get(one.what, one.what)
@@ -250,8 +225,7 @@ def _scores(material: Material, say: _Writer) -> _Facts:
         yield file, "own", {"kappa": own["value"], **{name: own[name] for name in ("equal", "interval", "verdict")}}
         for name, run in material.named.items():
             points = one.counted().get(run.key, {})
-            proof = material.proof(run)
-            whole = total({**points, "reproducibility": None if proof is None else proof.points})
+            whole = total({**points, "reproducibility": getattr(material.proofs.get(name), "points", None)})
             yield file, f"points {name}", {criterion: points.get(criterion) for criterion in JUDGED}
             yield file, "total", {name: NOTHING if whole is None else f"{whole:g}/10"}
 

@@ -17,6 +17,7 @@ from tp2lib.course.progress import NotebookProgress, open_answers, summary
 from tp2lib.engine.runs import Run, read_run
 from tp2lib.errors import OutputError, TP2Error, shown
 from tp2lib.evaluation.experiments import EXPERIMENTS
+from tp2lib.evaluation.product import Fidelity, fidelity_to
 from tp2lib.evaluation.ratings import Ratings, find_ratings, read_ratings
 from tp2lib.evaluation.reflection import answers
 from tp2lib.evaluation.reproducibility import Evidence, Proof, known_proof
@@ -78,6 +79,11 @@ class Material:
         return {run.key: run for run in (*self.favourites, *self.named.values())}
 
     @cached_property
+    def proofs(self) -> dict[str, Proof]:
+        """How the report's pictures came out when they were made again, those that were."""
+        return {name: proof for name, run in self.named.items() if (proof := self.proof(run)) is not None}
+
+    @cached_property
     def timed(self) -> list[Run]:
         """The latest runs of the ledger, for what pictures cost."""
         return kept_runs(self.ledger)
@@ -104,6 +110,10 @@ class Material:
     def measured(self, name: str, run: Run) -> float:
         """A measure of a run's picture."""
         return self.once("measured", name, run.key, find=lambda: take(name, run.picture))
+
+    def fidelity(self, run: Run) -> Fidelity | None:
+        """How a run's product changed from its photo."""
+        return self.once("fidelity", run.key, find=lambda: None if (photo := self.photo(run)) is None else fidelity_to(run.picture, photo))
 
     def inspection(self, run: Run) -> Inspection:
         """The result of the publication check; texts are not read now, which would take seconds."""

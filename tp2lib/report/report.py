@@ -96,10 +96,6 @@ class Report(Page):
         """Return the favourites of a mode, the latest first."""
         return [run for run in self.material.favourites if run.effective.get("mode") == mode]
 
-    def proved(self) -> list[Run]:
-        """Return the runs that were made again."""
-        return [run for run in self.material.named.values() if self.material.proof(run) is not None]
-
     def unread(self) -> bool:
         """Whether no picture was searched for text."""
         return all("text" in self.material.inspection(run).unchecked for run in self.material.named.values())
