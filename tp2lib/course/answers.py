@@ -49,9 +49,6 @@ class Reply:
         code = "".join(f"\n    {line}" for line in self.code.splitlines())
         return f"{self.about} {_LOOKS[self.kind][1]}: {self.text}{code}"
 
-    def __str__(self) -> str:
-        return repr(self)
-
     def _repr_html_(self) -> str:
         sign, words, colour = _LOOKS[self.kind]
         body = html.escape(self.text)

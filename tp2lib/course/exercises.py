@@ -21,8 +21,6 @@ from tp2lib.course.answers import Reply, Wrong, kind_of
 from tp2lib.course.progress import FILE, STATES, note, summary
 from tp2lib.errors import TP2Error, counted, shown
 
-NOTEBOOKS = ("01", "02", "03", "04", "05", "06")
-DIFFICULTIES = ("easy", "medium", "hard")
 _LONGEST = 4000  # characters kept of an open answer
 
 
@@ -182,7 +180,3 @@ def __getattr__(name: str) -> Any:
     if name.startswith("q") and name in (known := questions()):
         return known[name]
     raise AttributeError(f"module {__name__!r} has no question {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *questions()})
