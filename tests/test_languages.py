@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tp2lib.errors import RecordError
-from tp2lib.evaluation.languages import LANGUAGES, Number, language, translations, words
+from tp2lib.evaluation.languages import LANGUAGES, Number, translations, words
 
 
 def sentences(part, keys=()):
@@ -41,4 +41,4 @@ def test_numbers_are_written_as_the_language_has_them():
     assert f"{Number(0.125, 'fr'):.1%}" == "12,5\xa0%" and f"{Number(0.125, 'en'):.1%}" == "12.5%"
     assert f"{Number(-0.001, 'en'):+.0%}" == "0%" and f"{Number(-0.01, 'fr'):+.2f}" == "-0,01" and f"{Number(0.2, 'en'):+.0%}" == "+20%"
     with pytest.raises(RecordError, match="Did you mean 'fr'|one of en, fr"):
-        language("fra")
+        words("fra")

@@ -19,17 +19,12 @@ _FILES = {path.stem: path for path in sorted(Path(__file__).with_name("words").g
 LANGUAGES = tuple(_FILES)
 
 
-def language(code: object) -> str:
-    """Return a language's code if there is a file of its words."""
-    if code not in LANGUAGES:
-        raise RecordError(f"the language is {shown(code)}; it must be one of {', '.join(LANGUAGES)}.{did_you_mean(code, LANGUAGES)}")
-    return str(code)
-
-
 @functools.cache
 def words(code: str) -> Mapping[str, Any]:
     """Return all words of a language, by part and key: ``words("fr")["report"]["title"]``."""
-    return MappingProxyType(tomllib.loads(_FILES[language(code)].read_text(encoding="utf-8")))
+    if code not in LANGUAGES:
+        raise RecordError(f"the language is {shown(code)}; it must be one of {', '.join(LANGUAGES)}.{did_you_mean(code, LANGUAGES)}")
+    return MappingProxyType(tomllib.loads(_FILES[code].read_text(encoding="utf-8")))
 
 
 def translations(*keys: str) -> Mapping[str, Any]:
