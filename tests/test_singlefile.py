@@ -1,4 +1,4 @@
-"""tp2lib.models.singlefile: a model in one file gives the pixels of its folder; files of other kinds are refused by name, unopened."""
+"""tp2lib.models.weights: a model in one file gives the pixels of its folder; files of other kinds are refused by name, unopened."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from safetensors.torch import load_file, save_file
 
 from tp2lib.engine.generate import generate
 from tp2lib.errors import ModelError, ModelNotFound
-from tp2lib.models import loading, singlefile
+from tp2lib.models import hub, loading
 from tp2lib.models.loading import load
-from tp2lib.models.singlefile import check_file, kind_of
+from tp2lib.models.weights import check_file, kind_of
 from tp2lib.recipe import Recipe
 
 APPLE = Recipe(prompt="a red apple", steps=2, width=64, height=64)
@@ -180,7 +180,7 @@ def test_a_file_that_is_missing_or_damaged_is_said(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_offline_is_said(tiny_folder: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(singlefile.hub, "cached_configs", lambda *where: None)
+    monkeypatch.setattr(hub, "cached_configs", lambda *where: None)
     save_file({key: tensor.contiguous() for key, tensor in as_single_file(tiny_folder).items()}, tmp_path / "apple.safetensors")
     with pytest.raises(ModelNotFound, match="tokenizer and configurations.*Fetch them once"):
         load(tmp_path / "apple.safetensors", device="cpu", download=False)

@@ -17,12 +17,11 @@ from typing import Any
 
 import torch
 
-from tp2lib.errors import ModelError, ModelNotFound
+from tp2lib.errors import ModelError, ModelNotFound, shown
 from tp2lib.models import hub
-from tp2lib.models.catalogue import GONE, HUB_ID, SINGLE_FILES, ModelCard, choose_model, find_card
+from tp2lib.models.catalogue import CATALOGUE, GONE, HUB_ID, SINGLE_FILES, ModelCard, choose_model, find_card
 from tp2lib.models.devices import Placement, check_engine, choose_device, try_xformers, with_engine
-from tp2lib.models.singlefile import CONFIGS, check_file, config_folder, load_vae
-from tp2lib.models.weights import check_folder, hash_files, hash_folder, read_json
+from tp2lib.models.weights import CONFIGS, check_file, check_folder, check_index, hash_files, hash_folder, read_json
 
 log = logging.getLogger("tp2lib")
 
@@ -126,7 +125,7 @@ def load(
     configs = folder
     if folder.suffix.lower() in SINGLE_FILES and not folder.is_dir():
         check_file(folder)
-        configs = config_folder(folder, download)
+        configs = _config_folder(folder, download)
     other = None if vae is None else Path(vae).expanduser()
     if fast:
         check_engine(fast, placement.device)
@@ -187,6 +186,22 @@ def _folder(card: ModelCard, placement: Placement, download: bool | None) -> Pat
     return folder or hub.fetch(card.where, card.revision, half=placement.dtype == torch.float16)
 
 
+def _config_folder(path: Path, download: bool | None) -> Path:
+    """Find what a single file lacks, Stable Diffusion 1.5's tokenizer and configurations: beside it, in the cache, or on the hub."""
+    card = CATALOGUE["sd15"]
+    for folder in (path.parent, hub.cached_configs(card.where, card.revision)):
+        if folder is not None and all((folder / name).is_file() for name in ("model_index.json", *CONFIGS)):
+            check_index(folder)
+            return folder
+    if download is False:
+        raise ModelNotFound(
+            f"{path.name} holds weights alone. Its tokenizer and configurations are those of Stable Diffusion 1.5, and they are neither beside it nor on this "
+            f"machine. Fetch them once (3 MB) with tp2lib.load({path.name!r}) where there is a network, or put model_index.json and the folders "
+            "tokenizer, unet, vae, text_encoder and scheduler of a Stable Diffusion 1.5 beside the file."
+        )
+    return hub.fetch_configs(card.where, card.revision)
+
+
 _loaded: dict[tuple[Any, ...], tuple[Any, Mapping[str, Any], str, str | None]] = {}
 
 
@@ -215,7 +230,7 @@ def _open(
             else:
                 pipe = StableDiffusionPipeline.from_pretrained(folder, dtype=dtype, variant=variant, use_safetensors=True, local_files_only=True)
             if vae is not None:
-                pipe.vae = load_vae(vae, configs, dtype)
+                pipe.vae = _load_vae(vae, configs, dtype)
                 weights = hashlib.sha256(f"{weights} {hash_files(vae)}".encode()).hexdigest()
         except (OSError, ValueError, RuntimeError, AttributeError, TypeError, KeyError) as error:
             reason = (str(error).splitlines() or [""])[0]
@@ -229,6 +244,21 @@ def _open(
         pipe.set_progress_bar_config(disable=True)
     base = MappingProxyType(read_json(configs / "scheduler" / "scheduler_config.json"))
     return pipe, base, weights, try_xformers(pipe) if xformers else None
+
+
+def _load_vae(path: Path, configs: Path, dtype: Any) -> Any:
+    """Load a VAE from a folder in diffusers' format or from a single file; raise ModelError unless it has the model's number of channels (SD 1: four)."""
+    from diffusers import AutoencoderKL
+
+    if path.is_dir():
+        own, wanted = (read_json(folder / "config.json").get("latent_channels", 4) for folder in (path, configs / "vae"))
+        if own != wanted:
+            raise ModelError(
+                f"the VAE in {path} has {shown(own)} channels and the model {shown(wanted)}; it belongs to another kind of model. Choose one for {'Stable Diffusion 1.x' if wanted == 4 else 'this model'}."
+            )
+        return AutoencoderKL.from_pretrained(path, dtype=dtype, use_safetensors=True, local_files_only=True)
+    check_file(path, "VAE")
+    return AutoencoderKL.from_single_file(str(path), config=str(configs), subfolder="vae", local_files_only=True, dtype=dtype)
 
 
 @contextlib.contextmanager

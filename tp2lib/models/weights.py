@@ -1,10 +1,14 @@
-"""A model's folder: what must be in it, what must not, and the hash of what it holds."""
+"""The files of a model, a folder or one file as A1111 and similar tools have it: what must be in them, what must not, and their hash.
+
+One file is told apart by its keys before anything is loaded.
+"""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +63,7 @@ def check_folder(folder: Path) -> str | None:
         )
     variant = _variant(folder, present)
     for name in present:
-        _check_weights(folder / name / _file_name(name, variant))
+        _header(folder / name / _file_name(name, variant))
     return variant
 
 
@@ -102,34 +106,40 @@ def _variant(folder: Path, components: list[str]) -> str | None:
     raise ModelError(f"the model in {folder} is not whole: no safetensors weights for {what}. Fetch it again.")
 
 
-def _check_weights(path: Path) -> None:
+def _header(path: Path) -> dict[str, list[int]]:
+    """Read the names and shapes of a file's tensors, and nothing else."""
     try:
         with safe_open(path, framework="numpy") as file:
-            file.keys()
+            return {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path} is damaged or cut short ({error}). Delete it and fetch the model again.") from None
 
 
 def hash_folder(folder: Path, variant: str | None) -> str:
     """Hash all that decides what the model computes: its weights, its configurations, its tokenizer."""
-    total = hashlib.sha256()
-    for path in sorted(folder.glob("*/*")):
-        weights = path.parent.name in WEIGHT_FILES and path.name == _file_name(path.parent.name, variant)
-        if (weights or path.suffix in (".json", ".txt")) and path.is_file():
-            stat = path.stat()
-            digest = _hash_file(path, stat.st_size, stat.st_mtime_ns)
-            total.update(f"{path.parent.name}/{path.name} {digest}\n".encode())
-    return total.hexdigest()
+    weights = {folder / name / _file_name(name, variant) for name in WEIGHT_FILES}
+    files = [path for path in sorted(folder.glob("*/*")) if path in weights or path.suffix in (".json", ".txt")]
+    return _hash((f"{path.parent.name}/{path.name}", path) for path in files if path.is_file())
 
 
 def hash_files(*paths: Path) -> str:
     """Hash the files of a model that is put together: weights in one file, configurations, another VAE."""
-    total = hashlib.sha256()
+    files = []
     for path in paths:
-        files = sorted(file for file in path.glob("**/*") if file.suffix in (".json", ".txt", ".safetensors")) if path.is_dir() else [path]
-        for file in files:
-            stat = file.stat()
-            total.update(f"{file.relative_to(path) if path.is_dir() else 'weights'} {_hash_file(file, stat.st_size, stat.st_mtime_ns)}\n".encode())
+        if path.is_dir():
+            inside = [file for file in sorted(path.glob("**/*")) if file.suffix in (".json", ".txt", ".safetensors")]
+            files += [(str(file.relative_to(path)), file) for file in inside]
+        else:
+            files.append(("weights", path))
+    return _hash(files)
+
+
+def _hash(files: Iterable[tuple[str, Path]]) -> str:
+    """Hash the names and contents of some files."""
+    total = hashlib.sha256()
+    for name, path in files:
+        stat = path.stat()
+        total.update(f"{name} {_hash_file(path, stat.st_size, stat.st_mtime_ns)}\n".encode())
     return total.hexdigest()
 
 
@@ -142,3 +152,49 @@ def _hash_file(path: Path, size: int, changed_ns: int) -> str:
     if len(promised) == 64 and promised != digest:
         raise ModelError(f"{path} is damaged: its SHA-256 is {digest}. Delete {path.resolve()} and fetch it again.")
     return digest
+
+
+_FIRST = "model.diffusion_model.input_blocks.0.0.weight"  # its second side counts the channels that the UNet reads
+_WORDS = "model.diffusion_model.input_blocks.2.1.transformer_blocks.0.attn2.to_k.weight"  # its second side is the text encoder's width
+CONFIGS = ("unet/config.json", "vae/config.json", "text_encoder/config.json", "scheduler/scheduler_config.json", "tokenizer/tokenizer_config.json")
+# What stands in the keys of each kind, the surest first.
+_MARKS = (
+    ("LoRA", ("lora_", ".lora.", ".alpha")), ("Flux", ("double_blocks.",)), ("Stable Diffusion 3", ("joint_blocks.",)),
+    ("Stable Diffusion XL", ("conditioner.embedders.",)), ("ControlNet", ("control_model.", "controlnet_")),
+    ("Stable Diffusion 2", ("cond_stage_model.model.",)), ("textual inversion", ("emb_params", "string_to_param")),
+)  # fmt: skip
+_PARTS = {"UNet": "model.diffusion_model.", "VAE": "first_stage_model.", "text encoder": "cond_stage_model.transformer."}
+
+
+def kind_of(shapes: Mapping[str, Sequence[int]]) -> str:
+    """Tell what kind of model a file holds, by its tensors' names and shapes: "Stable Diffusion 1" can be loaded, "LoRA" or "VAE" is not a model."""
+    for kind, marks in _MARKS:
+        if any(mark in key for key in shapes for mark in marks):
+            return kind
+    if list(shapes.get(_WORDS, (0, 768)))[-1] == 1024:
+        return "Stable Diffusion 2"
+    if _FIRST in shapes:
+        channels = list(shapes[_FIRST])[1]
+        if channels != 4:
+            return f"inpainting model, whose UNet reads {channels} channels" if channels == 9 else f"model whose UNet reads {channels} channels"
+        lacking = [part for part, prefix in _PARTS.items() if not any(key.startswith(prefix) for key in shapes)]
+        return f"Stable Diffusion without its {' and '.join(lacking)}" if lacking else "Stable Diffusion 1"
+    if any(key.removeprefix("first_stage_model.").startswith("decoder.") for key in shapes):
+        return "VAE"
+    return "model of a kind that is not known here"
+
+
+def check_file(path: Path, wanted: str = "Stable Diffusion 1") -> None:
+    """Check that a file is of the kind that is wanted, reading nothing but its header; raise ModelNotFound if there is none, ModelError for a pickle or damage."""
+    if not path.is_file():
+        raise ModelNotFound(f"there is no file {str(path)!r}. Check the path; it starts at the current folder.")
+    if path.suffix.lower() != ".safetensors":
+        raise ModelError(
+            f"{path.name} is a pickle ({path.suffix}), which can run anything when it is opened; that is never done. Take the .safetensors file of the same "
+            "model, or convert it where it may do no harm: safetensors.torch.save_file(torch.load(path, weights_only=True)['state_dict'], 'model.safetensors')."
+        )
+    if (kind := kind_of(_header(path))) != wanted:
+        instead = {
+            "LoRA": "A LoRA changes a model and is none; merge it into a model with the tool that it was made for.", "VAE": "Give it as vae=, beside a model.",
+        }.get(kind, "Choose a Stable Diffusion 1.x model; an inpainting model is read from a folder in diffusers format.")  # fmt: skip
+        raise ModelError(f"{path.name} is a {kind}, and a {wanted} is wanted here. {instead}")
