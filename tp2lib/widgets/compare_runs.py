@@ -14,6 +14,7 @@ from tp2lib.plots.display import before_after, image_html
 from tp2lib.plots.figures import make_difference
 from tp2lib.plots.labels import AXES, label, problem, unplanned, value
 from tp2lib.widgets.panel import alt_of
+from tp2lib.widgets.runner import status_html
 
 VIEWS = ("side by side", "before / after", "difference")
 
@@ -99,7 +100,7 @@ class CompareRuns:
         try:
             self.table.value, self.place.children = self.draw()
         except TP2Error as error:
-            self.place.children = [widgets.HTML(f'<div role="alert">✗ {html.escape(str(error))}</div>')]
+            self.place.children = [widgets.HTML(status_html(error, error=True))]
 
     def draw(self) -> tuple[str, list[widgets.Widget]]:
         """Return what differs, and the pictures; raise SourceError where they cannot be laid on each other."""

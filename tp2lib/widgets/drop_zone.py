@@ -17,6 +17,7 @@ from tp2lib.paths import INPUTS
 from tp2lib.plots.display import image_html
 from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import read_recipe
+from tp2lib.widgets.runner import status_html
 
 MAX_UPLOAD = 8_000_000  # bytes: what Jupyter's websocket lets through in one message is 10 MiB
 STATIC = Path(__file__).parent / "static"
@@ -160,7 +161,7 @@ class PhotoPicker:
 
     def fail(self, error: Exception) -> None:
         """Say in the photo's place why there is none."""
-        self.view.value = f'<div role="alert">✗ {html.escape(" ".join(str(error).split()))}</div>'
+        self.view.value = status_html(error, error=True)
 
     def _show(self, source: Source) -> None:
         acts = "".join(f"<li>{html.escape(act)}</li>" for act in source.chain)

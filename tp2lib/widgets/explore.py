@@ -21,7 +21,7 @@ from tp2lib.plots.labels import problem
 from tp2lib.recipe import Recipe, setting
 from tp2lib.widgets.drafts import Drafts, by_hand
 from tp2lib.widgets.panel import alt_of, effects
-from tp2lib.widgets.runner import Ending, Runner
+from tp2lib.widgets.runner import Ending, Runner, status_html
 
 AXES = {
     "steps": "5, 10, 20, 30, 50", "guidance": "1, 4, 7.5, 12", "strength": "0.2, 0.35, 0.6, 0.85",
@@ -201,7 +201,7 @@ class Explorer(Runner):
     def _draw(self) -> None:
         here = self.place()
         shot = self.shots.get(here)
-        self.shown.value = shot.picture if shot else '<div role="status">This place is not made yet.</div>'
+        self.shown.value = shot.picture if shot else status_html("This place is not made yet.")
         (across, columns), (down, _) = self._axes
         heads = "".join(f"<th scope='col'>{html.escape(str(value))}</th>" for value in columns)
         rows = "".join(
@@ -217,8 +217,8 @@ class Explorer(Runner):
 
 def _shot(run: Any) -> _Shot:
     if problem(run):
-        words = html.escape(problem(run))
-        return _Shot(run=run, picture=f'<div role="alert">✗ No picture: {words}.</div>', thumb=f'<span title="{words}">✗</span>')
+        picture = status_html(f"No picture: {problem(run)}.", error=True)
+        return _Shot(run=run, picture=picture, thumb=f'<span title="{html.escape(problem(run))}">✗</span>')
     alt = alt_of(run)
     picture = image_html(run.image, alt=alt, quality=95, caption=effects(run) or "as asked for")
     return _Shot(run=run, picture=picture, thumb=image_html(run.image, alt=alt, quality=80, side=_THUMB))

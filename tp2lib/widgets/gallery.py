@@ -19,6 +19,7 @@ from tp2lib.widgets.drop_zone import DropZone
 from tp2lib.widgets.exports import KINDS, PRESETS, Export, export_run
 from tp2lib.widgets.panel import alt_of
 from tp2lib.widgets.run_card import RunCard
+from tp2lib.widgets.runner import status_html
 
 PAGE = 12
 _THUMB = 224  # pixels
@@ -136,8 +137,7 @@ class Gallery:
             self._shown = shown
             self.grid.children = [self._tile(key) for key in shown]
         self.newer.disabled, self.older.disabled = self._page == 0, self._page == pages - 1
-        count = f"{counted(len(keys), 'run')}, page {self._page + 1} of {pages}"
-        self.where.value = f'<div role="status">{count}</div>'
+        self.where.value = status_html(f"{counted(len(keys), 'run')}, page {self._page + 1} of {pages}")
         self.status.value = ""
 
     def _tile(self, key: str) -> widgets.Widget:
@@ -170,4 +170,4 @@ class Gallery:
         try:
             act()
         except TP2Error as error:
-            self.status.value = f'<div role="alert">✗ {html.escape(" ".join(str(error).split()))}</div>'
+            self.status.value = status_html(error, error=True)

@@ -18,6 +18,7 @@ from tp2lib.metadata.mask import Mask
 from tp2lib.metadata.source import Source, mask_source, reopen_source
 from tp2lib.plots.display import image_html
 from tp2lib.widgets.drop_zone import STATIC, PhotoPicker
+from tp2lib.widgets.runner import status_html
 
 _SIDE = 512  # pixels of the longer side, as the editor shows a photo
 
@@ -132,8 +133,7 @@ class ProductPicker(PhotoPicker):
         shrunk = Mask.of(mask.grown(grow).image.resize(small.size, Image.Resampling.BOX), mask.origin)
         alt = "What is kept, on grey"
         shown = put_back(Image.new("RGB", small.size, "#8a8a8a"), small, shrunk, round(feather * scale)) if shrunk.kept.any() else small
-        words = [html.escape(one) for one in self._doubts]
-        doubt = f'<div role="alert">✗ {" ".join(words)} Look at the mask, and correct it.</div>' if words else ""
+        doubt = status_html(f"{' '.join(self._doubts)} Look at the mask, and correct it.", error=True) if self._doubts else ""
         acts = "".join(f"<li>{html.escape(act)}</li>" for act in source.chain)
         self.view.value = f"{doubt}{image_html(shown, alt=alt, caption='what is kept, on grey')}<div>What was done to it:<ol>{acts}</ol></div>"
 

@@ -12,6 +12,7 @@ import ipywidgets as widgets
 
 from tp2lib.errors import shown
 from tp2lib.recipe import setting
+from tp2lib.widgets.runner import status_html
 
 CHIPS: Mapping[str, tuple[str, ...]] = {
     "products": (
@@ -62,7 +63,7 @@ def unknown_html(model: Any, **texts: str) -> str:
     if model is None or model.words is None:
         name = "it" if model is None else model.name
         words = "" if model is None else f"Which words {shown(name)} knows is not recorded, so none can be pointed out."
-        return f'<div role="status">{html.escape(words)}</div>'
+        return status_html(words)
     from tp2lib.models.loading import unknown_words
 
     told = []
@@ -72,7 +73,7 @@ def unknown_html(model: Any, **texts: str) -> str:
             hint = f" (did you mean <em>{html.escape(near[0])}</em>?)" if near else ""
             told.append(f"<mark>{html.escape(word[:40])}</mark>{hint}" + (" in " + box if box != "prompt" else ""))
     if not told:
-        return '<div role="status">Every word is known to the model.</div>'
+        return status_html("Every word is known to the model.")
     return f'<div role="status" aria-live="polite">⚠ The model never saw: {", ".join(told)}. It draws something anyway.</div>'
 
 

@@ -16,6 +16,7 @@ from tp2lib.plots.display import image_html
 from tp2lib.plots.labels import fixed, problem
 from tp2lib.widgets.drop_zone import STATIC
 from tp2lib.widgets.panel import alt_of, effects
+from tp2lib.widgets.runner import status_html
 
 
 def configuration(run: Any) -> dict[str, Any]:
@@ -58,8 +59,8 @@ class RunCard:
 
     def __init__(self, run: Any, acts: Mapping[str, Callable[[Any], Any]] | None = None) -> None:
         self.run = run
-        alt = alt_of(run)
-        self.picture = widgets.HTML(f'<div role="alert">✗ No picture: {html.escape(problem(run))}.</div>' if problem(run) else image_html(run.image, alt=alt))
+        fault = f"No picture: {problem(run)}."
+        self.picture = widgets.HTML(status_html(fault, error=True) if problem(run) else image_html(run.image, alt=alt_of(run)))
         self.json = CopyText("JSON", json.dumps(configuration(run), indent=2, ensure_ascii=False))
         self.text = CopyText("A1111 text", parameters(run) if not problem(run) else "")
         shown = widgets.Accordion([self.json, self.text], titles=["Configuration (JSON)", "Configuration (A1111)"])

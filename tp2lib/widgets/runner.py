@@ -136,7 +136,7 @@ class Runner:
         try:
             return act()
         except TP2Error as error:
-            self.say(" ".join(str(error).split()), error=True)
+            self.say(str(error), error=True)
         except Exception as error:
             self.say(f"Something went wrong that should not have: {type(error).__name__}: {error}", error=True)
             self._show_details("".join(traceback.format_exception(error)))
@@ -182,7 +182,7 @@ class Runner:
         self.generate_button.disabled, self.stop_button.disabled = False, True
 
 
-def status_html(words: str, *, error: bool = False) -> str:
+def status_html(words: object, *, error: bool = False) -> str:
     """Return a line that screen readers speak when it changes; `words` may be anybody's."""
     sign, role = ("✗ ", "alert") if error else ("", "status")
-    return f'<div role="{role}" aria-live="polite">{sign}{html.escape(words)}</div>'
+    return f'<div role="{role}" aria-live="polite">{sign}{html.escape(" ".join(str(words).split()))}</div>'

@@ -6,7 +6,6 @@ It composes the parts and does nothing that a call cannot do: ``studio.text.run(
 from __future__ import annotations
 
 import functools
-import html
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,7 +29,7 @@ from tp2lib.widgets.mask_editor import ProductPicker
 from tp2lib.widgets.panel import effects
 from tp2lib.widgets.prompt_words import PromptWords
 from tp2lib.widgets.run_card import RunCard
-from tp2lib.widgets.runner import Ending, Runner
+from tp2lib.widgets.runner import Ending, Runner, status_html
 
 _SET = "on a white background, studio lighting, soft shadow"
 TABS = ("Text to image", "Image to image", "New background", "Gallery", "Compare", "Explore")
@@ -202,8 +201,7 @@ class Studio:
         mode = self.background if recipe.mask else self.text if recipe.strength is None else self.image
         told = [*notes, *mode.load(recipe)]
         self.tabs.selected_index = (self.text, self.image, self.background).index(mode)
-        words = html.escape(" ".join(["The settings are set."] + [" ".join(str(note).split()) for note in told]))
-        self.notes.value = f'<div role="status" aria-live="polite">{words}</div>'
+        self.notes.value = status_html(" ".join(["The settings are set.", *map(str, told)]))
         mode.say("The settings are set; Generate makes the picture.")
 
     def start_from(self, run: Any) -> None:
