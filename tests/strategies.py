@@ -8,8 +8,8 @@ from hypothesis import configuration, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tp2lib.names import SCHEDULES_OF
 from tp2lib.recipe import SCHEDULER_NAMES, STRENGTH_MODES, Recipe
+from tp2lib.settings import SCHEDULES_OF
 
 configuration.set_hypothesis_home_dir(tempfile.mkdtemp(prefix="hypothesis-"))
 settings.register_profile("tp2", deadline=None, derandomize=True, database=None, max_examples=100)

@@ -12,8 +12,8 @@ from strategies import TEXT, recipes
 from tp2lib.errors import RecordError
 from tp2lib.metadata.infotext import MAX_INFOTEXT, from_infotext, to_infotext
 from tp2lib.metadata.readings import KNOWN_MODELS
-from tp2lib.names import SCHEDULES_OF
 from tp2lib.recipe import SCHEDULER_NAMES, Recipe
+from tp2lib.settings import SCHEDULES_OF
 
 APPLE = Recipe(prompt="a red apple")
 

@@ -1,4 +1,4 @@
-"""tp2lib.metadata.readings, carried, tools and comfyui: what other tools write is read, and what is not read is said."""
+"""tp2lib.metadata.readings and tools: what other tools write is read, and what is not read is said."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from strategies import recipes
 
 from tp2lib.errors import RecipeError
-from tp2lib.names import SCHEDULER_NAMES, scheduler_name
 from tp2lib.recipe import Recipe, setting
+from tp2lib.settings import SCHEDULER_NAMES, scheduler_name
 
 APPLE = Recipe(prompt="a red apple")
 HASH_OF_APPLE = "12461610c5cdb142"

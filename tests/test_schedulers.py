@@ -12,8 +12,8 @@ import torch
 
 from tp2lib.engine.schedulers import SCHEDULERS, SD15_BASE, make_scheduler, noise_levels, scheduler_hash, scheduler_info, set_timesteps
 from tp2lib.errors import RecipeError
-from tp2lib.names import SCHEDULES, SCHEDULES_OF
 from tp2lib.recipe import SCHEDULER_NAMES
+from tp2lib.settings import SCHEDULES, SCHEDULES_OF
 
 
 def calls(name, steps):

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tp2lib.errors import RecipeError, did_you_mean, shown
-from tp2lib.names import SCHEDULER_NAMES, SCHEDULES, check_schedule, schedule_name, spelled_as_in_0_1, split_scheduler
-from tp2lib.settings import Kind, Setting
+from tp2lib.settings import SCHEDULER_NAMES, SCHEDULES, Kind, Setting, check_schedule, schedule_name, spelled_as_in_0_1, split_scheduler
 
 STRENGTH_MODES = ("diffusers", "constant")
 KNOWN_MASKS = ("auto", "alpha", "found")  # what a mask is called that is no file

@@ -1,4 +1,4 @@
-"""One setting of a recipe: its range, its words for a slider, and the check of a value against it."""
+"""What the settings of a recipe may be: their ranges and words, and the names of schedulers and schedules, here and elsewhere."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numbers
 import operator
 import os
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -97,3 +98,112 @@ class Setting:
             nearest = round(nearest / self.step) * self.step if self.kind == "whole" else nearest
             return f"The nearest is {nearest:.10g}."
         return "Leave it out if unsure." if self.default is None else f"Use {self.default}, the default."
+
+
+SCHEDULER_NAMES = (
+    "EulerA", "Euler", "DDIM", "DDPM", "PNDM", "LMS", "Heun", "DPM++ 2M", "DPM++ 2M SDE", "DPM++ 2S",
+    "KDPM2", "KDPM2A", "DEIS", "UniPC", "LCM",
+)  # fmt: skip
+SCHEDULES = ("default", "karras", "exponential", "beta", "trailing")
+
+# What each scheduler of diffusers can lay out; the tests ask diffusers itself, pair by pair.
+_NO_SIGMAS = ("EulerA", "DDIM", "DDPM", "PNDM")
+SCHEDULES_OF: dict[str, tuple[str, ...]] = {name: ("default", "trailing") if name in _NO_SIGMAS else SCHEDULES for name in SCHEDULER_NAMES}
+SCHEDULES_OF |= {"DPM++ 2S": SCHEDULES[:-1], "LCM": ("default",)}
+
+# What people type, once case, blanks and punctuation are gone, "++" has become "pp", and a k in front is off.
+_ALIASES = {
+    "eulerancestral": "EulerA", "plms": "PNDM", "dpm2": "KDPM2", "dpm2a": "KDPM2A", "dpm2ancestral": "KDPM2A", "kdpm2ancestral": "KDPM2A",
+    "dpmpp": "DPM++ 2M", "dpmsolver": "DPM++ 2M", "dpmsolverpp": "DPM++ 2M", "sdedpmsolverpp": "DPM++ 2M SDE",
+    "dpmsolversinglestep": "DPM++ 2S", "unipcbh2": "UniPC",
+}  # fmt: skip
+# Samplers of other tools that diffusers has not, or not without another package, and what comes nearest.
+_NEAREST = {
+    "dpmppsde": "DPM++ 2M SDE", "dpmpp3msde": "DPM++ 2M SDE", "dpmpp2msdeheun": "DPM++ 2M SDE", "dpmpp2sa": "DPM++ 2S",
+    "dpmpp2sancestral": "DPM++ 2S", "dpmfast": "DPM++ 2M", "dpmadaptive": "DPM++ 2M", "restart": "Heun", "heunpp2": "Heun",
+    "ipndm": "PNDM", "ddimcfgpp": "DDIM", "eulercfgpp": "Euler", "eulerancestralcfgpp": "EulerA",
+}  # fmt: skip
+_SCHEDULE_ALIASES = {"normal": "default", "uniform": "default", "sgmuniform": "trailing", "simple": "trailing"}
+_ENDINGS = {"": None, **{name: name for name in SCHEDULES[1:]}, "sgmuniform": "trailing", "simple": "trailing", "k": "karras"}
+
+
+def _compact(text: str) -> str:
+    text = "".join(c for c in text.casefold().replace("++", "pp") if c.isalnum()).removesuffix("gpu")
+    for suffix in ("scheduler", "discrete", "multistep"):  # diffusers' class names are accepted too
+        text = text.removesuffix(suffix)
+    return text
+
+
+_BY_COMPACT = {_compact(name): name for name in SCHEDULER_NAMES} | _ALIASES
+
+
+def _found(name: object, known: Mapping[str, str]) -> tuple[str, str | None] | None:
+    compact = _compact(name) if isinstance(name, str) and len(name) <= 100 else ""
+    for text in (compact, compact.removeprefix("k")):
+        for ending, schedule in _ENDINGS.items():
+            if text.endswith(ending) and text.removesuffix(ending) in known:
+                return known[text.removesuffix(ending)], schedule
+    return None
+
+
+def split_scheduler(name: object) -> tuple[str, str | None]:
+    """Return the one spelling of a scheduler's name, and the schedule that ends it: ``"LMS Karras"`` is LMS on karras."""
+    if (found := _found(name, _BY_COMPACT)) is not None:
+        return found
+    near = nearest_scheduler(name)
+    hint = f" Did you mean {near[0]!r}?" if near else " Choose one of these names."
+    raise RecipeError(f"scheduler is {shown(name)}; it must be one of {', '.join(SCHEDULER_NAMES)}.{hint}")
+
+
+def nearest_scheduler(name: object) -> tuple[str, str | None] | None:
+    """Return the scheduler that comes nearest to one that is not offered, if any does, and the schedule that ends its name."""
+    if (found := _found(name, _NEAREST)) is not None:
+        return found
+    near = did_you_mean(name, SCHEDULER_NAMES)
+    return (near.split("'")[1], None) if near else None
+
+
+def check_schedule(scheduler: str, schedule: str) -> None:
+    """Raise RecipeError for a pair that diffusers does not have; it names what there is instead."""
+    if schedule not in SCHEDULES_OF[scheduler]:
+        others = [name for name in SCHEDULER_NAMES if schedule in SCHEDULES_OF[name]]
+        raise RecipeError(
+            f"schedule is {schedule!r} with the {scheduler} scheduler, which has {', '.join(SCHEDULES_OF[scheduler])}. "
+            f"Choose one of these, or a scheduler that has it: {', '.join(others)}."
+        )
+
+
+def scheduler_name(name: object) -> str:
+    """Return the one spelling of a scheduler's name: ``"euler a"`` becomes ``"EulerA"``; raise RecipeError if it names a schedule too."""
+    scheduler, schedule = split_scheduler(name)
+    if schedule is not None:
+        raise RecipeError(f"scheduler is {shown(name)}, which names two settings. Use scheduler={scheduler!r} and schedule={schedule!r}.")
+    return scheduler
+
+
+def schedule_name(name: Any) -> Any:
+    """Return the one spelling of a schedule's name: ``"SGM Uniform"`` becomes ``"trailing"``; what is no such name comes back as it is."""
+    known = {**{schedule: schedule for schedule in SCHEDULES}, **_SCHEDULE_ALIASES}
+    return known.get(_compact(name), name) if isinstance(name, str) and len(name) <= 100 else name
+
+
+# Version 0.1 had no schedule of its own, and two names that said otherwise than the field.
+_NAMES_OF_0_1 = {("DPM++ 2M", "karras"): "DPM++ 2M Karras", ("DPM++ 2M SDE", "default"): "DPM++ SDE"}
+
+
+def spelled_as_in_0_1(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings in the spelling that hashes are made of, so that those of version 0.1 still name the same pictures."""
+    values = dict(values)
+    if values.get("mask", "none yet") is None:  # nor had it masks
+        values = {name: value for name, value in values.items() if name not in ("mask", "grow", "feather")}
+    pair = values["scheduler"], values.pop("schedule", "default")
+    values["scheduler"] = _NAMES_OF_0_1.get(pair, pair[0])
+    return values if pair in _NAMES_OF_0_1 or pair[1] == "default" else {**values, "schedule": pair[1]}
+
+
+def renamed_since_0_1(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings as today's names have them; those that name a schedule are today's already."""
+    if "schedule" in values or not isinstance(name := values.get("scheduler"), str):
+        return dict(values)
+    scheduler, schedule = {old: new for new, old in _NAMES_OF_0_1.items()}.get(name, (name, "default"))
+    return {**values, "scheduler": scheduler, "schedule": schedule}

@@ -23,8 +23,8 @@ from tp2lib.metadata.mask import Mask
 from tp2lib.metadata.source import Source, prepare_source
 from tp2lib.models.devices import environment
 from tp2lib.models.loading import Model, find_card
-from tp2lib.names import spelled_as_in_0_1
 from tp2lib.recipe import Recipe
+from tp2lib.settings import spelled_as_in_0_1
 
 # What of the machine decides the last bits.
 _KEY_FACTS = ("torch", "diffusers", "transformers", "cpu", "gpu", "cuda", "cudnn", "tf32")

@@ -20,7 +20,7 @@ import numpy as np
 from diffusers import SchedulerMixin
 
 from tp2lib.errors import RecipeError
-from tp2lib.names import check_schedule, scheduler_name
+from tp2lib.settings import check_schedule, scheduler_name
 
 SD15_BASE: Mapping[str, Any] = MappingProxyType(
     {

@@ -12,8 +12,8 @@ import re
 
 from tp2lib.errors import RecipeError, RecordError, shown
 from tp2lib.metadata.readings import Reading, settle
-from tp2lib.names import split_scheduler
 from tp2lib.recipe import Recipe
+from tp2lib.settings import split_scheduler
 
 MAX_INFOTEXT = 64 * 1024  # characters
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tp2lib.errors import RecipeError, RecordError, shown
-from tp2lib.names import check_schedule, nearest_scheduler, schedule_name, split_scheduler
 from tp2lib.recipe import Recipe, drawn, setting
+from tp2lib.settings import check_schedule, nearest_scheduler, schedule_name, split_scheduler
 
 KNOWN_MODELS = ("auto", "vitrine", "sd15")  # names a foreign text may ask for: each is a pinned model
 _NUMBERS = ("seed", "steps", "guidance", "width", "height")

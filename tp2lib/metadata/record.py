@@ -15,8 +15,8 @@ from typing import Any
 from PIL import Image
 
 from tp2lib.errors import RecipeError, RecordError, shown
-from tp2lib.names import renamed_since_0_1
 from tp2lib.recipe import Recipe
+from tp2lib.settings import renamed_since_0_1
 
 RECORD_VERSION = 1
 MAX_RECORD = 512 * 1024  # characters of JSON: Pillow reads text chunks up to 1 MB

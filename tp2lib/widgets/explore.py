@@ -15,10 +15,10 @@ from typing import Any
 import ipywidgets as widgets
 
 from tp2lib.errors import RecipeError, did_you_mean, shown
-from tp2lib.names import schedule_name, scheduler_name
 from tp2lib.plots.display import image_html
 from tp2lib.plots.labels import problem
 from tp2lib.recipe import Recipe, setting
+from tp2lib.settings import schedule_name, scheduler_name
 from tp2lib.widgets.drafts import Drafts, by_hand
 from tp2lib.widgets.panel import alt_of, effects
 from tp2lib.widgets.runner import Ending, Runner, status_html
