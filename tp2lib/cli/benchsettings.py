@@ -102,7 +102,7 @@ _VAE = {
 def blank_model(placement: Placement) -> Model:
     """Build a model of Stable Diffusion 1.5's shapes: 860 M weights in the UNet, 123 M in the text encoder, 84 M in the VAE, drawn on the spot.
 
-    Speed and memory depend on the shapes alone, so nothing is fetched. Its pictures show nothing; the tokenizer is vitrine's: a prompt has 77 tokens with either.
+    Speed and memory depend on the shapes alone, so nothing is fetched. Its pictures show nothing. A prompt has 77 tokens with vitrine's tokenizer, too.
     """
     from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer

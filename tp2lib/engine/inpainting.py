@@ -79,14 +79,14 @@ _STRETCH = 1.07  # by which a photo's shape may change while the model paints: r
 _LIMITS = (64, 1024)  # pixels a side, as a recipe's
 
 
-def painting_size(photo: tuple[int, int], native: int, width: int | None = None, height: int | None = None, multiple: int = 8) -> tuple[int, int]:
+def painting_size(photo: tuple[int, int], native: int, width: int | None = None, height: int | None = None) -> tuple[int, int]:
     """Return the size at which a model paints around a whole photo: the photo's shape, and the area of the model's own size, `native` pixels a side.
 
     `width` and `height` insist on a side. SourceError is raised if the size would distort the photo by more than 7 %.
     """
     shape = photo[0] / photo[1]
     wide = width or (height * shape if height else native * math.sqrt(shape))
-    size = width or _side(wide, multiple), height or _side(wide / shape, multiple)
+    size = width or _side(wide), height or _side(wide / shape)
     stretch = size[0] / size[1] / shape
     if max(stretch, 1 / stretch) > _STRETCH:
         asked = "Leave out width and height, or one of them" if width and height else "Crop the photo to a shape between 8:1 and 1:8"
@@ -96,8 +96,8 @@ def painting_size(photo: tuple[int, int], native: int, width: int | None = None,
     return size
 
 
-def _side(pixels: float, multiple: int) -> int:
-    return min(max(round(pixels / multiple) * multiple, _LIMITS[0]), _LIMITS[1])
+def _side(pixels: float) -> int:
+    return min(max(round(pixels / 8) * 8, _LIMITS[0]), _LIMITS[1])
 
 
 class Region:

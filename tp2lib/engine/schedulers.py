@@ -98,22 +98,18 @@ def make_scheduler(name: str, base_config: Mapping[str, Any] = SD15_BASE, schedu
     """
     info = scheduler_info(name)
     check_schedule(info.name, schedule)
-    return _build(info, base_config, schedule)
-
-
-def _build(info: SchedulerInfo, base_config: Mapping[str, Any], schedule: str) -> SchedulerMixin:
     cls = getattr(diffusers, info.class_name)
     taken = inspect.signature(cls.__init__).parameters
     chosen = {option: value for option, value in _OPTIONS.get(schedule, {}).items() if option in taken}
     return cls.from_config(dict(base_config), **{**info.overrides, **chosen})
 
 
-def noise_levels(timesteps: Sequence[float], base_config: Mapping[str, Any] = SD15_BASE) -> list[float]:
+def noise_levels(timesteps: Sequence[float]) -> list[float]:
     """Return σ at each timestep: the standard deviation of the noise beside a picture of scale 1.
 
     σ = √((1 − ᾱ) / ᾱ) (Karras et al. 2022, table 1, variance preserving), linear in log σ between the model's timesteps.
     """
-    alphas = _build(SCHEDULERS["DDIM"], base_config, "default").alphas_cumprod.double().numpy()
+    alphas = make_scheduler("DDIM").alphas_cumprod.double().numpy()
     logs = np.log((1 - alphas) / alphas) / 2
     return [float(level) for level in np.exp(np.interp(timesteps, np.arange(len(logs)), logs))]
 

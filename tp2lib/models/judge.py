@@ -36,8 +36,9 @@ class _Block(nn.Module):
 class JudgeNet(nn.Module):
     """Residual network on (N, 3, 128, 128) pictures in [-1, 1]; one linear head an attribute."""
 
-    def __init__(self, widths: Sequence[int] = (32, 56, 112, 160)):
+    def __init__(self):
         super().__init__()
+        widths = (32, 56, 112, 160)
         layers: list[nn.Module] = [nn.Conv2d(3, widths[0], 5, stride=2, padding=2)]
         for a, b in zip(widths, [*widths[1:], None]):
             layers += [_Block(a)]

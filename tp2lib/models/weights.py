@@ -185,7 +185,7 @@ def kind_of(shapes: Mapping[str, Sequence[int]]) -> str:
 
 
 def check_file(path: Path, wanted: str = "Stable Diffusion 1") -> None:
-    """Check that a file is of the kind that is wanted, reading nothing but its header; raise ModelNotFound if there is none, ModelError for a pickle or damage."""
+    """Check that a file is of the kind that is wanted, by its header alone; raise ModelNotFound if there is none, ModelError for a pickle or damage."""
     if not path.is_file():
         raise ModelNotFound(f"there is no file {str(path)!r}. Check the path; it starts at the current folder.")
     if path.suffix.lower() != ".safetensors":

@@ -80,13 +80,13 @@ class Drafts:
         with self._lock:
             self._wanted, self._dropped = None, self._dropped + 1
 
-    def stop(self, timeout: float = 30) -> None:
+    def stop(self) -> None:
         """Drop what is wanted, and wait until nothing is at work: somebody asks for the full picture now."""
         with self._lock:
             job, self._wanted = self._job, None
         if job is not None:
             job.stop()
-            job.wait(timeout)
+            job.wait(30)
 
     # -- in the job's thread ------------------------------------------------------------------------
 
