@@ -12,30 +12,21 @@ import sys
 POLICY = {"GOMP_SPINCOUNT": "6000", "KMP_BLOCKTIME": "1"}
 """For GNU's OpenMP (Linux), in turns of its waiting loop; for Intel's and LLVM's (Windows, macOS), in milliseconds."""
 
-_CHOICES = ("OMP_WAIT_POLICY", *POLICY)
-_OURS = "they sleep early, as tp2lib set it before torch was loaded"
-_settled: str | None = None
+_waiting = False, "threads that wait spin: torch was loaded before tp2lib, too late to change it"
 
 
 def settle() -> None:
     """Set the policy in this process's environment, which its children inherit, unless the user has chosen one."""
-    global _settled
-    if _settled is not None:
-        return
-    chosen = [f"{name}={os.environ[name]}" for name in _CHOICES if name in os.environ]
-    if all(f"{name}={value}" in chosen for name, value in POLICY.items()):
-        _settled = _OURS  # inherited from a process that did this
-    elif chosen:
-        _settled = f"{', '.join(chosen)} decides how they wait, as you chose"
-    elif "torch" in sys.modules:
-        _settled = ""
-    else:
+    global _waiting
+    chosen = [f"{name}={os.environ[name]}" for name in ("OMP_WAIT_POLICY", *POLICY) if name in os.environ]
+    inherited = all(f"{name}={value}" in chosen for name, value in POLICY.items())  # from a process that did this
+    if chosen and not inherited:
+        _waiting = True, f"{', '.join(chosen)} decides how they wait, as you chose"
+    elif inherited or "torch" not in sys.modules:
         os.environ.update(POLICY)
-        _settled = _OURS
+        _waiting = True, "they sleep early, as tp2lib set it before torch was loaded"
 
 
 def spinning() -> tuple[bool, str]:
     """Say whether threads that wait leave the processor to others in time, and who decided it."""
-    if not _settled:
-        return False, "threads that wait spin: torch was loaded before tp2lib, too late to change it"
-    return True, f"{_settled}"
+    return _waiting
