@@ -97,12 +97,11 @@ def replay(picture: str | os.PathLike[str] | Run, *, model: str | None = None, s
 def replay_all(pictures: Sequence[str | os.PathLike[str] | Run], *, model: str | None = None, source: Source | None = None) -> list[Replay]:
     """Replay several pictures in one fresh process; see :func:`replay`."""
     originals = [picture if isinstance(picture, Run) else Run.from_picture(picture) for picture in pictures]
-    trusted = [isinstance(picture, Run) for picture in pictures]
     with tempfile.TemporaryDirectory(prefix="tp2-replay-") as name:
         folder = Path(name)
         jobs = []
-        for number, (run, trust) in enumerate(zip(originals, trusted, strict=True)):
-            job = _job(run, model, trust)
+        for number, (picture, run) in enumerate(zip(pictures, originals, strict=True)):
+            job = _job(run, model, trusted=isinstance(picture, Run))
             if run.effective.get("mode") in ("img2img", "inpaint"):
                 job["source"] = f"{number}-source.png"
                 _find_source(run, source).kept_as.save(folder / job["source"])
@@ -199,14 +198,8 @@ def _judge(original: Run, folder: Path, number: int) -> Replay:
 
 
 def _differences(then: Run, now: Run) -> dict[str, tuple[Any, Any]]:
-    found = {}
-    for before, after in ((_conditions(then), _conditions(now)), (then.environment, now.environment)):
-        found.update({name: (before.get(name), after[name]) for name in after if before.get(name) != after[name]})
-    return found
-
-
-def _conditions(run: Run) -> dict[str, Any]:
-    return {**run.effective, "rungs": treatments(run.effective["rungs"])}
+    before, after = ({**run.effective, "rungs": treatments(run.effective["rungs"]), **run.environment} for run in (then, now))
+    return {name: (before.get(name), after[name]) for name in after if before.get(name) != after[name]}
 
 
 def main(arguments: Sequence[str]) -> None:
