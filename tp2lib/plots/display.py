@@ -85,10 +85,10 @@ def image_html(
     return f"<figure>{image}<figcaption>{html.escape(caption)}</figcaption></figure>" if caption else image
 
 
-def status_html(words: str, error: bool = False) -> str:
-    """Return a line that a screen reader says when it changes, an error at once; `words` may be anybody's."""
+def status_html(words: object, error: bool = False) -> str:
+    """Return words on one line that a screen reader says when it changes, an error at once; they may be anybody's."""
     role, sign = ("alert", "✗ ") if error else ("status", "")
-    return f'<div role="{role}" aria-live="polite">{sign}{html.escape(words)}</div>'
+    return f'<div role="{role}" aria-live="polite">{sign}{html.escape(" ".join(str(words).split()))}</div>'
 
 
 def alt_text(alt: Any) -> str:

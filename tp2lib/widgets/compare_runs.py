@@ -10,11 +10,10 @@ from typing import Any
 import ipywidgets as widgets
 
 from tp2lib.errors import SourceError, TP2Error, counted
-from tp2lib.plots.display import before_after, image_html
+from tp2lib.plots.display import before_after, image_html, status_html
 from tp2lib.plots.figures import make_difference
 from tp2lib.plots.labels import AXES, label, problem, unplanned, value
 from tp2lib.widgets.panel import alt_of
-from tp2lib.widgets.runner import status_html
 
 VIEWS = ("side by side", "before / after", "difference")
 

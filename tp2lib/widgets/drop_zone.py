@@ -14,10 +14,9 @@ import traitlets
 from tp2lib.errors import RecordError, SourceError, did_you_mean, shown
 from tp2lib.metadata.source import Source, prepare_source
 from tp2lib.paths import INPUTS
-from tp2lib.plots.display import image_html
+from tp2lib.plots.display import image_html, status_html
 from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import read_recipe
-from tp2lib.widgets.runner import status_html
 
 MAX_UPLOAD = 8_000_000  # bytes: what Jupyter's websocket lets through in one message is 10 MiB
 STATIC = Path(__file__).parent / "static"

@@ -15,13 +15,13 @@ from typing import Any
 import ipywidgets as widgets
 
 from tp2lib.errors import RecipeError, did_you_mean, shown
-from tp2lib.plots.display import image_html
+from tp2lib.plots.display import image_html, status_html
 from tp2lib.plots.labels import problem
 from tp2lib.recipe import Recipe, setting
 from tp2lib.settings import schedule_name, scheduler_name
 from tp2lib.widgets.drafts import Drafts, by_hand
 from tp2lib.widgets.panel import alt_of, effects
-from tp2lib.widgets.runner import Ending, Runner, status_html
+from tp2lib.widgets.runner import Ending, Runner
 
 AXES = {
     "steps": "5, 10, 20, 30, 50", "guidance": "1, 4, 7.5, 12", "strength": "0.2, 0.35, 0.6, 0.85",

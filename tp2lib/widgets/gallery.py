@@ -11,7 +11,7 @@ import ipywidgets as widgets
 
 from tp2lib.engine.runs import read_run
 from tp2lib.errors import RecordError, TP2Error, counted
-from tp2lib.plots.display import image_html
+from tp2lib.plots.display import image_html, status_html
 from tp2lib.storage.favourites import Favourites, earlier_keys
 from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import read_recipe
@@ -19,7 +19,6 @@ from tp2lib.widgets.drop_zone import DropZone
 from tp2lib.widgets.exports import KINDS, PRESETS, Export, export_run
 from tp2lib.widgets.panel import alt_of
 from tp2lib.widgets.run_card import RunCard
-from tp2lib.widgets.runner import status_html
 
 PAGE = 12
 _THUMB = 224  # pixels

@@ -16,9 +16,8 @@ from PIL import Image
 from tp2lib.errors import SourceError
 from tp2lib.metadata.mask import Mask
 from tp2lib.metadata.source import Source, mask_source, reopen_source
-from tp2lib.plots.display import image_html
+from tp2lib.plots.display import image_html, status_html
 from tp2lib.widgets.drop_zone import STATIC, PhotoPicker
-from tp2lib.widgets.runner import status_html
 
 _SIDE = 512  # pixels of the longer side, as the editor shows a photo
 

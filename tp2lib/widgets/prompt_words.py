@@ -11,8 +11,8 @@ from typing import Any
 import ipywidgets as widgets
 
 from tp2lib.errors import shown
+from tp2lib.plots.display import status_html
 from tp2lib.recipe import setting
-from tp2lib.widgets.runner import status_html
 
 CHIPS: Mapping[str, tuple[str, ...]] = {
     "products": (

@@ -12,11 +12,10 @@ import ipywidgets as widgets
 import traitlets
 
 from tp2lib.metadata.infotext import to_infotext
-from tp2lib.plots.display import image_html
+from tp2lib.plots.display import image_html, status_html
 from tp2lib.plots.labels import fixed, problem
 from tp2lib.widgets.drop_zone import STATIC
 from tp2lib.widgets.panel import alt_of, effects
-from tp2lib.widgets.runner import status_html
 
 
 def configuration(run: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from tp2lib.errors import ModelError, TP2Error
-from tp2lib.plots.display import image_html
+from tp2lib.plots.display import image_html, status_html
 from tp2lib.widgets.jobs import Job
 
 _EVERY = 0.5  # seconds between previews, at least
@@ -180,9 +180,3 @@ class Runner:
         self._show_details(job.traceback())
         self.bar.bar_style = {"done": "danger" if failed else "success", "failed": "danger"}.get(job.state, "warning")
         self.generate_button.disabled, self.stop_button.disabled = False, True
-
-
-def status_html(words: object, *, error: bool = False) -> str:
-    """Return a line that screen readers speak when it changes; `words` may be anybody's."""
-    sign, role = ("✗ ", "alert") if error else ("", "status")
-    return f'<div role="{role}" aria-live="polite">{sign}{html.escape(" ".join(str(words).split()))}</div>'

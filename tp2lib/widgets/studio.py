@@ -16,6 +16,7 @@ import ipywidgets as widgets
 from tp2lib.errors import Cancelled, SourceError, TP2Error
 from tp2lib.models.catalogue import CATALOGUE
 from tp2lib.paths import INPUTS, OUTPUTS
+from tp2lib.plots.display import status_html
 from tp2lib.plots.labels import problem
 from tp2lib.recipe import Recipe
 from tp2lib.storage.ledger import Ledger
@@ -29,7 +30,7 @@ from tp2lib.widgets.mask_editor import ProductPicker
 from tp2lib.widgets.panel import effects
 from tp2lib.widgets.prompt_words import PromptWords
 from tp2lib.widgets.run_card import RunCard
-from tp2lib.widgets.runner import Ending, Runner, status_html
+from tp2lib.widgets.runner import Ending, Runner
 
 _SET = "on a white background, studio lighting, soft shadow"
 TABS = ("Text to image", "Image to image", "New background", "Gallery", "Compare", "Explore")
