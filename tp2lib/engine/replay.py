@@ -198,7 +198,7 @@ def _judge(original: Run, folder: Path, number: int) -> Replay:
 
 
 def _differences(then: Run, now: Run) -> dict[str, tuple[Any, Any]]:
-    before, after = ({**run.effective, "rungs": treatments(run.effective["rungs"]), **run.environment} for run in (then, now))
+    before, after = ({**run.environment, **run.effective, "rungs": treatments(run.effective["rungs"])} for run in (then, now))
     return {name: (before.get(name), after[name]) for name in after if before.get(name) != after[name]}
 
 
