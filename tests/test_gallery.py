@@ -22,9 +22,9 @@ from tp2lib.recipe import Recipe
 from tp2lib.storage.favourites import Favourites, earlier_keys
 from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import read_recipe
-from tp2lib.widgets.compare_runs import VIEWS, CompareRuns, differing
 from tp2lib.widgets.exports import KINDS, export_run
 from tp2lib.widgets.gallery import PAGE
+from tp2lib.widgets.run_card import VIEWS, CompareRuns, differing
 
 A1111 = (
     "a red mug on a white background\nNegative prompt: blurry\n"

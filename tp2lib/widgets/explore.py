@@ -20,7 +20,7 @@ from tp2lib.plots.labels import problem
 from tp2lib.recipe import Recipe, setting
 from tp2lib.settings import schedule_name, scheduler_name
 from tp2lib.widgets.drafts import Drafts, by_hand
-from tp2lib.widgets.panel import alt_of, effects
+from tp2lib.widgets.run_card import alt_of, effects
 from tp2lib.widgets.runner import Ending, Runner
 
 AXES = {

@@ -17,8 +17,7 @@ from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import read_recipe
 from tp2lib.widgets.drop_zone import DropZone
 from tp2lib.widgets.exports import KINDS, PRESETS, Export, export_run
-from tp2lib.widgets.panel import alt_of
-from tp2lib.widgets.run_card import RunCard
+from tp2lib.widgets.run_card import RunCard, alt_of
 
 PAGE = 12
 _THUMB = 224  # pixels

@@ -12,12 +12,12 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from tp2lib.metadata.readings import foreign_syntax
 from tp2lib.plots.display import image_html
-from tp2lib.plots.labels import AXES, label, problem
+from tp2lib.plots.labels import problem
 from tp2lib.recipe import Recipe
 from tp2lib.widgets.controls import control, settled
 from tp2lib.widgets.drafts import Drafts
+from tp2lib.widgets.run_card import alt_of, effects
 from tp2lib.widgets.runner import Ending, Runner
 
 
@@ -108,16 +108,3 @@ class Panel(Runner):
 
             words = f"{words} {out_of_vocabulary(model, run.recipe.prompt, run.recipe.negative_prompt)}".strip()
         return Ending(words=words, picture=image_html(run.image, alt=alt))
-
-
-def effects(run: Any) -> str:
-    """Say what the settings came down to, where that is not what was asked for; else nothing."""
-    words = [": ".join(label(run, axis)) for axis in AXES if axis != "steps" and label(run, axis)[1]]
-    syntax = foreign_syntax(run.recipe.prompt, run.recipe.negative_prompt)
-    return f"{'; '.join(words)}. {syntax}".strip() if words else syntax
-
-
-def alt_of(run: Any) -> str:
-    """Describe a generated picture by what was asked for, for screen readers."""
-    words = [label(run, axis)[0] for axis in ("scheduler", "schedule", "steps", "guidance", "seed") if getattr(run.recipe, axis) != "default"]
-    return f"Generated picture. {label(run, 'prompt')[0]}; {', '.join(words)}."

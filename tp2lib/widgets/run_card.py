@@ -1,21 +1,37 @@
-"""One run as a card: the picture, its settings as asked for and as they took effect, both to be copied, and buttons."""
+"""Runs shown: one as a card with its settings, asked for and as they took effect, and any two against each other."""
 
 from __future__ import annotations
 
 import html
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import anywidget
 import ipywidgets as widgets
 import traitlets
 
+from tp2lib.errors import SourceError, TP2Error, counted
 from tp2lib.metadata.infotext import to_infotext
-from tp2lib.plots.display import image_html, status_html
-from tp2lib.plots.labels import fixed, problem
+from tp2lib.metadata.readings import foreign_syntax
+from tp2lib.plots.display import before_after, image_html, status_html
+from tp2lib.plots.figures import make_difference
+from tp2lib.plots.labels import AXES, fixed, label, problem, unplanned, value
 from tp2lib.widgets.drop_zone import STATIC
-from tp2lib.widgets.panel import alt_of, effects
+
+
+def effects(run: Any) -> str:
+    """Say what the settings came down to, where that is not what was asked for; else nothing."""
+    words = [": ".join(label(run, axis)) for axis in AXES if axis != "steps" and label(run, axis)[1]]
+    syntax = foreign_syntax(run.recipe.prompt, run.recipe.negative_prompt)
+    return f"{'; '.join(words)}. {syntax}".strip() if words else syntax
+
+
+def alt_of(run: Any) -> str:
+    """Describe a generated picture by what was asked for, for screen readers."""
+    words = [label(run, axis)[0] for axis in ("scheduler", "schedule", "steps", "guidance", "seed") if getattr(run.recipe, axis) != "default"]
+    return f"Generated picture. {label(run, 'prompt')[0]}; {', '.join(words)}."
 
 
 def configuration(run: Any) -> dict[str, Any]:
@@ -83,3 +99,108 @@ def _told(run: Any) -> str:
     if run.recipe.mask:
         took += f"; {run.effective.get('kept_share', 0):.1%} of the photo kept, {run.effective.get('kept_pixels_differing', '?')} of the kept pixels differ"
     return f"<b>{mode}</b>, {took}. {html.escape(effects(run))}<br>{html.escape('; '.join(fixed([run])))}"
+
+
+VIEWS = ("side by side", "before / after", "difference")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """A setting in which two runs differ: its name, and what it is in each, in words."""
+
+    setting: str
+    first: str
+    second: str
+
+
+def differing(first: Any, second: Any) -> list[Difference]:
+    """List the settings in which two runs differ, as asked for and as they took effect, then the conditions.
+
+    Returns
+    -------
+    list of Difference
+        Empty where both were asked for and made in the same way.
+    """
+    found = []
+    for axis in AXES:
+        words = [" → ".join(filter(None, label(run, axis))) for run in (first, second)]
+        # how many steps ran follows from strength, whose own words say it
+        follows = axis == "steps" and value(first, "strength") != value(second, "strength")
+        if value(first, axis) != value(second, axis) or (words[0] != words[1] and not follows):
+            found.append(Difference(setting=axis.replace("_", " "), first=words[0], second=words[1]))
+    hashes: list[Any] = [(run.source or {}).get("pixels_sha256") for run in (first, second)]
+    if all(hashes) and hashes[0] != hashes[1] and value(first, "source") == value(second, "source"):
+        found.append(Difference(setting="pixels of the source", first=hashes[0][:12], second=hashes[1][:12]))
+    for line in unplanned([first, second]):
+        name, _, values = line.partition(" ")
+        found.append(Difference(setting=name.replace("_", " "), first=values.split(", ")[0], second=values.split(", ")[-1]))
+    return found
+
+
+def differing_html(first: Any, second: Any) -> str:
+    """Return what differs in two runs' settings as a table; prompts in it may be anybody's."""
+    rows = differing(first, second)
+    if not rows:
+        return "<div>Nothing differs in their settings.</div>"
+    cells = "".join(
+        f"<tr><th scope='row'>{html.escape(row.setting)}</th><td>{html.escape(row.first)}</td><td>{html.escape(row.second)}</td></tr>" for row in rows
+    )
+    count = f"{counted(len(rows), 'setting')} differ{'s' if len(rows) == 1 else ''}"
+    note = "" if len(rows) == 1 else " What the pictures differ by cannot be put down to one of them."
+    return f"<table><caption>{count}.{note}</caption><tr><th></th><th>A</th><th>B</th></tr>{cells}</table>"
+
+
+class CompareRuns:
+    """Two runs, chosen, and three ways of looking at them; `read` gives the run of a key, or None."""
+
+    def __init__(self, read: Callable[[str], Any]) -> None:
+        self._read = read
+        look = {"style": {"description_width": "3em"}, "layout": {"width": "44em", "max_width": "100%"}}
+        self.first = widgets.Dropdown(options=[("none yet", "")], description="A", tooltip="the first run", **look)
+        self.second = widgets.Dropdown(options=[("none yet", "")], description="B", tooltip="the second run", **look)
+        self.view = widgets.ToggleButtons(options=VIEWS, description="look", style={"description_width": "3em"})
+        self.table, self.place = widgets.HTML(), widgets.VBox()
+        self.widget = widgets.VBox([self.first, self.second, self.view, self.table, self.place]).add_class("tp2-compare")
+        for one in (self.first, self.second, self.view):
+            one.observe(lambda change: self.show(), "value")
+        self.show()
+
+    def offer(self, options: list[tuple[str, str]]) -> None:
+        """Offer these runs, as (words, key); what is chosen stays chosen."""
+        for one in (self.first, self.second):
+            kept = [(words, key) for words, key in one.options if key == one.value and key not in {known for _, known in options}]
+            chosen = one.value
+            one.options = list(dict.fromkeys([("none yet", ""), *options, *kept]))
+            one.value = chosen
+
+    def put(self, side: str, run: Any) -> None:
+        """Put a run on side "A" or "B"."""
+        one = self.first if side == "A" else self.second
+        if run.key not in [key for _, key in one.options]:
+            self.offer([(f"run {run.key[:8]}", run.key), *one.options[1:]])
+        one.value = run.key
+
+    def show(self) -> None:
+        """Draw both runs in the way that is chosen; what is wrong is said in their place."""
+        try:
+            self.table.value, self.place.children = self.draw()
+        except TP2Error as error:
+            self.place.children = [widgets.HTML(status_html(error, error=True))]
+
+    def draw(self) -> tuple[str, list[widgets.Widget]]:
+        """Return what differs, and the pictures; raise SourceError where they cannot be laid on each other."""
+        if not (self.first.value and self.second.value):
+            return "<div>Choose two runs, here or with the buttons under a picture.</div>", []
+        runs = [self._read(key) for key in (self.first.value, self.second.value)]
+        for side, run in zip("AB", runs, strict=True):
+            if run is None or problem(run):
+                raise SourceError(f"run {side} has no picture any more. Choose another one.")
+        alts = [f"{side}: {alt_of(run)}" for side, run in zip("AB", runs, strict=True)]
+        self.table.value = differing_html(*runs)
+        if self.view.value == VIEWS[1]:
+            return self.table.value, [before_after(*runs, alt_before=alts[0], alt_after=alts[1])]
+        if self.view.value == VIEWS[2]:
+            alt = f"{alts[0]} {alts[1]} And a map of where their colours differ."
+            return self.table.value, [widgets.HTML(image_html(make_difference(*runs, heads=("A", "B")), alt=alt))]
+        pair = [widgets.HTML(image_html(run.image, alt=alt, caption=alt[0])) for run, alt in zip(runs, alts, strict=True)]
+        return self.table.value, [widgets.HBox(pair, layout={"flex_flow": "row wrap"}).add_class("tp2-pair")]
