@@ -15,8 +15,6 @@ from typing import Any
 
 from tp2lib.errors import Cancelled, ModelError, TP2Error
 
-STATES = ("waiting", "running", "done", "cancelled", "failed")
-
 _TURN = threading.Lock()
 _POLL = 0.05  # seconds between looks at the stop sign, for a job that waits for its turn
 
