@@ -8,7 +8,6 @@ import html
 import io
 import json
 import re
-import time
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -340,13 +339,6 @@ def test_the_command_writes_both_files_and_prints_their_paths(full, tmp_path, ca
     for picture in re.findall(r"\]\(<([^>]+)>\)", (tmp_path / "rapport.md").read_text()):
         assert (tmp_path / picture).is_file()
     assert main(["report", "--outputs", str(tmp_path / "nowhere")]) == 1
-
-
-@pytest.mark.slow
-def test_it_is_built_in_ten_seconds(full):
-    began = time.process_time()
-    write_report(full)
-    assert time.process_time() - began < 10
 
 
 def test_all_points_and_sums_stand_in_the_table_of_each_case(full):

@@ -29,12 +29,21 @@ class Scale:
     judge_minutes: float = 60.0
     cutout_minutes: float = 60.0
     share: float = 1.0
+    pace: float = 1.0
 
 
 # 128 pixels give half-size latents of 8×8: at 4×4 the innermost map would be 1×1, where
 # oneDNN 3 leaves a bfloat16 weight gradient uninitialised.
 TINY = Scale(
-    tiny=True, pixels=128, samples=2, pictures=(("train", 12), ("judge", 8), ("test", 4)), minutes=0.25, judge_minutes=0.1, cutout_minutes=0.1, share=0.01
+    tiny=True,
+    pixels=128,
+    samples=2,
+    pictures=(("train", 12), ("judge", 8), ("test", 4)),
+    minutes=0.25,
+    judge_minutes=0.1,
+    cutout_minutes=0.1,
+    share=0.01,
+    pace=0.1,
 )
 
 
@@ -130,7 +139,7 @@ def evaluate(args: argparse.Namespace, scale: Scale) -> None:
     """measure every bar and print the table"""
     from .evaluate import Bench, report
 
-    print(report(Bench(args.to), args.data, args.data / "evaluation", scale.share * args.share))
+    print(report(Bench(args.to, pace=scale.pace), args.data, args.data / "evaluation", scale.share * args.share))
 
 
 def photos(args: argparse.Namespace, scale: Scale) -> None:
