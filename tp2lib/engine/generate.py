@@ -11,9 +11,9 @@ from tp2lib.engine.fallbacks import SMALLER, OutOfMemory
 from tp2lib.engine.inpainting import cut_out
 from tp2lib.engine.plan import Plan, make_plan
 from tp2lib.engine.preview import StepInfo
-from tp2lib.engine.runs import Run
+from tp2lib.engine.runs import Run, read_run
 from tp2lib.engine.sampling import sample_together
-from tp2lib.errors import RecordError, SourceError
+from tp2lib.errors import SourceError
 from tp2lib.metadata.source import Source, prepare_source, reopen_source
 from tp2lib.models.loading import Model, load
 from tp2lib.recipe import Recipe
@@ -128,14 +128,8 @@ def find_source(recipe: Recipe, source: Source | None, ledger: Ledger | None) ->
 
 def reuse(plan: Plan, ledger: Ledger) -> Run | None:
     """Find the finished run, whose recipe may differ where that changes nothing: the new one counts."""
-    event = ledger.lookup(plan.key)
-    if event is None:
-        return None
-    try:
-        found = Run.from_picture(event["path"])
-    except RecordError:
-        return None
-    return replace(found, recipe=plan.recipe)
+    found = read_run(ledger, plan.key)
+    return found and replace(found, recipe=plan.recipe)
 
 
 def _execute(

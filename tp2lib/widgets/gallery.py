@@ -84,8 +84,7 @@ class Gallery:
         self.selected = run
         star = {"☆ favourite" if run.key not in self.favourites else "★ no favourite": self._toggle}
         acts = {"Use these settings": self.use, **star, **self._acts}
-        guarded = {name: lambda run, act=act: self._attempt(lambda: act(run)) for name, act in acts.items()}
-        self.detail.children = [RunCard(run, guarded).widget]
+        self.detail.children = [RunCard(run, acts, self._attempt).widget]
         self.out.layout.display, self.exported.value = "", ""
 
     def use(self, run: Any) -> None:

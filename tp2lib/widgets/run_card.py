@@ -70,24 +70,24 @@ class CopyText(anywidget.AnyWidget):
 
 
 class RunCard:
-    """A run, shown; `acts` are the buttons under the picture: what stands on each, and what it does with the run."""
+    """A run, shown; `acts` are the buttons under the picture: what stands on each, and what it does with the run, through `attempt`."""
 
-    def __init__(self, run: Any, acts: Mapping[str, Callable[[Any], Any]] | None = None) -> None:
-        self.run = run
+    def __init__(self, run: Any, acts: Mapping[str, Callable[[Any], Any]], attempt: Callable[[Callable[[], Any]], Any]) -> None:
+        self.run, self._attempt = run, attempt
         fault = f"No picture: {problem(run)}."
         self.picture = widgets.HTML(status_html(fault, error=True) if problem(run) else image_html(run.image, alt=alt_of(run)))
         self.json = CopyText("JSON", json.dumps(configuration(run), indent=2, ensure_ascii=False))
         self.text = CopyText("A1111 text", parameters(run) if not problem(run) else "")
         shown = widgets.Accordion([self.json, self.text], titles=["Configuration (JSON)", "Configuration (A1111)"])
         shown.selected_index = None
-        self.buttons = {name: self._button(name, act) for name, act in (acts or {}).items()}
+        self.buttons = {name: self._button(name, act) for name, act in acts.items()}
         row = widgets.HBox(list(self.buttons.values()), layout={"flex_flow": "row wrap"})
         words = widgets.VBox([widgets.HTML(_told(run)), row, shown])
         self.widget = widgets.HBox([self.picture, words]).add_class("tp2-card")
 
     def _button(self, name: str, act: Callable[[Any], Any]) -> widgets.Button:
         button = widgets.Button(description=name, tooltip=f"{name}: run {self.run.key[:8]}", layout={"width": "auto"})
-        button.on_click(lambda pressed: act(self.run))
+        button.on_click(lambda pressed: self._attempt(lambda: act(self.run)))
         return button
 
 

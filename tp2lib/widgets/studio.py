@@ -122,8 +122,7 @@ class Mode(Runner):
     def _keep(self, run: Any) -> None:
         self.runs.append(run)
         acts = {} if problem(run) else self.studio.acts()
-        guarded = {name: lambda run, act=act: self.attempt(lambda: act(run)) for name, act in acts.items()}
-        self.made.children = (RunCard(run, guarded).widget, *self.made.children[: _CARDS - 1])
+        self.made.children = (RunCard(run, acts, self.attempt).widget, *self.made.children[: _CARDS - 1])
 
     def _finish(self, stopped: str) -> Ending:
         run = self.result
