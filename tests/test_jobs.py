@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from tp2lib.errors import Cancelled, ModelError, RecipeError
-from tp2lib.widgets.jobs import STATES, Job
+from tp2lib.widgets.jobs import Job
 
 
 def steps(count: int, seconds: float = 0.0):
@@ -145,10 +145,6 @@ def test_everything_is_told_before_a_wait_is_over() -> None:
 
     for work, state in ((steps(1), "done"), (fail, "failed")):
         assert Job(work, on_end=tell).wait(10) and told[-1] == state
-
-
-def test_states_are_the_ones_that_are_named() -> None:
-    assert {Job(steps(0)).state, "running", "cancelled", "failed", "done"} <= {*STATES}
 
 
 @pytest.mark.slow
