@@ -39,9 +39,9 @@ TINY = Scale(
     pixels=128,
     samples=2,
     pictures=(("train", 12), ("judge", 8), ("test", 4)),
-    minutes=0.25,
-    judge_minutes=0.1,
-    cutout_minutes=0.1,
+    minutes=0.1,
+    judge_minutes=0.05,
+    cutout_minutes=0.05,
     share=0.01,
     pace=0.1,
 )
