@@ -7,19 +7,11 @@ from typing import TYPE_CHECKING
 from tp2lib.lazy import attach
 
 if TYPE_CHECKING:
-    from tp2lib.evaluation.experiments import (
-        APPLE,
-        BACKPACK,
-        CASES,
-        EXPERIMENTS,
-        PEN,
-        WALLET,
-        Experiment,
-        check_cases,
-        choose_experiments,
-        prepare_photo,
-        run_experiment,
-    )
+    from tp2lib.evaluation.experiments import (  # noqa: I001 (prompts, experiments, cases)
+        APPLE, BACKPACK, PEN, WALLET,
+        EXPERIMENTS, Experiment, choose_experiments, prepare_photo, run_experiment,
+        CASES, check_cases,
+    )  # fmt: skip
     from tp2lib.evaluation.panels import ReflectionPanel, ScorePanel
     from tp2lib.evaluation.product import fidelity_to, find_product
     from tp2lib.evaluation.rater_agreement import Agreement, agreement, compare, consistency, correlation, interval
