@@ -123,11 +123,9 @@ class BlindScoring:
             The log is locked, there is no such place, or the points cannot be.
         """
         check_scores({criterion: points})
-        ratings = self.ratings
-        if ratings.locked:
+        if self.locked:
             raise RecordError(f"the scores of {self.rater} are locked and cannot be changed. Use another rater's name to start again.")
-        if code not in {item.code for item in ratings.items}:
-            raise RecordError(f"there is no picture {shown(code)}; there are {', '.join(item.code for item in ratings.items)}.")
+        self._run(code)
         self._append({"event": "scored", "item": code, "criterion": criterion, "points": points})
 
     def lock(self) -> str:
@@ -175,10 +173,11 @@ class BlindScoring:
         return whole - len(ratings.missing()), whole
 
     def _run(self, code: str) -> Run:
-        for item in self.items:
-            if item.code == code:
-                return self._runs[item.pixels_sha256]
-        raise RecordError(f"there is no picture {shown(code)}; the first is {self.items[0].code}.")
+        """Return the run at a place; raise a RecordError if there is no such place."""
+        places = {item.code: item.pixels_sha256 for item in self.items}
+        if code not in places:
+            raise RecordError(f"there is no picture {shown(code)}; there are {', '.join(places)}.")
+        return self._runs[places[code]]
 
     def _read(self) -> bool:
         replaced, events = self._journal.read()
