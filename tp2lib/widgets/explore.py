@@ -6,6 +6,7 @@ sending them. Places come from `generate` and its ledger: nothing is made twice,
 
 from __future__ import annotations
 
+import functools
 import html
 import re
 from collections.abc import Callable
@@ -41,19 +42,17 @@ def parse_values(axis: str, text: str) -> list[Any]:
     words = [word.strip() for word in text[:400].split(",") if word.strip()]
     if not 1 <= len(words) <= MAX_VALUES:
         raise RecipeError(f"{axis} has {len(words)} values; give 1 to {MAX_VALUES}, such as {AXES[axis]}.")
-    if axis == "scheduler":
-        values: list[Any] = [scheduler_name(word) for word in words]
-    elif axis == "schedule":
-        values = [setting(axis).check(axis, schedule_name(word)) for word in words]
-    else:
-        for word in words:
-            if not _NUMBER.fullmatch(word):
-                raise RecipeError(f"{axis} has the value {shown(word)}; give numbers with commas, such as {AXES[axis]}.")
-        whole = setting(axis).kind == "whole"
-        values = [setting(axis).check(axis, int(word) if whole and "." not in word else float(word)) for word in words]
+    read = {"scheduler": scheduler_name, "schedule": schedule_name}.get(axis, functools.partial(_number, axis))
+    values = [setting(axis).check(axis, read(word)) for word in words]
     if len({*values}) < len(values):
         raise RecipeError(f"{axis} has a value twice: {shown(text)}. Give each once.")
     return values
+
+
+def _number(axis: str, word: str) -> int | float:
+    if not _NUMBER.fullmatch(word):
+        raise RecipeError(f"{axis} has the value {shown(word)}; give numbers with commas, such as {AXES[axis]}.")
+    return float(word) if "." in word else int(word)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
