@@ -17,6 +17,7 @@ from PIL import Image
 
 from tp2lib.cli.main import main
 from tp2lib.evaluation.experiments import EXPERIMENTS
+from tp2lib.recipe import Recipe
 from tp2lib.storage.pictures import read_recipe
 
 COMMANDS = ("lab", "app", "run", "generate", "background", "sweep", "replay", "report", "doctor")
@@ -138,6 +139,13 @@ def test_generate_prints_the_path_and_nothing_else(vitrine, tmp_path, capsys):
     assert status(*arguments, "--file", "zebra.png") == 0
     said = capsys.readouterr()
     assert said.out == f"{tmp_path / 'zebra.png'}\n" and "kept from before" in said.err
+
+
+def test_what_is_not_given_is_the_recipes_default(monkeypatch):
+    asked = []
+    monkeypatch.setattr("tp2lib.cli.pictures._make", lambda settings, file, outputs: asked.append(Recipe(**settings)))
+    assert status("generate", "an apple") == status("background", "apple.png", "an apple") == 0
+    assert asked == [Recipe(prompt="an apple"), Recipe(prompt="an apple", source="apple.png", mask="auto")]
 
 
 def test_generate_starts_from_a_photo(vitrine, tmp_path):

@@ -73,7 +73,8 @@ def run(
     raise typer.Exit(failed > 0)
 
 
-def _number(text: str) -> int | float | str:
+def _number(text: object) -> int | float | str:
+    text = str(text)  # typer gives the default, too: int(7.5) would be 7
     for kind in (int, float):
         with suppress(ValueError):
             return kind(text)
