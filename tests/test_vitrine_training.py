@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from vitrine import autoencoder, pack, training
 from vitrine.__main__ import main
 from vitrine.autoencoder import crops, decode, encode, to_tensor, whiteness
 from vitrine.denoiser import Denoiser, Noise, Plan, draw_batch, draw_texts, train
+from vitrine.latents import make_bridge
 from vitrine.linear_start import start_linear
 from vitrine.losses import Features, laplacian
 from vitrine.model import TINY, make_autoencoder, make_tokenizer, save_pipeline
@@ -176,16 +179,33 @@ def test_a_denoiser_learns_one_batch(codes):
     assert losses[-1] < 0.7 * losses[0]
 
 
-def test_the_denoiser_takes_over_what_fits_of_saved_weights(tmp_path):
+def test_the_denoiser_takes_over_weights_whose_latents_are_other_ones(photos, tmp_path):
     torch.manual_seed(0)
-    old = Denoiser(TINY)
-    save_pipeline(tmp_path, old.text, make_autoencoder(TINY), old.unet, old.tokenizer)
-    from dataclasses import replace
+    old, vae = Denoiser(TINY), make_autoencoder(TINY)
+    start_linear(vae, to_tensor(photos))
+    turned = copy.deepcopy(vae)
+    turn = torch.linalg.qr(torch.randn(8, 8)).Q
+    turned.quant_conv.weight.data[:8] = torch.einsum("ij,jkhw->ikhw", turn, vae.quant_conv.weight[:8])
+    turned.quant_conv.bias.data[:8] = turn @ vae.quant_conv.bias[:8]
+    across = make_bridge(vae, turned, photos)
+    assert torch.allclose(across @ turn, torch.eye(8), atol=1e-3)
+    save_pipeline(tmp_path, copy.deepcopy(old.text), vae, copy.deepcopy(old.unet), old.tokenizer)
+    new = Denoiser(TINY)
+    new.start_from(tmp_path, across)
+    z, t, ids = torch.randn(2, 8, 16, 16), torch.tensor([10, 900]), torch.randint(0, 500, (2, 77))
+    rotated = lambda x: torch.einsum("ij,bjhw->bihw", turn, x)
+    with torch.no_grad():
+        assert torch.allclose(new(rotated(z), t, ids), rotated(old(z, t, ids)), atol=2e-2)  # they were saved in half precision
 
-    new = Denoiser(replace(TINY, latents=16))
-    assert new.start_from(tmp_path) == ["unet.conv_in.weight", "unet.conv_out.weight", "unet.conv_out.bias"]
-    for name, value in new.text.state_dict().items():
-        assert torch.allclose(value, old.text.state_dict()[name].float(), atol=2e-3), name
+
+def test_a_bridge_to_more_channels_keeps_white_noise_white(photos):
+    torch.manual_seed(0)
+    narrow, wide = make_autoencoder(replace(TINY, latents=4)), make_autoencoder(TINY)
+    for vae in (narrow, wide):
+        start_linear(vae, to_tensor(photos))
+    across = make_bridge(narrow, wide, photos)
+    assert torch.allclose(across @ across.T, torch.eye(4), atol=1e-4)
+    assert (across[:3, :3].abs() - torch.eye(3)).abs().max() < 0.1  # the mean colours are in both
 
 
 def test_timesteps_cover_the_schedule_and_favour_the_middle():

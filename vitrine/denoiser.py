@@ -58,15 +58,23 @@ class Denoiser(nn.Module):
         self.text = make_text_encoder(self.tokenizer, size)
         self.unet = make_unet(size)
 
-    def start_from(self, folder: Path) -> list[str]:
-        """Take over the weights of a saved pipeline where the shapes agree; the names of those that start fresh."""
-        fresh = []
-        for part, name, kind in ((self.text, "text_encoder", CLIPTextModel), (self.unet, "unet", UNet2DConditionModel)):
-            theirs, mine = kind.from_pretrained(folder / name, dtype=torch.float32).state_dict(), part.state_dict()
-            fits = {key: value for key, value in theirs.items() if key in mine and mine[key].shape == value.shape}
-            part.load_state_dict(mine | fits)
-            fresh += [f"{name}.{key}" for key in mine if key not in fits]
-        return fresh
+    @torch.no_grad()
+    def start_from(self, folder: Path, across: torch.Tensor) -> None:
+        """Take over the weights of a saved pipeline whose latents are other ones.
+
+        Parameters
+        ----------
+        across : Tensor of shape (theirs, ours)
+            From `latents.make_bridge`: with it, the first convolution sees their latents in ours, and the last one answers in ours.
+        """
+        self.text.load_state_dict(CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32).state_dict())
+        theirs = UNet2DConditionModel.from_pretrained(folder / "unet", dtype=torch.float32).state_dict()
+        mine = self.unet.conv_in.weight
+        rest = mine - torch.einsum("omhw,tm,tj->ojhw", mine, across, across)  # in the directions that they do not know
+        theirs["conv_in.weight"] = torch.einsum("othw,tj->ojhw", theirs["conv_in.weight"], across) + rest
+        theirs["conv_out.weight"] = torch.einsum("tihw,tj->jihw", theirs["conv_out.weight"], across)
+        theirs["conv_out.bias"] = theirs["conv_out.bias"] @ across
+        self.unet.load_state_dict(theirs)
 
     def forward(self, noisy: torch.Tensor, t: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         return self.unet(noisy, t, self.text(ids)[0], return_dict=False)[0]
@@ -124,10 +132,10 @@ def train(
     device: torch.device,
     plan: Plan = Plan(),
     size: Size = FULL,
-    start: Path | None = None,
+    start: tuple[Path, torch.Tensor] | None = None,
     saved: Callable[[], None] = lambda: None,
 ) -> None:
-    """Train for ``seconds``, resuming from ``data/denoiser.pt``, or beginning from the weights in the folder ``start``.
+    """Train for ``seconds``, resuming from ``data/denoiser.pt``, or beginning as `Denoiser.start_from` does with ``start``.
 
     Parameters
     ----------
@@ -141,7 +149,7 @@ def train(
     torch.manual_seed(1)
     model = Denoiser(size)
     if start and not (data / "denoiser.pt").exists():
-        print("fresh:", *model.start_from(start))
+        model.start_from(*start)
     tokenizer = model.tokenizer
     model = model.to(device)
     if device.type == "cuda":

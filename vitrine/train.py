@@ -89,7 +89,11 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
             archive = shutil.make_archive(str(data / "trained"), "zip", to)
             print("parts:", *(path.name for path in pack.split(Path(archive), parts)), flush=True)
 
-    denoiser.train(data, codes, renders.records, left() * share("denoiser") / rest, where, plan, size, start, deliver)
+    begin = None
+    if start:
+        theirs, ours = (AutoencoderKL.from_pretrained(folder / "vae", dtype=torch.float32) for folder in (start, data))
+        begin = start, latents.make_bridge(theirs, ours, pictures[:100].cpu())
+    denoiser.train(data, codes, renders.records, left() * share("denoiser") / rest, where, plan, size, begin, deliver)
     deliver()
     if todo["sharpen"]:
         sharpen.sharpen(data, pictures, max(1.0, left()), where, batches.sharpen)
