@@ -24,6 +24,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the quick ones first; among several processes, share out whole files, those with the most slow ones first."""
     slow = Counter()
     for item in items:
+        if _rank(item) == 1:
+            item.add_marker("slow")
         item.add_marker(pytest.mark.xdist_group("notebooks" if _rank(item) else item.path.stem))
         slow[_group(item)] += 100 * _rank(item) + (item.get_closest_marker("slow") is not None)
     if "PYTEST_XDIST_WORKER" in os.environ:
