@@ -14,8 +14,7 @@ from plotted import APPLE, fake_run, picture
 
 from tp2lib.errors import Cancelled, ModelError, RecipeError
 from tp2lib.recipe import Recipe, setting
-from tp2lib.widgets.controls import SETTINGS, control
-from tp2lib.widgets.panel import Panel
+from tp2lib.widgets.panel import SETTINGS, Panel, control
 
 PHOTO = APPLE.vary(source="inputs/product.jpg", strength=0.6, width=64, height=64)
 

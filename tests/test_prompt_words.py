@@ -1,4 +1,4 @@
-"""tp2lib.widgets.prompt_words and browser: chips, suggestions, words that are pointed out, and two widgets of our own."""
+"""tp2lib.widgets.controls and browser: chips, suggestions, words that are pointed out, and two widgets of our own."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import ipywidgets
 import pytest
 from studio_parts import MARKUP, WORDS, Model
 
+from tp2lib.widgets.controls import CHIPS, PromptWords, add_words, chips, unknown_html
 from tp2lib.widgets.drop_zone import MAX_UPLOAD, DropZone
-from tp2lib.widgets.prompt_words import CHIPS, PromptWords, add_words, chips, unknown_html
 from tp2lib.widgets.run_card import CopyText
 from vitrine.vocabulary import COLOURS, KINDS
 

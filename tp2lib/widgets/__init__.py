@@ -8,11 +8,10 @@ from tp2lib.lazy import attach
 
 if TYPE_CHECKING:
     from tp2lib.widgets.app import read_page, serve
-    from tp2lib.widgets.controls import control
     from tp2lib.widgets.explore import Explorer
     from tp2lib.widgets.exports import KINDS, PRESETS, Export, export_run
     from tp2lib.widgets.jobs import Job
-    from tp2lib.widgets.panel import Panel
+    from tp2lib.widgets.panel import Panel, control
     from tp2lib.widgets.run_card import alt_of, configuration, differing, effects, parameters
     from tp2lib.widgets.studio import Studio
 

@@ -1,58 +1,148 @@
-"""Controls: a widget for one setting, with the range, words and help of the recipe; and a set of them that stands for recipes."""
+"""The controls of the mini-product: a recipe's settings with a seed to roll, and the words that the embedded model understands.
+
+The words are offered as chips and suggestions, and those of a prompt that a model does not know are pointed out.
+"""
 
 from __future__ import annotations
 
+import difflib
+import html
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ipywidgets as widgets
 
-from tp2lib.errors import RecipeError, did_you_mean, shown
+from tp2lib.errors import RecipeError, shown
+from tp2lib.plots.display import status_html
 from tp2lib.recipe import Recipe, drawn, setting
-
-# What may have a control. Not model and source: what is typed into a text box must not name a file.
-SETTINGS = (
-    "prompt", "negative_prompt", "seed", "steps", "guidance", "scheduler", "schedule", "strength", "strength_mode",
-    "width", "height", "grow", "feather",
-)  # fmt: skip
+from tp2lib.widgets.panel import control, settled
 
 MAX_PICTURES = 8
 _NUMBERS = ("steps", "guidance", "scheduler", "schedule", "strength", "width", "height", "grow", "feather")
-_LONG = 10_000  # values, from which on a whole number is typed and not slid
+
+CHIPS: Mapping[str, tuple[str, ...]] = {
+    "products": (
+        "apple", "backpack", "book", "bottle", "bowl", "candle", "handbag", "headphones", "lamp", "mug", "pen",
+        "perfume bottle", "teapot", "vase", "wallet", "watch",
+    ),
+    "colours": (
+        "red", "orange", "yellow", "green", "turquoise", "blue", "purple", "pink", "brown", "black", "white", "grey",
+    ),
+    "materials": ("leather", "fabric", "ceramic", "plastic", "metal", "wooden", "glass", "wax"),
+    "backgrounds": (
+        "on a white background", "on a rustic wooden table", "on a white desk", "on a marble counter",
+        "on a dark background", "on a pastel backdrop", "on a concrete surface", "on a linen cloth",
+    ),
+    "light": ("studio lighting, soft shadow", "soft natural light", "dramatic lighting", "golden hour light"),
+    "look": (
+        "professional product photo", "shallow depth of field", "very sharp", "seen from above", "angled view",
+        "neutral colors", "vivid colors", "vintage", "sleek",
+    ),
+    "to avoid": ("blurry", "grainy", "dark", "overexposed", "cropped", "cluttered", "low resolution"),
+}  # fmt: skip
+"""What is offered first, by kind; only chips whose every word a model knows are shown for it."""
+
+_SMALL = frozenset({"a", "an", "the", "on", "of", "in", "with", "and"})
 
 
-def control(name: str, value: Any) -> widgets.Widget:
-    """Make the control of one setting, with the range, words and help of the recipe's own field.
+def chips(words: frozenset[str] | None) -> dict[str, list[str]]:
+    """Return the chips that a model understands, by kind; none where its words are not known."""
+    if words is None:
+        return {}
+    found = {kind: [chip for chip in offered if {*re.findall(r"[a-z]+", chip)} <= words | _SMALL] for kind, offered in CHIPS.items()}
+    return {kind: some for kind, some in found.items() if some}
 
-    Raises
-    ------
-    RecipeError
-        The setting can have no control, or `value` is None.
+
+def add_words(text: str, words: str) -> str:
+    """Return a prompt with words added at its end; the same prompt if it ends with them, or has no room left."""
+    head = text.rstrip()
+    if head.lower().endswith(words.lower()):
+        return text
+    joins = re.search(r"(^|\s)(a|an|the)$|,$", head) or words.startswith("on ")
+    joint = "" if not head else " " if joins else ", "
+    longer = f"{head}{joint}{words}"
+    return longer if len(longer) <= setting("prompt").max else text
+
+
+def unknown_html(model: Any, **texts: str) -> str:
+    """Point out the words of some boxes (name to text, which may be anybody's) that a model never saw, each with the nearest that it did."""
+    if model is None or model.words is None:
+        name = "it" if model is None else model.name
+        words = "" if model is None else f"Which words {shown(name)} knows is not recorded, so none can be pointed out."
+        return status_html(words)
+    from tp2lib.models.loading import unknown_words
+
+    told = []
+    for box, text in texts.items():
+        for word in unknown_words(model, text)[:12]:
+            near = difflib.get_close_matches(word[:40], model.words, n=1, cutoff=0.75)
+            hint = f" (did you mean <em>{html.escape(near[0])}</em>?)" if near else ""
+            told.append(f"<mark>{html.escape(word[:40])}</mark>{hint}" + (" in " + box if box != "prompt" else ""))
+    if not told:
+        return status_html("Every word is known to the model.")
+    return f'<div role="status" aria-live="polite">⚠ The model never saw: {", ".join(told)}. It draws something anyway.</div>'
+
+
+class PromptWords:
+    """Chips and suggestions under the prompt boxes; what is unknown is pointed out as it is typed.
+
+    A chip "to avoid" goes to the `negative` box, all else to `prompt`; the words are those of `model`, which :meth:`use` changes.
     """
-    if name not in SETTINGS:
-        hint = did_you_mean(name, SETTINGS)
-        raise RecipeError(f"{shown(name)} can have no control; these can: {', '.join(SETTINGS)}.{hint}")
-    known = setting(name)
-    if value is None:
-        need = "a source and a strength" if name == "strength" else f"a {name}"
-        raise RecipeError(f"{name} is None, which no control can show. Give the recipe {need} first.")
-    how = {"value": value, "description": known.label, "tooltip": known.help, "continuous_update": False}
-    look = {"style": {"description_width": "9em"}, "layout": {"width": "36em"}}
-    if known.kind == "choice":
-        del how["continuous_update"]
-        return widgets.Dropdown(options=known.choices, **how, **look)
-    if known.kind == "text":
-        return widgets.Textarea(rows=3, **how, **look)
-    how |= {"min": min(known.min, value), "max": known.max, "step": known.step}
-    if known.kind == "real":
-        return widgets.FloatSlider(readout_format=".2f" if known.step < 0.1 else ".1f", **how, **look)
-    return (widgets.IntSlider if known.max - known.min < _LONG else widgets.BoundedIntText)(**how, **look)
 
+    def __init__(self, prompt: Any, negative: Any, model: Any = None) -> None:
+        self.prompt, self.negative = prompt, negative
+        self.unknown = widgets.HTML()
+        self.suggest = widgets.Combobox(
+            description="add a word", placeholder="type a letter", ensure_option=False,
+            tooltip="words that the model knows; Enter adds one to the prompt", style={"description_width": "9em"},
+            layout={"width": "36em", "max_width": "100%"},
+        )  # fmt: skip
+        self.folds = widgets.Accordion()
+        self.widget = widgets.VBox([self.unknown, self.suggest, self.folds])
+        for box in (prompt, negative):
+            box.continuous_update = True  # what is unknown is said while it is typed
+            box.observe(lambda change: self.check(), "value")
+        self.suggest.observe(lambda change: self.pick(change["new"]), "value")
+        self.use(model)
 
-def settled(controls: Mapping[str, widgets.Widget]) -> dict[str, Any]:
-    """Return what the controls stand for, as a recipe keeps it: a slider in steps of 0.01 counts 0.35000000000000003, which would be another recipe."""
-    values = {name: one.value for name, one in controls.items()}
-    return {name: round(value, 6) if isinstance(value, float) else value for name, value in values.items()}
+    def use(self, model: Any) -> None:
+        """Offer and check the words of this model."""
+        self.model = model
+        words = getattr(model, "words", None)
+        self.suggest.options = tuple(sorted(words)) if words else ()
+        self.suggest.layout.display = "" if words else "none"
+        rows = [self._row(kind, some) for kind, some in chips(words).items()]
+        self.folds.children, self.folds.titles = ([widgets.VBox(rows)], ["Words that the model knows"]) if rows else ([], [])
+        self.folds.selected_index = None
+        self.check()
+
+    def pick(self, words: str) -> None:
+        """Add a suggested word to the prompt, if it is one, and empty the box."""
+        if words and words in self.suggest.options:
+            self.add(words)
+            self.suggest.value = ""
+
+    def add(self, words: str, box: Any = None) -> None:
+        """Add words to a box, by default the prompt's, as a chip does."""
+        box = self.prompt if box is None else box
+        box.value = add_words(box.value, words)
+
+    def check(self) -> None:
+        """Say which words are unknown."""
+        self.unknown.value = unknown_html(self.model, prompt=self.prompt.value, negative_prompt=self.negative.value)
+
+    def _row(self, kind: str, some: list[str]) -> widgets.Widget:
+        box = self.negative if kind == "to avoid" else self.prompt
+        row = widgets.ToggleButtons(options=some, value=None, description=kind, style={"description_width": "9em", "button_width": "auto"})
+
+        def pressed(change: Any) -> None:
+            if change["new"] is not None:
+                self.add(change["new"], box)
+                row.value = None  # a chip is pressed, not chosen
+
+        row.observe(pressed, "value")
+        return row
 
 
 class RecipeControls:

@@ -7,18 +7,60 @@ and what a click does, a call does too (``panel.run()``), so that a notebook run
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as widgets
 
+from tp2lib.errors import RecipeError, did_you_mean, shown
 from tp2lib.plots.display import image_html
 from tp2lib.plots.labels import problem
-from tp2lib.recipe import Recipe
-from tp2lib.widgets.controls import control, settled
+from tp2lib.recipe import Recipe, setting
 from tp2lib.widgets.drafts import Drafts
 from tp2lib.widgets.run_card import alt_of, effects
 from tp2lib.widgets.runner import Ending, Runner
+
+# What may have a control. Not model and source: what is typed into a text box must not name a file.
+SETTINGS = (
+    "prompt", "negative_prompt", "seed", "steps", "guidance", "scheduler", "schedule", "strength", "strength_mode",
+    "width", "height", "grow", "feather",
+)  # fmt: skip
+
+_LONG = 10_000  # values, from which on a whole number is typed and not slid
+
+
+def control(name: str, value: Any) -> widgets.Widget:
+    """Make the control of one setting, with the range, words and help of the recipe's own field.
+
+    Raises
+    ------
+    RecipeError
+        The setting can have no control, or `value` is None.
+    """
+    if name not in SETTINGS:
+        hint = did_you_mean(name, SETTINGS)
+        raise RecipeError(f"{shown(name)} can have no control; these can: {', '.join(SETTINGS)}.{hint}")
+    known = setting(name)
+    if value is None:
+        need = "a source and a strength" if name == "strength" else f"a {name}"
+        raise RecipeError(f"{name} is None, which no control can show. Give the recipe {need} first.")
+    how = {"value": value, "description": known.label, "tooltip": known.help, "continuous_update": False}
+    look = {"style": {"description_width": "9em"}, "layout": {"width": "36em"}}
+    if known.kind == "choice":
+        del how["continuous_update"]
+        return widgets.Dropdown(options=known.choices, **how, **look)
+    if known.kind == "text":
+        return widgets.Textarea(rows=3, **how, **look)
+    how |= {"min": min(known.min, value), "max": known.max, "step": known.step}
+    if known.kind == "real":
+        return widgets.FloatSlider(readout_format=".2f" if known.step < 0.1 else ".1f", **how, **look)
+    return (widgets.IntSlider if known.max - known.min < _LONG else widgets.BoundedIntText)(**how, **look)
+
+
+def settled(controls: Mapping[str, widgets.Widget]) -> dict[str, Any]:
+    """Return what the controls stand for, as a recipe keeps it: a slider in steps of 0.01 counts 0.35000000000000003, which would be another recipe."""
+    values = {name: one.value for name, one in controls.items()}
+    return {name: round(value, 6) if isinstance(value, float) else value for name, value in values.items()}
 
 
 class Panel(Runner):
@@ -29,7 +71,7 @@ class Panel(Runner):
     recipe : Recipe
         Where the controls start, and what stays as it is.
     settings : sequence of str
-        Which settings get a control, in order; see `tp2lib.widgets.controls.SETTINGS`.
+        Which settings get a control, in order; see `tp2lib.widgets.panel.SETTINGS`.
     model, source, ledger : optional
         Passed on to `generate`. Words that the model never saw are pointed out.
     generate : callable, optional

@@ -20,13 +20,12 @@ from tp2lib.plots.display import status_html
 from tp2lib.plots.labels import problem
 from tp2lib.recipe import Recipe
 from tp2lib.storage.ledger import Ledger
-from tp2lib.widgets.controls import RecipeControls
+from tp2lib.widgets.controls import PromptWords, RecipeControls
 from tp2lib.widgets.drafts import Drafts
 from tp2lib.widgets.drop_zone import STATIC, PhotoPicker
 from tp2lib.widgets.explore import Explorer
 from tp2lib.widgets.gallery import Gallery
 from tp2lib.widgets.mask_editor import ProductPicker
-from tp2lib.widgets.prompt_words import PromptWords
 from tp2lib.widgets.run_card import CompareRuns, RunCard, effects
 from tp2lib.widgets.runner import Ending, Runner
 
