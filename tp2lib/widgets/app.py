@@ -47,10 +47,7 @@ def read_page(notebook: Path = APP) -> Any:
 
 
 def app_config(notebook: Path = APP, *, port: int = 8866, visitors: int = VISITORS, idle: int = IDLE, browser: bool = True) -> Any:
-    """Return Voilà's configuration for the app: `port` 1024 to 65535, `visitors` 1 to 16 kernels at a time, `idle` seconds until a closed page's kernel ends.
-
-    The notebook's folder is all that Voilà knows of the disk.
-    """
+    """Return Voilà's configuration for the app; :func:`serve` says what each setting is."""
     for name, value, low, high in (("port", port, 1024, 65535), ("visitors", visitors, 1, 16), ("idle", idle, 10, 86_400)):
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             raise RecipeError(f"{name} is {shown(value)}; it must be a whole number from {low} to {high}.")
@@ -81,14 +78,26 @@ def app_config(notebook: Path = APP, *, port: int = 8866, visitors: int = VISITO
 
 
 def serve(notebook: Path = APP, *, outputs: Path | None = None, say: Callable[[str], Any] = print, **how: Any) -> int:
-    """Serve the app until Ctrl-C, and return 0; see :func:`app_config` for what else it takes.
+    """Serve the app until Ctrl-C, and return 0.
 
     Parameters
     ----------
+    notebook : path
+        Its folder is all that Voilà knows of the disk.
     outputs : path, optional
         Where the kernels write.
     say : callable
         Gets the address, once, before the page is served.
+    **how
+        `port` (1024 to 65535; 8866), `visitors` (1 to 16 kernels at a time, each with a model in memory; 2), `idle` (10 to 86,400 seconds without a message
+        after which the kernel of a closed page ends; 900) and `browser` (whether to open the page; True).
+
+    Raises
+    ------
+    RecipeError
+        A number out of range.
+    OutputError
+        There is no such notebook, or Voilà is not installed.
     """
     config = app_config(notebook, **how)
     from voila.app import Voila
