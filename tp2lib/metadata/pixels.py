@@ -27,6 +27,11 @@ def pixels_sha256(image: Image.Image) -> str:
     return digest.hexdigest()
 
 
+def bare(image: Image.Image) -> Image.Image:
+    """Return the pixels alone: an image's own info (profile, transparency) would be written along."""
+    return Image.frombytes(image.mode, image.size, image.tobytes())
+
+
 def open_image(path_or_bytes: str | os.PathLike[str] | bytes) -> tuple[Image.Image, str]:
     """Open and fully decode a PNG, JPEG or WebP file that may be hostile.
 

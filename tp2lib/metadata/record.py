@@ -80,9 +80,9 @@ _TERMS = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 GENERATED = _TERMS + "trainedAlgorithmicMedia"
 COMPOSITE = _TERMS + "compositeWithTrainedAlgorithmicMedia"  # image to image: a photo went in
 
-MAX_XMP, _MAX_COMMENT = 64 * 1024, 2**21  # bytes
+_MAX_XMP, _MAX_COMMENT = 64 * 1024, 2**21  # characters, bytes
 _EXIF_IFD, _USER_COMMENT = 0x8769, 0x9286
-_TYPE = re.compile(rb"DigitalSourceType\s{0,8}(?:=\s{0,8}[\"']|>\s{0,80})(http[^\"'<>\s]{1,200})")
+_TYPE = re.compile(r"DigitalSourceType\s{0,8}(?:=\s{0,8}[\"']|>\s{0,80})(http[^\"'<>\s]{1,200})")
 
 
 def xmp_packet(composite: bool) -> bytes:
@@ -100,11 +100,15 @@ def xmp_packet(composite: bool) -> bytes:
 
 
 def digital_source_type(image: Image.Image) -> str | None:
-    """Return the IPTC DigitalSourceType address in an open image's XMP, or None; searched as bytes, not parsed: a hostile packet has nothing to expand."""
-    packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
-    packet = packet.encode("utf-8", "replace") if isinstance(packet, str) else packet
-    found = _TYPE.search(packet[:MAX_XMP]) if isinstance(packet, bytes) else None
-    return found[1].decode("ascii", "replace") if found else None
+    """Return the IPTC DigitalSourceType address in an open image's XMP, or None; searched, not parsed: a hostile packet has nothing to expand."""
+    found = _TYPE.search(xmp_of(image)[:_MAX_XMP])
+    return found[1] if found else None
+
+
+def xmp_of(image: Image.Image) -> str:
+    """Return the XMP packet of an open image as text; empty where there is none."""
+    packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or ""
+    return packet.decode("utf-8", "replace") if isinstance(packet, bytes) else str(packet)
 
 
 def exif_with_user_comment(text: str) -> bytes:

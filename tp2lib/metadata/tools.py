@@ -17,7 +17,7 @@ from PIL import Image
 from tp2lib.errors import RecordError, shown
 from tp2lib.metadata.infotext import from_infotext
 from tp2lib.metadata.readings import Reading, json_object, settle, settle_parsed, taken_apart
-from tp2lib.metadata.record import exif_tags, user_comment
+from tp2lib.metadata.record import exif_tags, user_comment, xmp_of
 
 # -- ComfyUI's graph: sd-parsers walks it; here it is made ready, and the sampler that began is chosen -----
 
@@ -227,9 +227,7 @@ def carried_texts(image: Image.Image) -> dict[str, str]:
     for tag in (_MODEL, _MAKE, _DESCRIPTION):
         if isinstance(text := tags.get(tag), str) and (found := _PREFIX.match(text)):
             texts.setdefault(found[1].lower(), text[found.end() :].strip("\0"))
-    packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or ""
-    packet = packet.decode("utf-8", "replace") if isinstance(packet, bytes) else str(packet)
-    if found := _XMP_COMMENT.search(packet[:MAX_TEXT]):  # searched, not parsed: a hostile packet has nothing to expand
+    if found := _XMP_COMMENT.search(xmp_of(image)[:MAX_TEXT]):  # searched, not parsed: a hostile packet has nothing to expand
         texts["draw things"] = html.unescape(found[1])
     return texts
 

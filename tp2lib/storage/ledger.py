@@ -20,7 +20,7 @@ from typing import Any
 from PIL import Image
 
 from tp2lib.errors import OutputError, Quarantined, RecordError, SourceError, shown
-from tp2lib.metadata.pixels import open_image, pixels_sha256
+from tp2lib.metadata.pixels import bare, open_image, pixels_sha256
 from tp2lib.metadata.record import is_sha256
 from tp2lib.metadata.source import Source
 from tp2lib.recipe import Recipe
@@ -203,14 +203,12 @@ class Ledger:
         """Keep a prepared source photo under the hash of its pixels, so that its runs can be replayed."""
         path = self._source(source.pixels_sha256)
         if not _has_pixels(path, source.pixels_sha256):
-            kept = source.kept_as
-            bare = Image.frombytes(kept.mode, kept.size, kept.tobytes())
 
             def check(written: Path) -> None:
                 if not _has_pixels(written, source.pixels_sha256):
                     raise OutputError(f"{shown(str(path), 200)} read back otherwise than written. Prepare it again.")
 
-            write_atomically(path, lambda file: bare.save(file, "PNG"), check)
+            write_atomically(path, lambda file: bare(source.kept_as).save(file, "PNG"), check)
         return path
 
     def find_source(self, digest: object) -> Path | None:

@@ -17,7 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from tp2lib.errors import OutputError, RecordError, SourceError, did_you_mean, shown
 from tp2lib.metadata.infotext import to_infotext
-from tp2lib.metadata.pixels import open_image, pixels_sha256
+from tp2lib.metadata.pixels import bare, open_image, pixels_sha256
 from tp2lib.metadata.readings import KNOWN_MODELS, Reading
 from tp2lib.metadata.record import (
     COMPOSITE,
@@ -200,7 +200,7 @@ def export_picture(path: str | os.PathLike[str], to: str | os.PathLike[str], *, 
         if (digital_source_type(copy), user_comment(copy), copy.size) != (mark, text, image.size):
             raise OutputError(f"{shown(str(to))} did not keep its mark of origin. Export it as PNG instead.")
 
-    return write_atomically(to, lambda file: _bare(image).save(file, kind, **options), check)
+    return write_atomically(to, lambda file: bare(image).save(file, kind, **options), check)
 
 
 def _write_png(image: Image.Image, path: str | os.PathLike[str], texts: Mapping[str, str], composite: bool, digest: str) -> Path:
@@ -214,7 +214,7 @@ def _write_png(image: Image.Image, path: str | os.PathLike[str], texts: Mapping[
         if pixels_sha256(copy) != digest or any(copy.info.get(key) != text for key, text in texts.items()):
             raise OutputError(f"{shown(str(path))} read back otherwise than written; the disk may be failing.")
 
-    return write_atomically(path, lambda file: _bare(image).save(file, "PNG", pnginfo=chunks), check)
+    return write_atomically(path, lambda file: bare(image).save(file, "PNG", pnginfo=chunks), check)
 
 
 def _without_folders(record: dict[str, Any]) -> dict[str, Any]:
@@ -240,8 +240,3 @@ def _record(image: Image.Image) -> dict[str, Any] | None:
     """Return the checked ``tp2`` record of an open image, or None if it has none."""
     text = image.info.get("tp2")
     return None if text is None else load_record(text)
-
-
-def _bare(image: Image.Image) -> Image.Image:
-    """Return the pixels alone: an image's own info (profile, transparency) would be written along."""
-    return Image.frombytes("RGB", image.size, image.tobytes())
