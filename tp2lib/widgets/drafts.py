@@ -18,7 +18,7 @@ from tp2lib.recipe import Recipe
 from tp2lib.widgets.jobs import Job
 from tp2lib.widgets.runner import Runner
 
-STEPS = 4
+STEPS = 3
 """Of the model, in a draft."""
 
 _SCHEDULER = "DPM++ 2M"  # of those that recipes offer, it comes closest to the final picture in so few steps
