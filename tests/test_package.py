@@ -100,6 +100,10 @@ def test_importing_it_loads_nothing_heavy(door):
     assert python(code) == ""
 
 
+def test_the_exercises_wait_for_torch_until_a_picture_is_asked_for():
+    assert python("import sys; from tp2lib.course import questions; print(len(questions()) > 20, 'torch' in sys.modules)") == "True False"
+
+
 # -- the arrows --------------------------------------------------------------------------------------
 
 

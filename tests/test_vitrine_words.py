@@ -35,6 +35,10 @@ def test_training_never_shows_a_held_out_pair_and_other_splits_do():
     assert HELD_OUT <= judge
 
 
+def test_what_is_drawn_is_what_is_read_in_the_same_order():
+    assert (list(KINDS), list(COLOURS)) == (list(KIND_WORDS), list(COLOUR_WORDS))  # seeds and the judge's answers count on it
+
+
 def test_splits_do_not_overlap():
     spans = sorted(SPLITS.values())
     assert all(stop <= start for (_, stop), (start, _) in itertools.pairwise(spans))

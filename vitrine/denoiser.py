@@ -148,7 +148,7 @@ def train(
     """
     torch.manual_seed(1)
     model = Denoiser(size)
-    if start and not (data / "denoiser.pt").exists():
+    if start:
         model.start_from(*start)
     tokenizer = model.tokenizer
     model = model.to(device)

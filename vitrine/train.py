@@ -90,7 +90,7 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
             print("parts:", *(path.name for path in pack.split(Path(archive), parts)), flush=True)
 
     begin = None
-    if start:
+    if start and not (data / "denoiser.pt").exists():
         theirs, ours = (AutoencoderKL.from_pretrained(folder / "vae", dtype=torch.float32) for folder in (start, data))
         begin = start, latents.make_bridge(theirs, ours, pictures[:100].cpu())
     denoiser.train(data, codes, renders.records, left() * share("denoiser") / rest, where, plan, size, begin, deliver)

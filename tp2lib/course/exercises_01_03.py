@@ -9,13 +9,10 @@ from statistics import median
 from typing import Any
 
 from tp2lib.course.answers import Wrong, as_number, as_picture, as_reason, as_recipe, as_whole, differing, listed, one_of
-from tp2lib.engine.generate import generate
-from tp2lib.engine.plan import make_plan, resolve
 from tp2lib.engine.runs import Run
 from tp2lib.errors import shown
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.metrics.measures import in_words, take
-from tp2lib.models.loading import unknown_words
 from tp2lib.recipe import Recipe
 from tp2lib.storage.pictures import read_recipe
 
@@ -50,6 +47,8 @@ def judge_1_2(answer: Any) -> str:
 
 def judge_1_3(answer: Any, model: Any) -> str:
     """Ask the model which words it never saw."""
+    from tp2lib.models.loading import unknown_words
+
     if not isinstance(answer, str):
         raise Wrong(f"{shown(answer)} is no text; put the prompt in quotes.")
     if (count := len(answer.split())) < 6:
@@ -68,6 +67,9 @@ def same_picture(one: Recipe, other: Recipe, model: Any, ledger: Any) -> tuple[b
 
     Equal effective settings are one picture, and nothing is made; else both are made and compared, if they are no large job.
     """
+    from tp2lib.engine.generate import generate
+    from tp2lib.engine.plan import make_plan
+
     plans = [make_plan(recipe, model) for recipe in (one, other)]
     differ = [name for name, value in plans[0].effective.items() if plans[1].effective.get(name) != value]
     if plans[0].key == plans[1].key:
@@ -81,6 +83,8 @@ def same_picture(one: Recipe, other: Recipe, model: Any, ledger: Any) -> tuple[b
 
 def prepare_2_1(model: Any, ledger: Any) -> Path:
     """Make the mystery: `mystery.png` in the ledger's folder."""
+    from tp2lib.engine.generate import generate
+
     base = EXPERIMENTS["baseline"].recipe
     number = int(base.hash, 16)
     secret = base.vary(steps=10, seed=number % 2**32, guidance=4 + number % 16 / 2)
@@ -156,6 +160,8 @@ def judge_3_2(answer: Any, points: Any) -> str:
 
 def judge_3_3(answer: Any, model: Any) -> str:
     """Count the calls, and look at what else was changed."""
+    from tp2lib.engine.plan import resolve
+
     recipe, baseline = as_recipe(answer), EXPERIMENTS["t2i_run01_baseline"].recipe
     wanted = resolve(baseline.vary(scheduler="DDIM"), model)["model_calls"]
     if recipe.scheduler != "Heun":
@@ -170,6 +176,8 @@ def judge_3_3(answer: Any, model: Any) -> str:
 
 def judge_3_4(answer: Any, model: Any) -> str:
     """Ask whether the negative prompt takes part."""
+    from tp2lib.engine.plan import resolve
+
     recipe, baseline = as_recipe(answer), EXPERIMENTS["t2i_run01_baseline"].recipe
     if not recipe.negative_prompt.strip():
         raise Wrong("it has no negative prompt, so there is nothing to be unheard.")

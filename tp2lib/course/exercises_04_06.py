@@ -15,9 +15,6 @@ from typing import Any
 import numpy as np
 
 from tp2lib.course.answers import Wrong, as_number, as_picture, as_reason, as_whole, differing, listed, one_of
-from tp2lib.engine.axes import axis_values, check_axes
-from tp2lib.engine.generate import generate
-from tp2lib.engine.plan import make_plan
 from tp2lib.engine.planfile import read_plan
 from tp2lib.errors import RecipeError, counted, shown
 from tp2lib.evaluation.experiments import EXPERIMENTS
@@ -31,7 +28,6 @@ CANDIDATES = (0.52, 0.41, 0.58, 0.44, 0.47)
 NINTHS = ("top left", "top", "top right", "left", "centre", "right", "bottom left", "bottom", "bottom right")
 _ALIASES = {"center": "centre", "middle": "centre", "upper": "top", "lower": "bottom"}
 _AS_GOOD = 0.9  # of the largest change: an eye reads a map no finer
-_FILES = ("this.png", "that.png")
 _LEAST_PIXELS = 1000  # a side, as marketplaces ask
 _LETTERS = ("A", "B", "C")
 _MOST_PICTURES = 48
@@ -135,9 +131,11 @@ def _steps_run(steps: int, strength: float) -> int:
 
 def prepare_5_1(model: Any, ledger: Any) -> tuple[Path, ...]:
     """Make the two pictures, `this.png` and `that.png` in the ledger's folder."""
+    from tp2lib.engine.generate import generate
+
     base = EXPERIMENTS["smoke"].recipe.vary(steps=6)
-    recipes = (base, base.vary(seed=base.seed + 1, guidance=9.0, negative_prompt="blurry"))
-    return tuple(ledger.publish(generate(recipe, model, ledger=ledger), name) for recipe, name in zip(recipes, _FILES, strict=True))
+    recipes = zip((base, base.vary(seed=base.seed + 1, guidance=9.0, negative_prompt="blurry")), ("this.png", "that.png"), strict=True)
+    return tuple(ledger.publish(generate(recipe, model, ledger=ledger), name) for recipe, name in recipes)
 
 
 def judge_5_1(answer: Any, pair: Any) -> str:
@@ -157,6 +155,8 @@ def judge_5_1(answer: Any, pair: Any) -> str:
 
 def judge_5_2(answer: Any, model: Any) -> str:
     """Count the keys that the nine recipes come down to."""
+    from tp2lib.engine.plan import make_plan
+
     count = as_whole(answer, "pictures", 1)
     keys = {make_plan(recipe, model).key for recipe in positions()}
     if count != len(keys):
@@ -188,6 +188,8 @@ def positions() -> list[Recipe]:
 
 def prepare_6_1(model: Any, ledger: Any) -> dict[str, list[Path]]:
     """Make the reports: for each letter, two pictures in the ledger's folder."""
+    from tp2lib.engine.generate import generate
+
     base = EXPERIMENTS["smoke"].recipe.vary(steps=6)
     fake = _LETTERS[int(model.weights_sha256[:8], 16) % 3]  # another one on another model
     reports = {}
@@ -211,6 +213,8 @@ def judge_6_1(answer: Any, reports: Mapping[str, Any], ledger: Any) -> str:
 
 def judge_6_2(answer: Any) -> str:
     """Read the plan as `tp2 sweep` would, and look at its shape."""
+    from tp2lib.engine.axes import axis_values, check_axes
+
     plan = read_plan_text(answer)
     axes = check_axes(plan.axes)
     if len(axes) != 2:
@@ -255,8 +259,7 @@ def judge_6_3(answer: Any) -> str:
 
 def interactions(study: Any, name: str) -> list[float]:
     """Return, for each seed, the difference of the differences between the last and first values of two axes."""
-    at = _corners(study, name)
-    return ((at[1, 1] - at[1, 0]) - (at[0, 1] - at[0, 0])).tolist()
+    return np.diff(np.diff(_corners(study, name), axis=1), axis=0)[0, 0].tolist()
 
 
 def _corners(study: Any, name: str) -> np.ndarray:
@@ -294,5 +297,4 @@ def _measured(study: Any, name: str, place: Mapping[str, Any]) -> float:
 def _genuine(path: Any, ledger: Any) -> bool:
     """Return whether a file shows the pixels that its run was recorded with when it was made."""
     record = read_record(path)
-    done = ledger.lookup(record["key"])
-    return done is not None and done["pixels_sha256"] == record["pixels_sha256"]
+    return (ledger.lookup(record["key"]) or {}).get("pixels_sha256") == record["pixels_sha256"]

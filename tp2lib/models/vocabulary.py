@@ -8,36 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 # How a caption names each value; the first wording is the canonical one.
-KIND_WORDS: dict[str, tuple[str, ...]] = {
-    "apple": ("apple",),
+_KINDS = (
+    "apple", "backpack", "book", "bottle", "bowl", "candle", "handbag", "headphones", "lamp", "mug", "pen", "perfume", "teapot", "vase", "wallet", "watch",
+)  # fmt: skip
+_COLOURS = ("red", "orange", "yellow", "green", "turquoise", "blue", "purple", "pink", "brown", "black", "white", "grey")
+KIND_WORDS = {kind: (kind,) for kind in _KINDS} | {
     "backpack": ("backpack", "rucksack"),
-    "book": ("book",),
-    "bottle": ("bottle",),
-    "bowl": ("bowl",),
-    "candle": ("candle",),
     "handbag": ("handbag", "purse"),
-    "headphones": ("headphones",),
     "lamp": ("lamp", "table lamp"),
     "mug": ("mug", "coffee mug", "cup"),
     "pen": ("pen", "ballpoint pen"),
     "perfume": ("perfume", "perfume bottle", "perfume flacon"),
-    "teapot": ("teapot",),
-    "vase": ("vase",),
-    "wallet": ("wallet",),
     "watch": ("watch", "wristwatch"),
 }
-COLOUR_WORDS: dict[str, tuple[str, ...]] = {
-    "red": ("red",),
-    "orange": ("orange",),
-    "yellow": ("yellow",),
-    "green": ("green",),
+COLOUR_WORDS = {colour: (colour,) for colour in _COLOURS} | {
     "turquoise": ("turquoise", "teal"),
-    "blue": ("blue",),
     "purple": ("purple", "violet"),
-    "pink": ("pink",),
-    "brown": ("brown",),
-    "black": ("black",),
-    "white": ("white",),
     "grey": ("grey", "gray"),
 }
 SET_WORDS = {
