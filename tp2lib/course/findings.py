@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from tp2lib.course.predictions import Judged, judged
 from tp2lib.errors import SourceError
 from tp2lib.metrics.measures import measure
-from tp2lib.plots.layout import COLOURS, SOFT, new_plot
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 _FEWEST = 4  # predictions, below which halves cannot be compared
 
@@ -111,6 +110,8 @@ def read_calibration(outputs: str | os.PathLike[str] | None = None) -> Calibrati
 
 def make_calibration(found: Calibration) -> Figure:
     """Draw every prediction's score in order, the mean of each notebook, and what blind picks would score."""
+    from tp2lib.plots.layout import COLOURS, SOFT, new_plot  # the report reads predictions, and draws none
+
     said = [found.said(), "1 is right, 0 is wrong; a number scores the smaller divided by the larger."]
     figure, axes = new_plot(caption=said, x="notebook, and its predictions (bar: their mean; dotted: a blind pick)", y="how near")
     at, ticks = 0, []

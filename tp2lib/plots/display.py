@@ -8,7 +8,6 @@ import io
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from matplotlib.figure import Figure
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -16,19 +15,20 @@ from tp2lib.errors import SourceError, shown
 
 if TYPE_CHECKING:
     import ipywidgets as widgets
+    from matplotlib.figure import Figure
 
 
 def to_png(picture: Figure | Image.Image, *, alt: str, dpi: float | None = None) -> bytes:
     """Return a figure or a picture as PNG, with the alternative text as its PNG text ``Description``; 300 dpi print well."""
     about = alt_text(alt)
     buffer = io.BytesIO()
-    if isinstance(picture, Figure):
-        options: dict[str, Any] = {"dpi": dpi or picture.dpi, "facecolor": "white", "bbox_inches": picture.bbox_inches, "transparent": False}
-        picture.savefig(buffer, format="png", metadata={"Description": about, "Software": None}, **options)
-    elif isinstance(picture, Image.Image):
+    if isinstance(picture, Image.Image):
         text = PngInfo()
         text.add_itxt("Description", about)
         picture.save(buffer, "PNG", pnginfo=text)
+    elif hasattr(picture, "savefig"):  # a figure; matplotlib is not loaded to ask
+        options: dict[str, Any] = {"dpi": dpi or picture.dpi, "facecolor": "white", "bbox_inches": picture.bbox_inches, "transparent": False}
+        picture.savefig(buffer, format="png", metadata={"Description": about, "Software": None}, **options)
     else:
         raise SourceError(f"the picture is {shown(picture)}; it must be a figure or a PIL image. Give run.image.")
     return buffer.getvalue()

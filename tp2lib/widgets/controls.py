@@ -14,6 +14,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from tp2lib.errors import RecipeError, shown
+from tp2lib.models.vocabulary import COLOUR_WORDS
 from tp2lib.plots.display import status_html
 from tp2lib.recipe import Recipe, drawn, setting
 from tp2lib.widgets.panel import control, settled
@@ -26,9 +27,7 @@ CHIPS: Mapping[str, tuple[str, ...]] = {
         "apple", "backpack", "book", "bottle", "bowl", "candle", "handbag", "headphones", "lamp", "mug", "pen",
         "perfume bottle", "teapot", "vase", "wallet", "watch",
     ),
-    "colours": (
-        "red", "orange", "yellow", "green", "turquoise", "blue", "purple", "pink", "brown", "black", "white", "grey",
-    ),
+    "colours": tuple(COLOUR_WORDS),
     "materials": ("leather", "fabric", "ceramic", "plastic", "metal", "wooden", "glass", "wax"),
     "backgrounds": (
         "on a white background", "on a rustic wooden table", "on a white desk", "on a marble counter",

@@ -16,7 +16,6 @@ from tp2lib.errors import SourceError, TP2Error, counted
 from tp2lib.metadata.infotext import to_infotext
 from tp2lib.metadata.readings import foreign_syntax
 from tp2lib.plots.display import before_after, image_html, status_html
-from tp2lib.plots.figures import make_difference
 from tp2lib.plots.labels import AXES, fixed, label, problem, unplanned, value
 from tp2lib.widgets.drop_zone import STATIC
 
@@ -200,6 +199,8 @@ class CompareRuns:
         if self.view.value == VIEWS[1]:
             return self.table.value, [before_after(*runs, alt_before=alts[0], alt_after=alts[1])]
         if self.view.value == VIEWS[2]:
+            from tp2lib.plots.figures import make_difference  # a panel shows a run's card, and compares nothing
+
             alt = f"{alts[0]} {alts[1]} And a map of where their colours differ."
             return self.table.value, [widgets.HTML(image_html(make_difference(*runs, heads=("A", "B")), alt=alt))]
         pair = [widgets.HTML(image_html(run.image, alt=alt, caption=alt[0])) for run, alt in zip(runs, alts, strict=True)]
