@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tp2lib.engine.generate import generate
     from tp2lib.engine.inpainting import cut_out
     from tp2lib.engine.plan import resolve
-    from tp2lib.engine.replay import GRADES, replay
+    from tp2lib.engine.replay import GRADES, replay, replay_all
     from tp2lib.engine.runs import Run
     from tp2lib.engine.sweep import sweep
     from tp2lib.errors import TP2Error

@@ -95,7 +95,24 @@ def replay(picture: str | os.PathLike[str] | Run, *, model: str | None = None, s
 
 
 def replay_all(pictures: Sequence[str | os.PathLike[str] | Run], *, model: str | None = None, source: Source | None = None) -> list[Replay]:
-    """Replay several pictures in one fresh process; see :func:`replay`."""
+    """Render several pictures again in one fresh process, and grade each; everything else is as in :func:`replay`.
+
+    Parameters
+    ----------
+    pictures : sequence of path or Run
+    model, source : optional
+        For all of them.
+
+    Returns
+    -------
+    list of Replay
+        In the order of the pictures.
+
+    Raises
+    ------
+    RecordError, SourceError, ModelError
+        As in :func:`replay`; nothing is rendered then.
+    """
     originals = [picture if isinstance(picture, Run) else Run.from_picture(picture) for picture in pictures]
     with tempfile.TemporaryDirectory(prefix="tp2-replay-") as name:
         folder = Path(name)
