@@ -167,7 +167,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--to", type=Path, help="where the weights go or are (default: the package; with --tiny, DATA/weights)")
     parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="train, judge, cutout: default auto")
     parser.add_argument("--minutes", type=float, help="train, judge, cutout: the time to use, loading included")
-    parser.add_argument("--start", type=Path, help="train: go on from the text encoder and UNet in this folder")
+    parser.add_argument("--start", type=Path, help="train: go on from the pipeline in this folder; the new autoencoder follows its latents")
     parser.add_argument("--pack", type=Path, help="pack: the file to write (default: DATA/pack.zip); train: unpack this file first")
     parser.add_argument("--parts", type=Path, help="train: put the result here besides, as parts of at most 15 MB; join: where the parts are")
     parser.add_argument("--split", choices=("train", "judge", "test"), help="render: only this split")

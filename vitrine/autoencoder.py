@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from .linear_start import POSTERIOR, start_linear
 from .losses import Features, laplacian
-from .model import FULL, Size, fold_whitening, make_autoencoder
+from .model import FULL, Size, change_basis, fold_whitening, make_autoencoder
 from .training import Average, Budget, Checkpoint, Clock, autocast, learning_rate
 
 PEAK = 5e-4
@@ -56,7 +56,16 @@ def whiteness(z: torch.Tensor) -> torch.Tensor:
     return (flat.T @ flat / len(flat) - torch.eye(flat.shape[1], device=z.device)).square().mean() + flat.mean(0).square().mean()
 
 
-def train(data: Path, pictures: torch.Tensor, seconds: float, device: torch.device, batch: int = 16, side: int = 64, size: Size = FULL) -> None:
+def train(
+    data: Path,
+    pictures: torch.Tensor,
+    seconds: float,
+    device: torch.device,
+    batch: int = 16,
+    side: int = 64,
+    size: Size = FULL,
+    followed: AutoencoderKL | None = None,
+) -> None:
     """Train for ``seconds``, resuming from ``data/autoencoder.pt``, then write ``data/vae``.
 
     Where a pack has brought them, it begins with the autoencoder in ``data/start`` instead of a linear one, and the features
@@ -68,6 +77,9 @@ def train(data: Path, pictures: torch.Tensor, seconds: float, device: torch.devi
         On ``device``.
     batch, side : int
         Crops a step and their width; the learning rate grows with the root of the batch.
+    followed : AutoencoderKL, optional
+        Another autoencoder, with fewer channels: the first ones of this become its latents, the others take what it lost. So
+        a UNet that was trained on its latents goes on where it stood.
     """
     torch.manual_seed(0)
     if (data / "start").exists():
@@ -75,7 +87,11 @@ def train(data: Path, pictures: torch.Tensor, seconds: float, device: torch.devi
     else:
         vae = make_autoencoder(size)
         start_linear(vae, to_tensor(pictures[:200].cpu()))
+        if followed:
+            turn_to(vae, followed, pictures[:100].cpu())
     vae = vae.to(device, memory_format=torch.channels_last)
+    if followed:
+        followed = followed.to(device, memory_format=torch.channels_last).requires_grad_(False)
     brought = data / "features.safetensors"
     seen = Features(load_file(brought) if brought.exists() else None).to(device)
     peak = PEAK * (batch / 16) ** 0.5
@@ -94,7 +110,11 @@ def train(data: Path, pictures: torch.Tensor, seconds: float, device: torch.devi
             y = decode(vae, z + NOISE * torch.randn(z.shape, generator=rng, device=device)).float()
             features = seen.distance(y, x)
         pixel = F.l1_loss(y, x)
-        loss = pixel + 0.5 * laplacian(y, x) + 0.15 * features + 0.02 * whiteness(z)
+        loss = pixel + 0.5 * laplacian(y, x) + 0.15 * features + 0.1 * whiteness(z)
+        if followed:
+            with torch.no_grad(), autocast(device):
+                theirs = encode(followed, x).float()
+            loss = loss + 0.2 * F.mse_loss(z[:, : theirs.shape[1]], theirs)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
@@ -107,7 +127,8 @@ def train(data: Path, pictures: torch.Tensor, seconds: float, device: torch.devi
         checkpoint.save(step)
     checkpoint.save(step, force=True)
     finished = average.module.float()
-    whiten(finished, pictures)
+    if not followed:
+        whiten(finished, pictures)
     finished.save_pretrained(data / "vae", safe_serialization=True)
 
 
@@ -122,6 +143,20 @@ def whiten(vae: AutoencoderKL, pictures: torch.Tensor, count: int = 1000) -> Non
     flat = torch.cat(rows)
     variance = vae.quant_conv.bias[vae.config.latent_channels :].double().exp()
     fold_whitening(vae, flat.mean(0), torch.cov(flat.T) + torch.diag(variance), variance)
+
+
+@torch.no_grad()
+def turn_to(vae: AutoencoderKL, followed: AutoencoderKL, pictures: torch.Tensor) -> None:
+    """Turn the latents so that the first ones are nearest to another autoencoder's: orthogonal Procrustes (Schönemann, 1966), in place.
+
+    Parameters
+    ----------
+    pictures : Tensor of shape (N, H, W, 3), uint8
+    """
+    x = to_tensor(pictures)
+    ours, theirs = (torch.cat([encode(one, part) for part in x.split(8)]).movedim(1, -1).flatten(0, 2) for one in (vae, followed))
+    left, _, right = torch.linalg.svd((theirs - theirs.mean(0)).T @ (ours - ours.mean(0)))
+    change_basis(vae, torch.cat([left @ right[: len(left)], right[len(left) :]]), torch.zeros(len(right)))
 
 
 def to_tensor(pictures: np.ndarray | torch.Tensor) -> torch.Tensor:

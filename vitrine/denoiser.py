@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from diffusers import DDPMScheduler, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModel
@@ -59,21 +60,13 @@ class Denoiser(nn.Module):
         self.unet = make_unet(size)
 
     @torch.no_grad()
-    def start_from(self, folder: Path, across: torch.Tensor) -> None:
-        """Take over the weights of a saved pipeline whose latents are other ones.
-
-        Parameters
-        ----------
-        across : Tensor of shape (theirs, ours)
-            From `latents.make_bridge`: with it, the first convolution sees their latents in ours, and the last one answers in ours.
-        """
+    def start_from(self, folder: Path) -> None:
+        """Take over the weights of a saved pipeline whose latents are the first ones of ours: at first, the others are neither read nor drawn."""
         self.text.load_state_dict(CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32).state_dict())
         theirs = UNet2DConditionModel.from_pretrained(folder / "unet", dtype=torch.float32).state_dict()
-        mine = self.unet.conv_in.weight
-        rest = mine - torch.einsum("omhw,tm,tj->ojhw", mine, across, across)  # in the directions that they do not know
-        theirs["conv_in.weight"] = torch.einsum("othw,tj->ojhw", theirs["conv_in.weight"], across) + rest
-        theirs["conv_out.weight"] = torch.einsum("tihw,tj->jihw", theirs["conv_out.weight"], across)
-        theirs["conv_out.bias"] = theirs["conv_out.bias"] @ across
+        for name, empty in self.unet.state_dict().items():
+            if empty.shape != theirs[name].shape:  # the first and the last convolution
+                theirs[name] = F.pad(theirs[name], [n for a, b in zip(reversed(empty.shape), reversed(theirs[name].shape)) for n in (0, a - b)])
         self.unet.load_state_dict(theirs)
 
     def forward(self, noisy: torch.Tensor, t: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
@@ -132,7 +125,7 @@ def train(
     device: torch.device,
     plan: Plan = Plan(),
     size: Size = FULL,
-    start: tuple[Path, torch.Tensor] | None = None,
+    start: Path | None = None,
     saved: Callable[[], None] = lambda: None,
 ) -> None:
     """Train for ``seconds``, resuming from ``data/denoiser.pt``, or beginning as `Denoiser.start_from` does with ``start``.
@@ -149,7 +142,7 @@ def train(
     torch.manual_seed(1)
     model = Denoiser(size)
     if start:
-        model.start_from(*start)
+        model.start_from(start)
     tokenizer = model.tokenizer
     model = model.to(device)
     if device.type == "cuda":

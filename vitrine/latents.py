@@ -46,23 +46,3 @@ def make_latents(data: Path, pictures: torch.Tensor, device: torch.device, batch
     latents = {name: torch.cat(found) for name, found in parts.items()}
     save_file(latents, path)
     return latents["high"], latents["low"]
-
-
-@torch.no_grad()
-def make_bridge(theirs: AutoencoderKL, ours: AutoencoderKL, pictures: torch.Tensor) -> torch.Tensor:
-    """How to read the latents of one autoencoder from those of another: least squares, then the nearest matrix with orthonormal rows, which keeps white noise white.
-
-    Parameters
-    ----------
-    pictures : Tensor of shape (N, H, W, 3), uint8
-
-    Returns
-    -------
-    Tensor of shape (C of theirs, C of ours)
-        Theirs must have no more channels than ours.
-    """
-    x = to_tensor(pictures)
-    flat = [torch.cat([encode(vae, part) for part in x.split(8)]).movedim(1, -1).flatten(0, 2) for vae in (ours, theirs)]
-    fitted = torch.linalg.lstsq(*flat).solution.T
-    left, _, right = torch.linalg.svd(fitted, full_matrices=False)
-    return left @ right

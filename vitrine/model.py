@@ -168,8 +168,30 @@ def seal(folder: Path) -> None:
 
 
 @torch.no_grad()
+def change_basis(vae: AutoencoderKL, to: torch.Tensor, mean: torch.Tensor) -> None:
+    """Make the latents ``to @ (z - mean)`` inside the 1×1 convolutions, in place: pictures come back as before.
+
+    Parameters
+    ----------
+    to : Tensor of shape (C, C)
+        Invertible.
+    mean : Tensor of shape (C,)
+    """
+    to, mean = to.double(), mean.double()
+    quant, post, channels = vae.quant_conv, vae.post_quant_conv, len(mean)
+    weight, bias = quant.weight.double(), quant.bias.double()
+    weight[:channels] = torch.einsum("ij,jkhw->ikhw", to, weight[:channels])
+    bias[:channels] = to @ (bias[:channels] - mean)
+    quant.weight.copy_(weight)
+    quant.bias.copy_(bias)
+    post_weight = post.weight.double()
+    post.bias.copy_(post.bias.double() + post_weight[:, :, 0, 0] @ mean)
+    post.weight.copy_(torch.einsum("ikhw,kj->ijhw", post_weight, torch.linalg.inv(to)))
+
+
+@torch.no_grad()
 def fold_whitening(vae: AutoencoderKL, mean: torch.Tensor, covariance: torch.Tensor, variance: torch.Tensor) -> None:
-    """Make the latents zero-mean and unit-variance in every direction, exactly, inside the 1×1 convolutions.
+    """Make the latents zero-mean and unit-variance in every direction, exactly, in place.
 
     Unit variance a channel is not enough: two of the channels were correlated at .98, and the colours lay
     where they differ, a twentieth as wide as the noise that the UNet is to see them through.
@@ -177,24 +199,16 @@ def fold_whitening(vae: AutoencoderKL, mean: torch.Tensor, covariance: torch.Ten
     Parameters
     ----------
     vae : AutoencoderKL
-        Changed in place. The posterior's variance becomes a constant a channel: turned into the new
+        The posterior's variance becomes a constant a channel: turned into the new
         directions it would depend on the old channels in a way that no 1×1 convolution computes.
-    mean : Tensor of shape (4,)
-    covariance : Tensor of shape (4, 4)
+    mean : Tensor of shape (C,)
+    covariance : Tensor of shape (C, C)
         Statistics of the present latents over the training pictures.
-    variance : Tensor of shape (4,)
+    variance : Tensor of shape (C,)
         Mean of the present posterior's variance; a part of the covariance's diagonal.
     """
     values, axes = torch.linalg.eigh(covariance.double())
-    to, back = (axes @ torch.diag(values**power) @ axes.T for power in (-0.5, 0.5))  # symmetric: the nearest basis
-    quant, post, channels = vae.quant_conv, vae.post_quant_conv, len(mean)
-    weight, bias = quant.weight.double(), quant.bias.double()
-    weight[:channels] = torch.einsum("ij,jkhw->ikhw", to, weight[:channels])
-    bias[:channels] = to @ (bias[:channels] - mean)
-    weight[channels:] = 0
-    bias[channels:] = (to.square() @ variance.double()).log()
-    quant.weight.copy_(weight)
-    quant.bias.copy_(bias)
-    post_weight = post.weight.double()
-    post.bias.copy_(post.bias.double() + post_weight[:, :, 0, 0] @ mean.double())
-    post.weight.copy_(torch.einsum("ikhw,kj->ijhw", post_weight, back))
+    to = axes @ torch.diag(values**-0.5) @ axes.T  # symmetric: the nearest basis
+    change_basis(vae, to, mean)
+    vae.quant_conv.weight[len(mean) :] = 0
+    vae.quant_conv.bias[len(mean) :] = (to.square() @ variance.double()).log()

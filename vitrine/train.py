@@ -60,7 +60,7 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
     tiny : bool
         Small networks and batches, to see that everything works.
     start : Path, optional
-        A pipeline whose text encoder and UNet are to be gone on from.
+        A pipeline to go on from: the autoencoder follows its latents, so that its text encoder and UNet can be trained further.
     parts : Path, optional
         Where the result goes besides, as a zip in parts of at most 15 MB, every two minutes: what is there survives the machine.
     """
@@ -78,7 +78,8 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
     total = sum(getattr(Shares(), name) for name, wanted in todo.items() if wanted)
     share = lambda name: getattr(Shares(), name) / total
     if todo["autoencoder"]:
-        autoencoder.train(data, pictures, share("autoencoder") * left(), where, batches.autoencoder, size=size)
+        followed = AutoencoderKL.from_pretrained(start / "vae", dtype=torch.float32) if start else None
+        autoencoder.train(data, pictures, share("autoencoder") * left(), where, batches.autoencoder, size=size, followed=followed)
     codes = latents.make_latents(data, pictures, where, batches.latents)
     rest = share("denoiser") + (share("sharpen") if todo["sharpen"] else 0)
     plan = denoiser.Plan(batch=batches.denoiser)
@@ -89,10 +90,7 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
             archive = shutil.make_archive(str(data / "trained"), "zip", to)
             print("parts:", *(path.name for path in pack.split(Path(archive), parts)), flush=True)
 
-    begin = None
-    if start and not (data / "denoiser.pt").exists():
-        theirs, ours = (AutoencoderKL.from_pretrained(folder / "vae", dtype=torch.float32) for folder in (start, data))
-        begin = start, latents.make_bridge(theirs, ours, pictures[:100].cpu())
+    begin = None if (data / "denoiser.pt").exists() else start
     denoiser.train(data, codes, renders.records, left() * share("denoiser") / rest, where, plan, size, begin, deliver)
     deliver()
     if todo["sharpen"]:
