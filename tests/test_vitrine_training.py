@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from tp2lib import INPUTS
-from vitrine import autoencoder, pack, training
+from vitrine import autoencoder, latents, pack, training
 from vitrine.__main__ import main
 from vitrine.autoencoder import crops, decode, encode, to_tensor, turn_to, whiteness
 from vitrine.denoiser import Denoiser, Noise, Plan, draw_batch, draw_texts, train
@@ -226,6 +226,25 @@ def test_an_autoencoder_that_follows_another_has_its_latents_first(photos, tmp_p
     with torch.no_grad():
         like = [likeness(encode(AutoencoderKL.from_pretrained(folder / "vae"), x), encode(followed, x)).min() for folder in (alone, tmp_path)]
     assert like[0] < 0 and like[1] > 0.6  # measured: 0.72
+
+
+@torch.no_grad()
+def test_latents_are_kept_and_only_what_is_new_is_encoded(photos, tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    photos, vae = photos[:, ::4, ::4], make_autoencoder(TINY)
+    vae.save_pretrained(tmp_path / "vae")
+    encoded = []
+    monkeypatch.setattr(latents, "encode", lambda vae, x: encoded.append(len(x)) or encode(vae, x))
+    high, _ = latents.make_latents(tmp_path, photos[:3], CPU, 2, half=False)
+    assert high.shape == (3, 2, 8, 8, 8) and encoded == [4, 2]  # each picture and its mirror image
+    assert torch.allclose(high[1, 0].float(), encode(vae, to_tensor(photos))[1], atol=1e-2)
+    assert torch.allclose(high[1, 1].float(), encode(vae, to_tensor(photos).flip(-1))[1], atol=1e-2)
+    more, _ = latents.make_latents(tmp_path, photos.flip(0), CPU, 4, half=False)
+    assert encoded == [4, 2, 6] and torch.equal(more[3:].flip(0), high)  # in the order of the pictures
+    vae.quant_conv.bias[0] += 1
+    vae.save_pretrained(tmp_path / "vae")
+    moved, low = latents.make_latents(tmp_path, photos[:3], CPU, 4)
+    assert encoded == [4, 2, 6, 6, 6] and low.shape == (3, 2, 8, 4, 4) and not torch.equal(moved, high)  # another autoencoder
 
 
 def test_timesteps_cover_the_schedule_and_favour_the_middle():

@@ -119,7 +119,7 @@ def draw_texts(tokenizer, records: list[dict], device: torch.device, wordings: i
 
 def train(
     data: Path,
-    latents: tuple[torch.Tensor, torch.Tensor],
+    latents: tuple[torch.Tensor, torch.Tensor | None],
     records: list[dict],
     seconds: float,
     device: torch.device,
@@ -163,7 +163,7 @@ def train(
     budget.start()
     while (share := budget.tick()) < 1:
         rng.manual_seed(31_000_000 + step)
-        source, length = (latents[1], plan.low_tokens) if share < plan.low_share else (latents[0], 77)
+        source, length = (latents[1], plan.low_tokens) if latents[1] is not None and share < plan.low_share else (latents[0], 77)
         z, tokens = draw_batch(source, ids, empty, plan, rng)
         e = torch.randn(z.shape, generator=rng, device=device)
         t = noise.draw(len(z), rng)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import torch
@@ -14,35 +15,48 @@ from .training import autocast
 
 
 @torch.no_grad()
-def make_latents(data: Path, pictures: torch.Tensor, device: torch.device, batch: int = 16) -> tuple[torch.Tensor, torch.Tensor]:
-    """Latents of all pictures, kept in ``data/latents.safetensors`` for the next sitting.
+def make_latents(
+    data: Path, pictures: torch.Tensor, device: torch.device, batch: int = 16, half: bool = True, every: int = 50
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Latents of all pictures; ``data/latents.safetensors`` keeps them, and only what is new or another autoencoder's is encoded.
 
     Parameters
     ----------
     pictures : Tensor of shape (N, H, W, 3), uint8
+    half : bool
+        Whether those of the pictures at half their size are wanted too.
+    every : int
+        Batches between two savings, so that a kill costs few.
 
     Returns
     -------
     high, low : Tensor of shape (N, 2, C, H/8, W/8) and (N, 2, C, H/16, W/16)
-        Float16 on ``device``; the second axis is the picture and its mirror image, ``low`` is of the picture at half its size.
+        Float16 on ``device``; the second axis is the picture and its mirror image. ``low`` is None without ``half``.
     """
-    path = data / "latents.safetensors"
-    if path.exists():
-        kept = load_file(path, device=str(device))
-        if len(kept["high"]) == len(pictures):
-            return kept["high"], kept["low"]
+    path, names = data / "latents.safetensors", ("high", "low") if half else ("high",)
+    encoder = zlib.crc32((data / "vae" / "diffusion_pytorch_model.safetensors").read_bytes())
+    marks = [zlib.crc32(picture.numpy(), encoder) for picture in pictures.cpu().contiguous()]
+    kept = load_file(path) if path.exists() else {}
+    rows: dict[int, tuple[torch.Tensor, ...]] = {}
+    if kept.keys() >= {"marks", *names}:
+        rows = dict(zip(kept["marks"].tolist(), zip(*(kept[name] for name in names))))
     vae = AutoencoderKL.from_pretrained(data / "vae").to(device, memory_format=torch.channels_last).eval()
-    parts: dict[str, list[torch.Tensor]] = {"high": [], "low": []}
-    for k in range(0, len(pictures), batch):
-        x = to_tensor(pictures[k : k + batch].to(device))
+
+    def save() -> None:
+        found = dict(zip(names, map(torch.stack, zip(*rows.values()))))
+        save_file(found | {"marks": torch.tensor([*rows])}, path.with_suffix(".tmp"))
+        path.with_suffix(".tmp").replace(path)
+
+    new = [k for k, mark in enumerate(marks) if mark not in rows]
+    for n, k in enumerate(range(0, len(new), batch), 1):
+        x = to_tensor(pictures[new[k : k + batch]].to(device))
         both = torch.cat([x, x.flip(-1)])
         with autocast(device):
-            for name, size in (("high", both), ("low", F.avg_pool2d(both, 2))):
-                parts[name].append(
-                    encode(vae, size.contiguous(memory_format=torch.channels_last)).half().unflatten(0, (2, len(x))).transpose(0, 1).contiguous()
-                )
-        if k // batch % 50 == 0:
-            print(f"latents {k} of {len(pictures)}", flush=True)
-    latents = {name: torch.cat(found) for name, found in parts.items()}
-    save_file(latents, path)
-    return latents["high"], latents["low"]
+            sizes = [size.contiguous(memory_format=torch.channels_last) for size in (both, F.avg_pool2d(both, 2))[: len(names)]]
+            codes = [encode(vae, size).half().unflatten(0, (2, len(x))).transpose(0, 1).contiguous().cpu() for size in sizes]
+        rows |= {marks[which]: row for which, row in zip(new[k : k + batch], zip(*codes))}
+        if n % every == 0 or k + batch >= len(new):
+            save()
+            print(f"latents {min(k + batch, len(new))} of {len(new)}", flush=True)
+    latents = [torch.stack(found).to(device) for found in zip(*(rows[mark] for mark in marks))]
+    return latents[0], latents[1] if half else None

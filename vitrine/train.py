@@ -80,9 +80,10 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
     if todo["autoencoder"]:
         followed = AutoencoderKL.from_pretrained(start / "vae", dtype=torch.float32) if start else None
         autoencoder.train(data, pictures, share("autoencoder") * left(), where, batches.autoencoder, size=size, followed=followed)
-    codes = latents.make_latents(data, pictures, where, batches.latents)
+    further = {"low_share": 0.0, "peak": 5e-4} if start else {}  # weights that have seen full-size latents need no half-size ones
+    plan = denoiser.Plan(batch=batches.denoiser, **further)
+    codes = latents.make_latents(data, pictures, where, batches.latents, half=plan.low_share > 0)
     rest = share("denoiser") + (share("sharpen") if todo["sharpen"] else 0)
-    plan = denoiser.Plan(batch=batches.denoiser)
 
     def deliver() -> None:
         export(data, to, size)
