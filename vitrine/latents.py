@@ -16,7 +16,7 @@ from .training import autocast
 
 @torch.no_grad()
 def make_latents(
-    data: Path, pictures: torch.Tensor, device: torch.device, batch: int = 16, half: bool = True, every: int = 50
+    data: Path, pictures: torch.Tensor, device: torch.device, batch: int = 1, half: bool = True, every: int = 600
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Latents of all pictures; ``data/latents.safetensors`` keeps them, and only what is new or another autoencoder's is encoded.
 
@@ -26,7 +26,7 @@ def make_latents(
     half : bool
         Whether those of the pictures at half their size are wanted too.
     every : int
-        Batches between two savings, so that a kill costs few.
+        Pictures between two savings, about: what a kill costs.
 
     Returns
     -------
@@ -48,14 +48,14 @@ def make_latents(
         path.with_suffix(".tmp").replace(path)
 
     new = [k for k, mark in enumerate(marks) if mark not in rows]
-    for n, k in enumerate(range(0, len(new), batch), 1):
+    for k in range(0, len(new), batch):
         x = to_tensor(pictures[new[k : k + batch]].to(device))
         both = torch.cat([x, x.flip(-1)])
         with autocast(device):
             sizes = [size.contiguous(memory_format=torch.channels_last) for size in (both, F.avg_pool2d(both, 2))[: len(names)]]
             codes = [encode(vae, size).half().unflatten(0, (2, len(x))).transpose(0, 1).contiguous().cpu() for size in sizes]
         rows |= {marks[which]: row for which, row in zip(new[k : k + batch], zip(*codes))}
-        if n % every == 0 or k + batch >= len(new):
+        if (k + batch) // every > k // every or k + batch >= len(new):
             save()
             print(f"latents {min(k + batch, len(new))} of {len(new)}", flush=True)
     latents = [torch.stack(found).to(device) for found in zip(*(rows[mark] for mark in marks))]
