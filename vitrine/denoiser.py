@@ -60,14 +60,14 @@ class Denoiser(nn.Module):
 
     @torch.no_grad()
     def start_from(self, folder: Path) -> None:
-        """Take over the weights of a saved pipeline whose latents are the first ones of ours.
-
-        What the first and the last convolution have for the other latents stays as drawn: with zeros there, 44 steps did not move their loss.
-        """
+        """Take over the weights of a saved pipeline whose latents are the first ones of ours; what the first and the last convolution have for the others stays as drawn."""
         self.text.load_state_dict(CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32).state_dict())
+        theirs = UNet2DConditionModel.from_pretrained(folder / "unet", dtype=torch.float32).state_dict()
         mine = self.unet.state_dict()
-        for name, theirs in UNet2DConditionModel.from_pretrained(folder / "unet", dtype=torch.float32).state_dict().items():
-            mine[name][tuple(slice(n) for n in theirs.shape)] = theirs
+        for name, at in (("conv_in.weight", 1), ("conv_out.weight", 0), ("conv_out.bias", 0)):
+            known = theirs[name].shape[at]
+            theirs[name] = torch.cat([theirs[name], mine[name].narrow(at, known, mine[name].shape[at] - known)], at)
+        self.unet.load_state_dict(theirs)
 
     def forward(self, noisy: torch.Tensor, t: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         return self.unet(noisy, t, self.text(ids)[0], return_dict=False)[0]
@@ -133,7 +133,7 @@ def train(
     Parameters
     ----------
     latents : pair of Tensors
-        From `make_latents`.
+        From `make_latents`; where there are no half-size ones, there is no first part on them.
     records : list of dict
         One a picture, in the latents' order.
     saved : callable

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import zlib
+import hashlib
+import time
 from pathlib import Path
 
 import torch
@@ -16,7 +17,7 @@ from .training import autocast
 
 @torch.no_grad()
 def make_latents(
-    data: Path, pictures: torch.Tensor, device: torch.device, batch: int = 1, half: bool = True, every: int = 600
+    data: Path, pictures: torch.Tensor, device: torch.device, batch: int = 1, half: bool = True, every: float = 120.0
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Latents of all pictures; ``data/latents.safetensors`` keeps them, and only what is new or another autoencoder's is encoded.
 
@@ -25,8 +26,8 @@ def make_latents(
     pictures : Tensor of shape (N, H, W, 3), uint8
     half : bool
         Whether those of the pictures at half their size are wanted too.
-    every : int
-        Pictures between two savings, about: what a kill costs.
+    every : float
+        Seconds between two savings: what a kill costs.
 
     Returns
     -------
@@ -34,12 +35,14 @@ def make_latents(
         Float16 on ``device``; the second axis is the picture and its mirror image. ``low`` is None without ``half``.
     """
     path, names = data / "latents.safetensors", ("high", "low") if half else ("high",)
-    encoder = zlib.crc32((data / "vae" / "diffusion_pytorch_model.safetensors").read_bytes())
-    marks = [zlib.crc32(picture.numpy(), encoder) for picture in pictures.cpu().contiguous()]
+    encoder = hashlib.sha256((data / "vae" / "diffusion_pytorch_model.safetensors").read_bytes()).digest()
+    digest = lambda picture: hashlib.blake2b(picture.numpy(), digest_size=8, key=encoder).digest()
+    marks = [int.from_bytes(digest(picture), "big", signed=True) for picture in pictures.cpu().contiguous()]
+    wanted = {*marks}
     kept = load_file(path) if path.exists() else {}
     rows: dict[int, tuple[torch.Tensor, ...]] = {}
     if kept.keys() >= {"marks", *names}:
-        rows = dict(zip(kept["marks"].tolist(), zip(*(kept[name] for name in names))))
+        rows = {mark: row for mark, row in zip(kept["marks"].tolist(), zip(*(kept[name] for name in names))) if mark in wanted}
     vae = AutoencoderKL.from_pretrained(data / "vae").to(device, memory_format=torch.channels_last).eval()
 
     def save() -> None:
@@ -48,6 +51,7 @@ def make_latents(
         path.with_suffix(".tmp").replace(path)
 
     new = [k for k, mark in enumerate(marks) if mark not in rows]
+    saved = time.monotonic()
     for k in range(0, len(new), batch):
         x = to_tensor(pictures[new[k : k + batch]].to(device))
         both = torch.cat([x, x.flip(-1)])
@@ -55,8 +59,9 @@ def make_latents(
             sizes = [size.contiguous(memory_format=torch.channels_last) for size in (both, F.avg_pool2d(both, 2))[: len(names)]]
             codes = [encode(vae, size).half().unflatten(0, (2, len(x))).transpose(0, 1).contiguous().cpu() for size in sizes]
         rows |= {marks[which]: row for which, row in zip(new[k : k + batch], zip(*codes))}
-        if (k + batch) // every > k // every or k + batch >= len(new):
+        if time.monotonic() - saved > every or k + batch >= len(new):
             save()
+            saved = time.monotonic()
             print(f"latents {min(k + batch, len(new))} of {len(new)}", flush=True)
     latents = [torch.stack(found).to(device) for found in zip(*(rows[mark] for mark in marks))]
     return latents[0], latents[1] if half else None

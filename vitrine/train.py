@@ -80,8 +80,7 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
     if todo["autoencoder"]:
         followed = AutoencoderKL.from_pretrained(start / "vae", dtype=torch.float32) if start else None
         autoencoder.train(data, pictures, share("autoencoder") * left(), where, batches.autoencoder, size=size, followed=followed)
-    plan = denoiser.Plan(batch=batches.denoiser, low_share=0 if start else 0.25)  # weights that have seen full-size latents need no half-size ones
-    codes = latents.make_latents(data, pictures, where, batches.latents, half=plan.low_share > 0)
+    codes = latents.make_latents(data, pictures, where, batches.latents, half=not start)  # weights that have seen full-size latents need no half-size ones
     rest = share("denoiser") + (share("sharpen") if todo["sharpen"] else 0)
 
     def deliver() -> None:
@@ -90,8 +89,8 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
             archive = shutil.make_archive(str(data / "trained"), "zip", to)
             print("parts:", *(path.name for path in pack.split(Path(archive), parts)), flush=True)
 
-    begin = None if (data / "denoiser.pt").exists() else start
-    denoiser.train(data, codes, renders.records, left() * share("denoiser") / rest, where, plan, size, begin, deliver)
+    plan = denoiser.Plan(batch=batches.denoiser)
+    denoiser.train(data, codes, renders.records, left() * share("denoiser") / rest, where, plan, size, start, deliver)
     deliver()
     if todo["sharpen"]:
         sharpen.sharpen(data, pictures, max(1.0, left()), where, batches.sharpen)
