@@ -245,6 +245,8 @@ def test_latents_are_kept_and_only_what_is_new_is_encoded(photos, tmp_path, monk
     vae.save_pretrained(tmp_path / "vae")
     moved, low = latents.make_latents(tmp_path, photos[:3], CPU, 4)
     assert encoded == [4, 2, 6, 6, 6] and low.shape == (3, 2, 8, 4, 4) and not torch.equal(moved, high)  # another autoencoder
+    one, _ = latents.make_latents(tmp_path, photos[:3], CPU, 4, half=False, mirrored=False)
+    assert encoded[5:] == [3] and torch.allclose(one.float(), moved[:, :1].float(), atol=1e-2)
 
 
 def test_timesteps_cover_the_schedule_and_favour_the_middle():

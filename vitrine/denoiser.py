@@ -31,7 +31,7 @@ class Plan:
     Attributes
     ----------
     batch : int
-        64 on two cores; on a GPU 512.
+        32 on two cores; on a GPU 512.
     peak : float
         Learning rate at a batch of 64; it grows with the root of the batch.
     low_share : float
@@ -194,4 +194,4 @@ def draw_batch(source: torch.Tensor, ids: torch.Tensor, empty: torch.Tensor, pla
     told = torch.where((fate >= plan.empty) & (fate < plan.empty + plan.wrong), pick(len(source)), pictures)
     tokens = ids[told, pick(ids.shape[1])]
     tokens = torch.where((fate < plan.empty)[:, None], empty, tokens).long()
-    return source[pictures, pick(2)].float(), tokens
+    return source[pictures, pick(source.shape[1])].float(), tokens

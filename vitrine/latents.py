@@ -1,4 +1,4 @@
-"""Encode the training pictures once, at full and at half size, both ways round."""
+"""Encode the training pictures once: at full size and at half, as they are and mirrored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .training import autocast
 
 @torch.no_grad()
 def make_latents(
-    data: Path, pictures: torch.Tensor, device: torch.device, batch: int = 1, half: bool = True, every: float = 120.0
+    data: Path, pictures: torch.Tensor, device: torch.device, batch: int = 1, half: bool = True, mirrored: bool = True, every: float = 120.0
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Latents of all pictures; ``data/latents.safetensors`` keeps them, and only what is new or another autoencoder's is encoded.
 
@@ -26,22 +26,24 @@ def make_latents(
     pictures : Tensor of shape (N, H, W, 3), uint8
     half : bool
         Whether those of the pictures at half their size are wanted too.
+    mirrored : bool
+        Whether those of their mirror images are.
     every : float
         Seconds between two savings: what a kill costs.
 
     Returns
     -------
-    high, low : Tensor of shape (N, 2, C, H/8, W/8) and (N, 2, C, H/16, W/16)
-        Float16 on ``device``; the second axis is the picture and its mirror image. ``low`` is None without ``half``.
+    high, low : Tensor of shape (N, K, C, H/8, W/8) and (N, K, C, H/16, W/16)
+        Float16 on ``device``; the second axis is the picture and, where wanted, its mirror image. ``low`` is None without ``half``.
     """
-    path, names = data / "latents.safetensors", ("high", "low") if half else ("high",)
+    path, names, ways = data / "latents.safetensors", ("high", "low") if half else ("high",), 2 if mirrored else 1
     encoder = hashlib.sha256((data / "vae" / "diffusion_pytorch_model.safetensors").read_bytes()).digest()
     digest = lambda picture: hashlib.blake2b(picture.numpy(), digest_size=8, key=encoder).digest()
     marks = [int.from_bytes(digest(picture), "big", signed=True) for picture in pictures.cpu().contiguous()]
     wanted = {*marks}
     kept = load_file(path) if path.exists() else {}
     rows: dict[int, tuple[torch.Tensor, ...]] = {}
-    if kept.keys() >= {"marks", *names}:
+    if kept.keys() >= {"marks", *names} and kept["high"].shape[1] == ways:
         rows = {mark: row for mark, row in zip(kept["marks"].tolist(), zip(*(kept[name] for name in names))) if mark in wanted}
     vae = AutoencoderKL.from_pretrained(data / "vae").to(device, memory_format=torch.channels_last).eval()
 
@@ -54,10 +56,10 @@ def make_latents(
     saved = time.monotonic()
     for k in range(0, len(new), batch):
         x = to_tensor(pictures[new[k : k + batch]].to(device))
-        both = torch.cat([x, x.flip(-1)])
+        turned = torch.cat([x, x.flip(-1)][:ways])
         with autocast(device):
-            sizes = [size.contiguous(memory_format=torch.channels_last) for size in (both, F.avg_pool2d(both, 2))[: len(names)]]
-            codes = [encode(vae, size).half().unflatten(0, (2, len(x))).transpose(0, 1).contiguous().cpu() for size in sizes]
+            sizes = [size.contiguous(memory_format=torch.channels_last) for size in (turned, F.avg_pool2d(turned, 2))[: len(names)]]
+            codes = [encode(vae, size).half().unflatten(0, (ways, len(x))).transpose(0, 1).contiguous().cpu() for size in sizes]
         rows |= {marks[which]: row for which, row in zip(new[k : k + batch], zip(*codes))}
         if time.monotonic() - saved > every or k + batch >= len(new):
             save()
