@@ -4,7 +4,7 @@
 >>> model = load()
 >>> run = generate(Recipe(prompt="a red apple on a white table"), model, ledger=Ledger(OUTPUTS))
 
-Importing tp2lib is quick and loads none of the large packages: each name is fetched when it is used.
+`import tp2lib` is fast because it loads none of the large packages: each name is imported when it is first used.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``python -m tp2lib`` is ``tp2``, where that is not on the path."""
+"""Run ``tp2`` as ``python -m tp2lib``, for example where the command is not on the path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every error that tp2lib raises on purpose, and the words its messages are made of.
+"""The errors that tp2lib raises, and helpers for their messages.
 
 ::
 

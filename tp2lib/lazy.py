@@ -1,4 +1,4 @@
-"""Names that a package offers without importing them: each is fetched from its module when it is first used."""
+"""Lazy imports: a package lists its names, and each is imported from its module when it is first used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where things are: found from the library itself, so that a notebook need not know its own folder."""
+"""The folders of the pack, found from the library's own location, so that a notebook works from any folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the settings of a recipe may be: their ranges and words, and the names of schedulers and schedules, here and elsewhere."""
+"""The settings of a recipe: their ranges, labels and checks, and the names of schedulers and schedules, here and in other tools."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How long a thread spins while it waits for work; fixed when torch is loaded, so decided before.
+"""How long a thread spins while it waits for work. It is fixed when torch is loaded, so it is set before.
 
 PyTorch's threads (OpenMP) wait for each other hundreds of times a step, and by default they spin for milliseconds. Beside one
-other busy program they spin away the very time the thread they wait for needs: a picture of half a second takes twenty.
+other busy program they use the processor time that the thread they wait for needs: a picture of half a second takes twenty.
 """
 
 from __future__ import annotations

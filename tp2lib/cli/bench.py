@@ -1,4 +1,4 @@
-"""``tp2 bench``: what this machine can do, measured against diffusers in the same process; nothing is fetched.
+"""``tp2 bench``: measure this machine against plain diffusers in the same process; nothing is downloaded.
 
 Each part compares two things by turns in this process, and yields rows.
 """

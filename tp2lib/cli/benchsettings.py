@@ -1,6 +1,6 @@
-"""What ``tp2 bench`` measures: other ways to call a UNet, and a Stable Diffusion 1.5 in shape alone.
+"""What ``tp2 bench`` measures: other ways to call a UNet, and a model of Stable Diffusion 1.5's shapes with random weights.
 
-Each way is put on, gives a function like the plain call, and is taken off.
+Each way is a context that gives a function like the plain call, and leaves the model as it was.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Check the installation: is everything here that a picture needs, and if not, how to fix it."""
+"""Check the installation: what is missing to make a picture, and how to fix it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The command line, ``tp2``.
 
-Results go to standard output, one a line; what is said on the way goes to standard error. Exit
+Results go to standard output, one a line; progress and messages go to standard error. Exit
 status: 0 all is well, 1 the work or a check failed, 2 the command was not understood, 130 Ctrl-C.
 """
 

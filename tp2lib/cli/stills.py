@@ -1,4 +1,4 @@
-"""What an executed notebook shows, as plain HTML: a widget is a still picture of how the run left it, with a caption."""
+"""Convert an executed notebook's output to plain HTML: a widget becomes a still picture of its last state, with a caption."""
 
 from __future__ import annotations
 

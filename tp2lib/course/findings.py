@@ -1,4 +1,4 @@
-"""What measurements say: of sentences of the report, along an axis of a sweep, and of a learner's own predictions."""
+"""Sum up measurements: on sentences of the report, along an axis of a sweep, and on a learner's predictions."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""From a recipe to a run, and to the proof that it is one."""
+"""Execute recipes: plan, sampling, sweeps, and the proof that a run is what its recipe says."""

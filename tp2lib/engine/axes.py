@@ -1,4 +1,4 @@
-"""The plan of a sweep: every cell resolved before the first picture, which of them go through the model together, and what it will cost."""
+"""Plan a sweep: resolve every cell before the first picture, put cells together into batches, and estimate the time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The proof that an experiment is controlled: nothing varies but what was declared, and what was declared does."""
+"""Prove that an experiment is controlled: the declared settings vary, and nothing else does."""
 
 from __future__ import annotations
 

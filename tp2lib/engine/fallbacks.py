@@ -1,4 +1,4 @@
-"""The ladder for when memory runs out: each rung recorded, since some of them change the picture."""
+"""Fallbacks for when memory runs out, tried in order. Each one is recorded, because some change the picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a recipe to a run."""
+"""Execute a recipe, or find its run in the ledger."""
 
 from __future__ import annotations
 

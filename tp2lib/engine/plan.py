@@ -1,7 +1,7 @@
-"""What a recipe comes down to on a given model, worked out before anything is sampled.
+"""Resolve a recipe for a model: which settings will really decide the picture, before anything is sampled.
 
-The effective settings are what decides the pixels, and nothing else: two recipes with the same ones
-ask for the same picture (guidance 0.5 and 1.0, strength 0.61 and 0.64 at 10 steps), and share a key.
+Only the effective settings decide the pixels. Two recipes with the same effective settings ask for the same
+picture (guidance 0.5 and 1.0, strength 0.61 and 0.64 at 10 steps) and have the same key.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A sweep written down: the TOML file that ``tp2 sweep`` takes.
+"""Read a sweep's plan: the TOML file that ``tp2 sweep`` takes.
 
 ::
 

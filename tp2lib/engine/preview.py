@@ -1,4 +1,4 @@
-"""What a run looks like on the way: the picture that the model expects at each step."""
+"""Previews of a run: at each step, the picture that the model predicts as the result."""
 
 from __future__ import annotations
 

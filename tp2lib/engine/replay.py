@@ -1,4 +1,4 @@
-"""Replay: render a picture again in a fresh process, and grade how well it came out the same.
+"""Replay: render a picture again in a new process, and grade how equal the two are.
 
 ``python -m tp2lib.engine.replay FOLDER`` is that process: it reads ``jobs.json`` there and leaves a picture
 for each job beside it.

@@ -1,4 +1,4 @@
-"""A run: an executed recipe, with everything that is known about how it was executed."""
+"""A run: an executed recipe, and how it was executed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The execution of plans: words, photo, denoising, picture, with diffusers' parts and to the very bits of its pipelines.
+"""Execute plans: encode text and photo, denoise, decode. The parts are diffusers', and the pixels are bit for bit those of its pipelines.
 
 Plans of equal size and number of model calls go through the model together. A row of a batch depends on how many rows there
 are (other kernels do the arithmetic), and on nothing that the other rows hold: so each plan's ``batch_width`` fixes their

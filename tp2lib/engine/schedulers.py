@@ -1,4 +1,4 @@
-"""The schedulers, by the names people use: each built fresh, from a base that never changes.
+"""Schedulers by their usual names: a new one for each run, from a configuration that never changes.
 
 Swapping schedulers with ``X.from_config(pipe.scheduler.config)`` leaks settings from one to the next: PNDM, then
 DPM++ 2M Karras, then Euler gives a *Karras* Euler, while PNDM, then Euler does not. Some classes even rewrite their own

@@ -1,1 +1,1 @@
-"""What is written into a picture and read out of it: settings as text, provenance, the record; and pictures from anywhere, checked."""
+"""Write metadata into pictures and read it: settings as text, provenance, the JSON record; and open untrusted images safely."""

@@ -1,8 +1,8 @@
 """The `parameters` text of AUTOMATIC1111's WebUI, which nearly every tool reads.
 
 It is written for the others and is lossy by its grammar (each line is stripped, a prompt line that
-begins with ``Negative prompt:`` changes sides, no photo is named), so our own JSON chunk keeps the
-truth. It is read as hostile text: capped, never evaluated, and no path or model comes out of it.
+begins with ``Negative prompt:`` changes sides, no photo is named), so our own JSON chunk is what
+counts. It is read as untrusted text: its length is limited, nothing in it is evaluated, and it never names a path or a model.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a foreign file says of its making: which settings were found, which had to be assumed, what was not understood.
+"""What a file from another tool says about its settings: which were found, which were assumed, what was not understood.
 
 A reader (`infotext`, `tools`) takes a text apart and calls `settle`, which checks every value like one that was typed, and never
 puts a default in a setting's place without naming it.

@@ -1,6 +1,6 @@
-"""What a picture of ours carries: a versioned JSON record, IPTC's "made by a model" in XMP, the WebUI's text in EXIF.
+"""The metadata of our pictures: a versioned JSON record, IPTC's "made by a model" in XMP, the WebUI's text in EXIF.
 
-The record is written strictly and read as hostile text. Google Merchant Center asks for the mark in XMP on every generated product
+The record is written strictly and read as untrusted text. Google Merchant Center asks for the mark in XMP on every generated product
 image, and the EU AI Act (art. 50) for a machine-readable one; WebUI readers look for their text in JPEG and WebP.
 """
 

@@ -1,7 +1,7 @@
-"""Source photos for image to image: opened with suspicion, brought to plain RGB, every act recorded.
+"""Prepare source photos for image to image: open them safely, convert them to RGB, record every step.
 
-diffusers takes an RGBA or CMYK picture for *latents* without a word, ignores EXIF orientation and
-lets black shine through transparency; a cut-out product photo meets all three. Hence this module.
+diffusers takes an RGBA or CMYK picture for *latents* without an error, ignores EXIF orientation, and
+shows black where a picture is transparent. A cut-out product photo has all three problems; this module solves them.
 """
 
 from __future__ import annotations

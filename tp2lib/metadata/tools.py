@@ -1,4 +1,4 @@
-"""The texts that a picture carries, wherever a tool puts them, and what they say of its settings: one function a tool.
+"""Read the settings that other tools write into a picture: one function for each tool.
 
 All of it is foreign text: nothing is evaluated, and every value goes through `settle`. sd-parsers takes apart what it knows. To add a
 tool, add a function that returns a Reading, or None where the text is not its own, and a line in `TOOLS`.

@@ -1,4 +1,4 @@
-"""Numbers beside a picture: from pixels alone, but for the judge."""
+"""Measure pictures: from their pixels alone, or with the judge."""
 
 from __future__ import annotations
 

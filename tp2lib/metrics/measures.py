@@ -1,4 +1,4 @@
-"""Numbers that stand beside a picture: what it is like, and how far it is from another one.
+"""Measure a picture, or the distance between two.
 
 All are computed offline from 8-bit sRGB pixels; none needs weights. None says whether a picture is
 *good*: grain counts as sharpness, a cut-out on white as clipped. Compare pictures of one size, one

@@ -1,4 +1,4 @@
-"""Does the picture show what the prompt says? Asked of a judge that reads pictures, word by word.
+"""Measure prompt adherence: a judge network reads the picture, and its words are compared with those of the prompt.
 
 Vitrine's judge knows the closed vocabulary of its training photos. Only what the prompt names is
 scored: of "a red apple on marble" the kind, the colour and the set, not the light. For other models

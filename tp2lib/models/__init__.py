@@ -1,1 +1,1 @@
-"""The models, the embedded one included: which there are, which one fits this machine, and how one is loaded."""
+"""The models, with the embedded one: list them, choose one for this machine, load it."""

@@ -1,4 +1,4 @@
-"""The catalogue of models: what each is, what it costs, and which one suits this machine."""
+"""The catalogue of models: what each one is, what it needs, and which one to use on this machine."""
 
 from __future__ import annotations
 

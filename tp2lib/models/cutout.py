@@ -1,4 +1,4 @@
-"""Find the product in a photo: a small network's soft mask, with how sure it is.
+"""Find the product in a photo with a small network: a soft mask and a confidence.
 
 Its encoder is the first two thirds of EfficientNet-lite0 (Tan and Le, 2019, arXiv:1905.11946); `vitrine/cutout.py` trains it
 on renders, whose masks are exact.

@@ -1,4 +1,4 @@
-"""Where a run happens: device, number format and engine for the UNet, and a description of the machine."""
+"""Choose device, number format and engine for the UNet, and describe the machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The models: which there are, which one fits this machine, and how one is loaded."""
+"""Load a model by name, folder, file or hub id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of pictures: grids, curves, crops and differences, with what was fixed and what was varied written on them."""
+"""Figures: grids, curves, crops and differences, which say what was fixed and what was varied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Curves over a sweep: where more steps stop mattering, and how much of a photo a strength keeps."""
+"""Draw curves over a sweep: from how many steps a picture hardly changes, and how much of a photo each strength keeps."""
 
 from __future__ import annotations
 

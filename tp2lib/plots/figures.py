@@ -1,4 +1,4 @@
-"""Figures that look closer: the denoising as a filmstrip, the difference as a map, a part enlarged, and where a model looks for each word."""
+"""Draw details: the denoising step by step, the difference of two pictures, an enlarged part, and the attention of each word."""
 
 from __future__ import annotations
 

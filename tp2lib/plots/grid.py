@@ -1,7 +1,7 @@
-"""A grid of runs: what varies along its sides, what stayed fixed below it, what it cost under each picture.
+"""Draw a grid of runs: what varies stands along its sides, what is fixed below it, the time under each picture.
 
-A grid draws what it is given, and hides nothing: a run without a picture is drawn as what happened
-to it, and whatever varies besides the two sides is named under the grid.
+A grid leaves nothing out: a run without a picture is drawn as a tile that says what happened, and
+everything that varies besides the two axes is named under the grid.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The words for settings on grids, curves and panels, taken from what really ran.
+"""Labels for settings on grids, curves and panels, taken from the effective settings.
 
 A run is anything with `recipe`, `effective`, `timings`, `outcome` and `image`.
 """

@@ -1,4 +1,4 @@
-"""Lay out pictures, curves and their words: in one style.
+"""Lay out pictures, curves and text in one style.
 
 White, in one font, in colours that the colour-blind tell apart, whatever the user's own matplotlib
 settings, and without pyplot, whose global state the threads of a notebook corrupt.

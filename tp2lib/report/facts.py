@@ -1,4 +1,4 @@
-"""The facts that a report may state, each under its name: those of a run, read from its record or measured on its picture, and those of files."""
+"""The facts that a report can state, by name: of a run, read from its record or measured on its picture, and of files."""
 
 from __future__ import annotations
 

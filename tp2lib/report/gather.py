@@ -1,4 +1,4 @@
-"""What an outputs folder holds for a report: pictures by name, scores, proofs, answers, and what is missing."""
+"""Collect what an outputs folder has for a report: pictures by name, scores, proofs, answers, and what is missing."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Files and folders: a picture with its record, the ledger of what was made, each written whole or not at all."""
+"""Write pictures with their records, and the ledger of all runs; each file is written completely or not at all."""

@@ -1,4 +1,4 @@
-"""Files that survive a crash: written whole or not at all, and a journal of JSON lines that several processes share."""
+"""Write files that survive a crash, completely or not at all; and a journal of JSON lines that several processes share."""
 
 from __future__ import annotations
 

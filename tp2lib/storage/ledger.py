@@ -1,4 +1,4 @@
-"""The ledger: what was run in an outputs folder, so that nothing is done twice and nothing bad is kept.
+"""The ledger: the record of all runs in an outputs folder, so that no run is made twice and no failed one is kept.
 
 Every event is one line of ``ledger.jsonl``, on the disk before the next act. A picture is renamed into
 place *before* its ``done`` line is written, and a ``done`` line counts only while its picture is there

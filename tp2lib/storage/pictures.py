@@ -1,4 +1,4 @@
-"""Pictures that carry their recipe: written whole or not at all, and read as hostile files.
+"""Pictures that contain their recipe: written completely or not at all, and read as untrusted files.
 
 A PNG of ours holds three texts: ``parameters`` (what other tools read), ``tp2`` (versioned JSON, the
 truth), and XMP with IPTC's DigitalSourceType. What is read from a file never names a model or a path

@@ -1,4 +1,4 @@
-"""Panels to click on: one experiment, two runs side by side, and the mini-product with its web page."""
+"""Widgets: a panel for one experiment, two runs side by side, and the mini-product with its web page."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Drafts: pictures of a few steps that follow a slider while a hand drags it, and make way for the full picture when it rests.
+"""Drafts: pictures of a few steps while a slider is dragged; the full picture replaces them when it stops.
 
-A draft is no run: nothing of it is kept. Only what a person moves is followed; values that code sets are not.
+A draft is not a run, and it is never kept. Only sliders that a person moves make drafts, not values that code sets.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A place to drop a picture on, and the photo that image to image starts from: dropped, chosen, or a picture made earlier."""
+"""A drop zone for pictures, and the source photo of image to image: dropped, chosen, or a picture made earlier."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Explore: pick two settings, and get the grid over them; it fills while you scrub, and remembers what it has.
+"""Explore: choose two settings and move through the grid over them; pictures that are made stay in it.
 
 A place that was rendered is kept in memory as the very bytes that are shown, so going back costs no more than
 sending them. Places come from `generate` and its ledger: nothing is made twice, in this session or another.

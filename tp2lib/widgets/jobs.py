@@ -1,4 +1,4 @@
-"""Long work behind a button: one thread at a time, which can be stopped and never loses an error.
+"""Long work in a thread, one job at a time: it can be stopped, and its errors are shown.
 
 A thread, and not asyncio: what runs a widget's callback changed with every version of ipykernel, and
 a thread is right with all of them. Jobs take turns, for a pipeline can serve only one.

@@ -1,4 +1,4 @@
-"""What of a photo is kept: the found mask over the photo, to be corrected with brush, eraser and box."""
+"""Edit a mask: the mask that was found is shown over the photo and corrected with brush, eraser and box."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs shown: one as a card with its settings, asked for and as they took effect, and any two against each other."""
+"""Show a run as a card with its requested and effective settings, and compare any two runs."""
 
 from __future__ import annotations
 

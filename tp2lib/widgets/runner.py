@@ -1,4 +1,4 @@
-"""Generate and Stop: the buttons, bar, words and preview around one job at a time.
+"""Generate and Stop: buttons, progress bar, messages and preview of one job at a time.
 
 A panel and every tab of the studio that makes pictures is one. What a click does, :meth:`Runner.run` does too; in the
 job's thread only traits are assigned, and nothing is displayed.

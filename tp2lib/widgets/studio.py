@@ -1,6 +1,6 @@
 """The mini-product: text to image, image to image and new backgrounds, a gallery, a comparison and a grid to explore, as one tool.
 
-It composes the parts and does nothing that a call cannot do: ``studio.text.run()`` is the click on Generate.
+Everything it does can also be done by a call: ``studio.text.run()`` is the click on Generate.
 """
 
 from __future__ import annotations
