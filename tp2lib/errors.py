@@ -79,7 +79,7 @@ def shown(value: object, limit: int = 80) -> str:
         text = repr(value)
     except Exception:  # e.g. an int of 5000 digits, a class with a broken __repr__
         text = f"<{type(value).__name__}>"
-    text = re.sub(r" at 0x[0-9a-fA-F]+", "", text)  # an address tells nobody anything
+    text = re.sub(r" at 0x[0-9a-fA-F]+", "", text)  # a memory address means nothing to a reader
     text = " ".join(text.encode("utf-8", "backslashreplace").decode("utf-8").split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
 

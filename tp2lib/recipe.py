@@ -15,12 +15,12 @@ from tp2lib.errors import RecipeError, did_you_mean, shown
 from tp2lib.settings import SCHEDULER_NAMES, SCHEDULES, Kind, Setting, check_schedule, schedule_name, spelled_as_in_0_1, split_scheduler
 
 STRENGTH_MODES = ("diffusers", "constant")
-KNOWN_MASKS = ("auto", "alpha", "found")  # what a mask is called that is no file
+KNOWN_MASKS = ("auto", "alpha", "found")  # names of masks that are not files
 TRAINING_STEPS = 1000  # noise levels Stable Diffusion was trained on: a schedule has no more
 
 
 def drawn(seed: Any) -> Any:
-    """Return the seed that -1 stands for, drawn by chance, as other tools have it; any other value as it is."""
+    """Return a random seed for -1, as other tools do, and any other value unchanged."""
     return secrets.randbelow(2**32) if type(seed) is int and seed == -1 else seed
 
 

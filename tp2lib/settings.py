@@ -21,7 +21,7 @@ class Setting:
     """What a slider shows of one field of a recipe, and what the recipe accepts for it.
 
     `min`, `max` and `step` are numbers in the field's unit; for text, `max` is the number of
-    characters. A real number may lie between two steps, and above `over` although below `min`.
+    characters. A real number can lie between two steps; where `over` is given, it must be above `over` and can be below `min`.
     """
 
     kind: Kind
@@ -117,7 +117,7 @@ _ALIASES = {
     "dpmpp": "DPM++ 2M", "dpmsolver": "DPM++ 2M", "dpmsolverpp": "DPM++ 2M", "sdedpmsolverpp": "DPM++ 2M SDE",
     "dpmsolversinglestep": "DPM++ 2S", "unipcbh2": "UniPC",
 }  # fmt: skip
-# Samplers of other tools that diffusers has not, or not without another package, and what comes nearest.
+# Samplers of other tools that diffusers does not have, or only with another package, and the nearest one.
 _NEAREST = {
     "dpmppsde": "DPM++ 2M SDE", "dpmpp3msde": "DPM++ 2M SDE", "dpmpp2msdeheun": "DPM++ 2M SDE", "dpmpp2sa": "DPM++ 2S",
     "dpmpp2sancestral": "DPM++ 2S", "dpmfast": "DPM++ 2M", "dpmadaptive": "DPM++ 2M", "restart": "Heun", "heunpp2": "Heun",
@@ -182,19 +182,19 @@ def scheduler_name(name: object) -> str:
 
 
 def schedule_name(name: Any) -> Any:
-    """Return the one spelling of a schedule's name: ``"SGM Uniform"`` becomes ``"trailing"``; what is no such name comes back as it is."""
+    """Return the one spelling of a schedule's name: ``"SGM Uniform"`` becomes ``"trailing"``; any other value is returned unchanged."""
     known = {**{schedule: schedule for schedule in SCHEDULES}, **_SCHEDULE_ALIASES}
     return known.get(_compact(name), name) if isinstance(name, str) and len(name) <= 100 else name
 
 
-# Version 0.1 had no schedule of its own, and two names that said otherwise than the field.
+# Version 0.1 had no setting for the schedule, and two scheduler names that are not the usual ones.
 _NAMES_OF_0_1 = {("DPM++ 2M", "karras"): "DPM++ 2M Karras", ("DPM++ 2M SDE", "default"): "DPM++ SDE"}
 
 
 def spelled_as_in_0_1(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings in the spelling that hashes are made of, so that those of version 0.1 still name the same pictures."""
     values = dict(values)
-    if values.get("mask", "none yet") is None:  # nor had it masks
+    if values.get("mask", "none yet") is None:  # version 0.1 had no masks either
         values = {name: value for name, value in values.items() if name not in ("mask", "grow", "feather")}
     pair = values["scheduler"], values.pop("schedule", "default")
     values["scheduler"] = _NAMES_OF_0_1.get(pair, pair[0])

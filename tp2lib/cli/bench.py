@@ -82,7 +82,7 @@ class Bench:
             torch.cuda.synchronize()
 
     def by_turns(self, works: Mapping[str, Callable[[], Any]], rounds: int = 5) -> dict[str, list[float]]:
-        """Time several things by turns, so that whatever else the machine does meets them all; one round warms up."""
+        """Time several things by turns, so that other work of the machine affects all of them; one round warms up."""
         took: dict[str, list[float]] = {name: [] for name in works}
         for turn in range(rounds + 1):
             for name, work in works.items():
@@ -261,7 +261,7 @@ def bench(outputs: Path, parts: list[str] | None = None, *, device: str | None =
             started = time.monotonic()
             try:
                 rows.extend(PARTS[name](bench))
-            except Exception as error:  # whatever a driver raises: the other parts still count
+            except Exception as error:  # a driver can raise any error: the other parts still count
                 rows.append(Row(what=name, note=f"failed: {type(error).__name__}: {str(error)[:300]}"))
             failed = any(row.note.startswith("failed") for row in rows)
             known["parts" if not failed else "failed"][name] = {

@@ -82,7 +82,7 @@ def doctor(outputs: str | os.PathLike[str] = OUTPUTS, *, model: str = "auto", sa
 
 
 def _guarded(name: str, examine: Callable[[], _Found]) -> Iterator[Check]:
-    """Name what an examination finds; whatever it raises is a failed check."""
+    """Name what a check finds; any error is a failed check."""
     try:
         for ok, found, fix in examine():
             yield Check(name=name, ok=ok, found=found, fix=fix)

@@ -172,7 +172,7 @@ def sweep(
     from tp2lib.engine.sweep import sweep
 
     model, ledger = _load(read.recipe.model), Ledger(outputs)
-    first = os.environ.get("RANK", "0") == "0"  # of the processes of a launch, one speaks
+    first = os.environ.get("RANK", "0") == "0"  # only one process of a launch prints
     how: dict[str, Any] = {"say": say if first else lambda line: None, "dry_run": dry_run, "progress": first and not dry_run and sys.stderr.isatty()}
     result = sweep(read.recipe, model, seeds=read.seeds, ledger=ledger, **how, **read.axes)
     for cell in result.cells if first else ():

@@ -122,7 +122,7 @@ def _gather(source: Path, books: list[Path], outputs: Path) -> None:
     here = {str(outputs.resolve()): "outputs", str(outputs): "outputs", sys.prefix: ".venv", str(ROOT): "tp2"}
     for path in books:
         text = path.read_text(encoding="utf-8")
-        for folder, name in here.items():  # of the machine that ran them: nobody's business
+        for folder, name in here.items():  # of the machine that ran them: not for readers
             text = text.replace(json.dumps(folder)[1:-1], name)
         book = Stills(nbformat.reads(text, as_version=4), static / "pictures", "../_static/pictures").still()
         nbformat.write(book, source / "notebooks" / path.name)
@@ -177,7 +177,7 @@ def _write_index(source: Path, books: list[str], reports: list[str], api: list[s
 
 
 def _mend_links(source: Path) -> None:
-    """Lead links to the README to the first page, and leave of those to files that the site does not have the words."""
+    """Point links to the README at the first page, and replace links to files outside the site by their text."""
     for page in [*source.rglob("*.md"), *source.rglob("*.ipynb")]:
 
         def mended(found: re.Match[str], page: Path = page) -> str:

@@ -156,7 +156,7 @@ class Stills:
         return "".join(texts)
 
     def _other(self, kind: str, state: Any, known: Any) -> str:
-        """The widgets of our own: their words stand for them."""
+        """Our own widgets: shown as their text."""
         words = [html.escape(state[name]) for name in ("label", "said") if state.get(name)]
         text = f"<pre>{html.escape(state['text'])}</pre>" if state.get("text") else ""
         return f'<div class="still-other">{"<br>".join(words)}{text}</div>' if words or text else ""

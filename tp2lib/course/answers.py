@@ -73,7 +73,7 @@ def kind_of(value: Any) -> str:
 
 
 def as_number(value: Any, what: str, low: float = -math.inf, high: float = math.inf) -> float:
-    """Return a real number from `low` to `high`, whoever made it (numpy's too)."""
+    """Return a real number from `low` to `high`, of any type (numpy's too)."""
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
         hint = "; take the quotes off" if isinstance(value, str) else ""
         raise Wrong(f"{what} is {shown(value)}, {kind_of(value)}, not a number{hint}.")

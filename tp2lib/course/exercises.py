@@ -101,7 +101,7 @@ class Question:
             return "wrong", str(error)
         except TP2Error as error:
             return "wrong", f"that cannot be: {error}"
-        except Exception as error:  # whatever a learner's object does when it is looked at
+        except Exception as error:  # a learner's object may raise any error
             return "wrong", f"{shown(answer)} cannot be looked at as {self.wants} ({type(error).__name__})."
 
     def __repr__(self) -> str:

@@ -212,7 +212,7 @@ class PredictionBox:
 
 
 def _plain(value: Any) -> Any:
-    """Return a number as Python's own, whoever made it; anything else as words."""
+    """Return a number of any type as Python's own; anything else as text."""
     if isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value):
         return int(value) if isinstance(value, numbers.Integral) else float(value)
     return shown(value)

@@ -19,7 +19,7 @@ from tp2lib.models.loading import Model, load
 from tp2lib.recipe import Recipe
 
 SIDE = 64  # most cells a map has each way: 8 bytes of memory a cell, word and step, whatever the picture's size
-START, REST = "(start)", "(end)"  # CLIP's marks: a model rests its attention there where no word matters
+START, REST = "(start)", "(end)"  # CLIP's start and end tokens: attention goes there where no word matters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ class WordMaps:
 def map_words(run: Run | Recipe, model: Model | None = None, **more: Any) -> tuple[Run, WordMaps]:
     """Make a run or a recipe again, and watch its cross-attention; `more` goes to `generate`: ``source``, ``on_step``, ``should_stop``.
 
-    Its pixels are those of a run nobody watches: the maps are computed beside the model's own attention, from the same queries and keys. Costs about a tenth
+    Its pixels are the same as without watching: the maps are computed beside the model's own attention, from the same queries and keys. Costs about a tenth
     more time. RecipeError is raised if the model was loaded with ``fast``.
     """
     recipe = run.recipe if isinstance(run, Run) else run
@@ -87,7 +87,7 @@ def map_words(run: Run | Recipe, model: Model | None = None, **more: Any) -> tup
 
 
 def tokens_of(prompt: str, tokenizer: Any) -> tuple[tuple[str, ...], np.ndarray]:
-    """The words of a prompt, and for each of the tokenizer's places the number of the word it belongs to.
+    """Return the words of a prompt, and for each token the number of the word it belongs to.
 
     Words that lie past the tokenizer's length are not among them: the model never reads them.
     """

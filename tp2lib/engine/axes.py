@@ -26,7 +26,7 @@ measures it. GPUs gain more."""
 def batches(plans: Iterable[Plan], alone: Callable[[str], Any] = lambda key: False) -> list[list[Plan]]:
     """Put plans of equal size and number of model calls together, as many as their batch width, in order.
 
-    `alone` tells the keys of those that get a batch of their own: whatever they do takes no other run down.
+    `alone` says which keys get a batch of their own, so that a crash in one ends no other run.
     """
     open_ones: dict[tuple, list[Plan]] = {}
     found = []
@@ -43,8 +43,8 @@ def batches(plans: Iterable[Plan], alone: Callable[[str], Any] = lambda key: Fal
 def choose_width(plans: Sequence[Plan], ledger: Ledger | None) -> int:
     """Choose how many pictures go through the model together: what leaves the least to do.
 
-    Rows that are filled up count as work, and pictures that the ledger has at a width do not: so a sweep that is taken up again, or has grown, stays at the
-    width that it began with.
+    Rows that are filled up count as work, and pictures that the ledger has at a width do not: so a sweep that is continued or extended keeps the width that
+    it began with.
     """
     return min(ROW_COST, key=lambda width: (_work(plans, width, ledger), width))
 
@@ -86,7 +86,7 @@ def axis_values(name: str, values: Iterable[Any]) -> tuple:
 def plan_cells(
     recipe: Recipe, model: Model, source: Source | None, places: Sequence[Place], rungs: Sequence[str] = (), batch_width: int = 1
 ) -> list[tuple[Place, Plan]]:
-    """Resolve every cell of the grid, on given rungs of the memory ladder and with so many pictures at a time.
+    """Resolve every cell of the grid, with given memory fallbacks and so many pictures at a time.
 
     RecipeError, which names the first five faults, is raised if any cannot be run.
     """
@@ -109,7 +109,7 @@ def where(place: Mapping[str, Any]) -> str:
 
 
 def announce(plans: Sequence[tuple[Place, Plan]], axes: Mapping[str, tuple], seeds: Sequence[int], ledger: Ledger | None) -> Iterator[str]:
-    """Say what the sweep will cost, and what is the same picture twice."""
+    """Say how long the sweep will take, and which cells are the same picture."""
     unique = {plan.key: plan for _, plan in plans}
     kept = {key for key in unique if ledger and ledger.lookup(key)}
     todo = [plan for key, plan in unique.items() if key not in kept]
@@ -140,7 +140,7 @@ def _estimate(plans: Sequence[Plan]) -> float:
 
 
 def _time_one_call(model: Model, shape: tuple[int, ...]) -> float:
-    """Time the model, once it is warm, on a quarter of the area: a size that kills the process must not do it here."""
+    """Time the model, once it is warm, on a quarter of the area: a size that is too large for the memory must not end the process here."""
     unet = model.pipe.unet
     rows, _, *sides = shape
     height, width = (max(side // 2, min(side, 8)) for side in sides)

@@ -30,7 +30,7 @@ def treatments(rungs: Sequence[str]) -> list[str]:
 
 
 class OutOfMemory(ModelError):
-    """Every rung of the memory ladder was taken, and it still does not fit."""
+    """All fallbacks were used, and it still does not fit in memory."""
 
     def __init__(self, message: str, rungs: Sequence[str]) -> None:
         super().__init__(message)
@@ -38,16 +38,16 @@ class OutOfMemory(ModelError):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell an exhausted memory from any other error, on any device."""
+    """Return whether an error means that memory ran out, on any device."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
 
 
 class Ladder:
-    """Run the stages of one picture with its own pipeline, climbing a rung and retrying when one runs out of memory.
+    """Run the stages of one picture with its own pipeline; when memory runs out, add the next fallback and try again.
 
-    A context manager, which stands on `rungs` from the start; on leaving, the model is as it was.
+    A context manager that uses the fallbacks `rungs` from the start; on exit, the model is as it was.
     """
 
     def __init__(self, pipe: Any, rungs: Sequence[str] = ()) -> None:
@@ -68,9 +68,9 @@ class Ladder:
             self.pipe.to(self.device)
 
     def run(self, stage: str, work: Callable[[], T]) -> T:
-        """Do a stage's work; on exhausted memory, climb the next rung that helps that stage ("text", "encode", "denoise" or "decode") and do it again.
+        """Do a stage's work; if memory runs out, add the next fallback that helps that stage ("text", "encode", "denoise" or "decode") and do it again.
 
-        `work` must give the same result whenever it is called. OutOfMemory is raised if no rung is left.
+        `work` must give the same result each time it is called. OutOfMemory is raised if no fallback is left.
         """
         while True:
             try:

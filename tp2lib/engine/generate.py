@@ -52,7 +52,7 @@ def generate(
     ledger : Ledger, optional
         Where runs are kept. Without one, nothing is written.
     rungs : sequence of str, optional
-        Rungs of the memory ladder to stand on from the start, so that the runs of a sweep compare.
+        Memory fallbacks to use from the start, so that the runs of a sweep can be compared.
     allow_smaller : bool, default False
         Consent to a smaller picture where nothing else fits in memory.
     batch_width : int, default 1
@@ -127,7 +127,7 @@ def find_source(recipe: Recipe, source: Source | None, ledger: Ledger | None) ->
 
 
 def reuse(plan: Plan, ledger: Ledger) -> Run | None:
-    """Find the finished run, whose recipe may differ where that changes nothing: the new one counts."""
+    """Find the finished run of a plan, and give it the plan's recipe, which may differ in settings without effect."""
     found = read_run(ledger, plan.key)
     return found and replace(found, recipe=plan.recipe)
 

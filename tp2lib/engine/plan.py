@@ -26,13 +26,13 @@ from tp2lib.models.loading import Model, find_card
 from tp2lib.recipe import Recipe
 from tp2lib.settings import spelled_as_in_0_1
 
-# What of the machine decides the last bits.
+# Facts about the machine that can change the last bits of a picture.
 _KEY_FACTS = ("torch", "diffusers", "transformers", "cpu", "gpu", "cuda", "cudnn", "tf32")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A recipe, resolved: all that an execution needs."""
+    """A resolved recipe: everything that an execution needs."""
 
     recipe: Recipe
     model: Model
@@ -85,7 +85,7 @@ def resolve(recipe: Recipe, model: Model, source: Source | None = None) -> dict[
 
 
 def make_plan(recipe: Recipe, model: Model, source: Source | None = None, rungs: Sequence[str] = (), batch_width: int = 1) -> Plan:
-    """Resolve a recipe for a model; `rungs` are those of the memory ladder that are taken from the start.
+    """Resolve a recipe for a model; `rungs` are the fallbacks to use from the start.
 
     `batch_width` pictures go through the model at a time, 1 to 64: it decides the last bits.
     """
@@ -203,7 +203,7 @@ def _check_source(recipe: Recipe, model: Model, source: Source | None, width: in
 
 
 def _drawn(recipe: Recipe, model: Model, source: Source | None) -> tuple[bool, bool]:
-    """Whether the encoded photo and the masked one are drawn for: an inpainting model looks at the first only to start from it."""
+    """Return whether noise is drawn for the encoded photo, and for the masked one; an inpainting model uses the first only to start from it."""
     looks = source is not None and not (model.reads_masks and recipe.strength == 1)
     return looks, recipe.mask is not None
 

@@ -26,7 +26,7 @@ from tp2lib.errors import RecipeError, did_you_mean, shown
 from tp2lib.recipe import Recipe
 
 _KEYS = ("recipe", "axes", "seeds")
-_LIMIT = 1_000_000  # bytes; an honest plan has a few hundred
+_LIMIT = 1_000_000  # bytes; a normal plan has a few hundred
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ def read_plan(path: str | os.PathLike[str]) -> PlanFile:
     given = dict(content["recipe"])
     if isinstance(given.get("source"), str) and given["source"].strip():
         given["source"] = os.path.normpath(path.parent / given["source"])
-        for name in {"strength"} & {*content["axes"]} - {*given}:  # a photo needs a strength, be it the axis
+        for name in {"strength"} & {*content["axes"]} - {*given}:  # a photo needs a strength; here the axis gives it
             values = content["axes"][name]
             given[name] = values[0] if isinstance(values, list) and values else values
     return PlanFile(recipe=Recipe.from_dict(given), axes=content["axes"], seeds=content.get("seeds"))

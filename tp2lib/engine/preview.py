@@ -28,7 +28,7 @@ class StepInfo:
     latents : Tensor of shape (1, channels, height / 8, width / 8)
         The noisy latents after the step.
     x0 : Tensor
-        What the model expected, at this step, to end up with; same shape.
+        The result that the model predicts at this step; same shape.
     decode : callable
         Turns latents into a PIL image, exactly. Costs what decoding a picture costs.
     colours : callable
@@ -50,7 +50,7 @@ class StepInfo:
 
 
 class StepWatch:
-    """Listens to a scheduler: which timesteps it really made, and what the model said at the last one."""
+    """Record the timesteps that a scheduler really made, and the model's last output."""
 
     def __init__(self, scheduler: SchedulerMixin) -> None:
         self.scheduler = scheduler
@@ -58,7 +58,7 @@ class StepWatch:
         self.last: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
         step = scheduler.step
 
-        @functools.wraps(step)  # the pipelines ask the signature whether a generator is taken
+        @functools.wraps(step)  # the pipelines look in the signature for a generator
         def watched(model_output: torch.Tensor, timestep: torch.Tensor, sample: torch.Tensor, *args, **kwargs):
             self.timesteps.append(timestep)
             self.last = (model_output, timestep, sample)

@@ -47,7 +47,7 @@ class Replay:
     changed : float
         Share of the colour values that differ, 0 to 1.
     suspects : dict
-        What was otherwise than when the picture was made: name to (then, now).
+        What differs from when the picture was made: name to (then, now).
     original, run : Run
         The picture that was replayed, and its replay (None if it gave no picture).
     """
@@ -145,7 +145,7 @@ def grade(original: Image.Image, again: Image.Image) -> tuple[str, int, float | 
 
 
 def _job(run: Run, model: str | None, trusted: bool) -> dict[str, Any]:
-    """Say what the process has to do, from a record that may be anybody's."""
+    """Return the process's task, from an untrusted record."""
     effective = run.effective
     name, threads, device = (effective.get(key) for key in ("model", "threads", "device"))
     if model is None and name not in CATALOGUE and not trusted:
@@ -240,7 +240,7 @@ def _execute(job: Mapping[str, Any], folder: Path) -> Run:
     try:
         model = load(job["model"], device=job["device"], download=False, fast=job["fast"])
     except ModelError:
-        model = load(job["model"], download=False)  # without the device or engine of then: the verdict will name it
+        model = load(job["model"], download=False)  # without the original device or engine: the verdict names it
     recipe = Recipe.from_dict(job["recipe"])
     source = reopen_source(folder / job["source"]) if "source" in job else None
     return generate(recipe, model, source=source, rungs=job["rungs"], batch_width=job["batch_width"])

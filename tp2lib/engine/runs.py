@@ -140,7 +140,7 @@ class Run:
 
 
 def read_run(ledger: Ledger, key: str) -> Run | None:
-    """Return a kept run, or None where its picture is gone, damaged, or says nothing of how it was made."""
+    """Return a kept run, or None where its picture is missing, damaged, or has no record of how it was made."""
     try:
         event = ledger.lookup(key)
         return None if event is None else Run.from_picture(event["path"])

@@ -39,7 +39,7 @@ def sample_together(
 ) -> list[Run]:
     """Execute plans of one model, size, number of model calls and `batch_width`, at most that many.
 
-    Cancelled is raised if `should_stop` said so or `on_step` raised it, OutOfMemory if the memory ladder has no rung left. The outcome is "nan" where numbers
+    Cancelled is raised if `should_stop` said so or `on_step` raised it, OutOfMemory if no fallback is left. The outcome is "nan" where numbers
     overflowed, "black" where the picture is all black, "flagged" where the model's safety checker withholds it. The seconds of the denoising are shared out by
     rows: a guided picture has two, one without guidance has one.
     """
@@ -100,7 +100,7 @@ class _Execution:
         self.region = plan.region
 
     def finish(self, denoising: float) -> Run:
-        """Decode, judge, and tell what was seen on the way."""
+        """Decode and check the picture, and return the run with what was observed."""
         self.timings["denoise"] = denoising
         image, outcome = None, "nan"
         if self.latents.isfinite().all():
@@ -135,7 +135,7 @@ class _Execution:
         began = time.perf_counter()
         result = self.ladder.run(name, work)
         if self.plan.model.placement.device == "cuda":
-            torch.cuda.synchronize()  # what was queued belongs to this stage's seconds
+            torch.cuda.synchronize()  # queued work counts in this stage's seconds
         self.timings[name] = time.perf_counter() - began
         return result
 
@@ -211,7 +211,7 @@ class _Execution:
             )  # fmt: skip
 
     def report(self, index: int) -> None:
-        """Tell who watches, and stop if that is wanted."""
+        """Call `on_step`, and stop if that is asked for."""
         if self.on_step:
             info = StepInfo(
                 index=index,
@@ -240,7 +240,7 @@ class _Execution:
 
     @torch.no_grad()
     def _picture(self, latents: torch.Tensor) -> Image.Image:
-        """Decode latents for whoever watches, now or after the run."""
+        """Decode latents for the receiver of `on_step`, now or after the run."""
         return self._to_image(self._decode(latents))
 
     def _decode(self, latents: torch.Tensor) -> torch.Tensor:

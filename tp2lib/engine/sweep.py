@@ -217,7 +217,7 @@ class Work:
         self.should_stop = should_stop or (lambda: False)
 
     def do(self, plan_all: Callable[[list[str], int], Plans], plans: Plans, say: Callable[[str], None]) -> list[Cell]:
-        """Make all cells; if one has to climb the memory ladder, make all of them in the same way."""
+        """Make all cells; if one needs a memory fallback, make all of them with it."""
         rungs: list[str] = []
         width = plans[0][1].effective["batch_width"]
         while True:
@@ -234,7 +234,7 @@ class Work:
             plans = plan_all(rungs, width)
 
     def _fill(self, plans: Plans, rungs: list[str]) -> dict[tuple[str, str], Cell] | list[str]:
-        """Make what is missing, and take what others make; return the cells, or the rungs that all have to stand on."""
+        """Make the missing pictures, and take those of other processes; return the cells, or the fallbacks that all of them must use."""
         cells: dict[tuple[str, str], Cell] = {}
         crashed = self.ledger.crashes if self.ledger else lambda key: 0
         todo = batches((plan for _, plan in plans), alone=crashed)
@@ -250,7 +250,7 @@ class Work:
                 waiting += [left] if left else []
             todo = waiting
             if todo and not any(crashed(plan.key) for batch in todo for plan in batch):
-                time.sleep(_POLL)  # other processes have all that is left at work
+                time.sleep(_POLL)  # other processes are making all that is left
                 if self.should_stop():
                     raise Cancelled("the sweep was stopped on request; finished pictures are kept. Run it again to go on.")
         return cells

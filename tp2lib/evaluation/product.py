@@ -15,8 +15,8 @@ from skimage.filters import threshold_otsu
 
 from tp2lib.metrics.measures import Picture, as_pixels, border_of, perceptual_map
 
-_LEAST_CONTRAST = 8.0  # ΔE00: what stands out less from the ground is not told from it
-_PLAIN = 8.0  # ΔE00: 60 % of the band must be this near to its median colour, or the ground is no plain one
+_LEAST_CONTRAST = 8.0  # ΔE00: a smaller difference from the background is not detected
+_PLAIN = 8.0  # ΔE00: 60 % of the band must be this near to its median colour, or the background is not plain
 _LEAST_SHARE, _MOST_SHARE = 0.01, 0.95  # of the frame
 
 
@@ -33,8 +33,8 @@ class Product:
 class Fidelity:
     """How a product changed between its photo and a picture."""
 
-    colour: float  # mean ΔE00 at a glance, over where the product is on the photo: 1 is just noticeable
-    shape: float | None  # overlap of both outlines, intersection over union, 0 to 1; None where the picture shows no product apart from its ground
+    colour: float  # perceptual distance (ΔE00), mean over the photo's product: 1 is just noticeable
+    shape: float | None  # overlap of both outlines, intersection over union, 0 to 1; None where the picture shows no product that differs from its background
 
 
 def find_product(image: Picture) -> Product | None:
@@ -43,7 +43,7 @@ def find_product(image: Picture) -> Product | None:
     Notes
     -----
     ΔE00 of each pixel, slightly blurred, from the median colour of the frame's outer band; cut by Otsu's threshold (IEEE
-    Trans. SMC 9, 1979), at 8 ΔE00 at least; the largest piece that hangs together, its holes filled.
+    Trans. SMC 9, 1979), at 8 ΔE00 at least; the largest connected region, its holes filled.
     """
     lab = rgb2lab(as_pixels(image))
     sigma = min(lab.shape[:2]) / 128

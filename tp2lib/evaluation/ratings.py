@@ -34,7 +34,7 @@ _MAX_ITEMS = 500
 class Item:
     """One place in the order in which pictures are shown."""
 
-    code: str  # its number, such as "07": all that the rater gets to know
+    code: str  # its number, such as "07": the rater sees nothing else
     key: str  # of the run, in the ledger
     pixels_sha256: str  # which picture it is, on any machine
     recipe: str  # hash of the recipe that was asked for

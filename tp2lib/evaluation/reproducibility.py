@@ -47,7 +47,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """How a picture came out when it was made again.
+    """The result of rendering a picture again.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Proof:
     psnr_db : float or None
         Decibels; None for identical pictures.
     suspects : tuple of str
-        What was otherwise than the first time.
+        What differs from the first time.
     at : str
         When, in UTC.
     """
@@ -71,7 +71,7 @@ class Proof:
 
 
 def prove_all(runs: Sequence[Run], outputs: str | os.PathLike[str], *, again: bool = False) -> list[Proof]:
-    """Replay pictures in one fresh process, or take the grade that they have got before, and keep it.
+    """Replay pictures in one new process, or return the grade that they already have, and save it.
 
     Parameters
     ----------
@@ -100,8 +100,8 @@ def prove_all(runs: Sequence[Run], outputs: str | os.PathLike[str], *, again: bo
 
 
 def known_proof(run: Run, evidence: Evidence) -> Proof | None:
-    """Return the last grade of a run's picture, or None if it was never made again."""
-    event = evidence.latest(KIND, run) or {}  # a line that may be anybody's
+    """Return the last grade of a run's picture, or None if it was never replayed."""
+    event = evidence.latest(KIND, run) or {}  # the line is untrusted
     grade, psnr, suspects = (event.get(name) for name in ("grade", "psnr_db", "suspects"))
     if not isinstance(grade, str) or grade not in POINTS:
         return None

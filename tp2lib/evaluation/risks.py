@@ -180,7 +180,7 @@ def _product(run: Run, use: str, photo: Image.Image | None, mask: Mask | None) -
         return [kept, Finding(risk="background", verdict="unknown", reason="invented")]
     try:
         found = fidelity_to(run.picture, photo)
-        if found is None:  # the ground is no plain one: the middle of the frame must do
+        if found is None:  # the background is not plain: use the middle of the frame
             middle = float(_middle(perceptual_map(run.picture, photo)).mean())
             return [Finding(risk="product", verdict=_judged("colour", middle), reason="colour in the middle", figures={"colour": middle})]
     except SourceError as error:

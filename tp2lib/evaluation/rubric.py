@@ -69,7 +69,7 @@ def check_scores(scores: Mapping[Any, Any]) -> dict[str, int]:
 
 
 def total(scores: Mapping[str, float | None]) -> float | None:
-    """Add up the five criteria, of 10; None while one of them is missing: a gap is no zero."""
+    """Add up the five criteria, of 10; None while one of them is missing: a gap is not a zero."""
     found = [points for name in CRITERIA if (points := scores.get(name)) is not None]
     return sum(found) if len(found) == len(CRITERIA) else None
 
@@ -107,7 +107,7 @@ def _plastic(image: Image.Image) -> Image.Image:
 
 
 def _flat(image: Image.Image) -> Image.Image:
-    """A few flat colours, as no camera sees them."""
+    """A few flat colours, unlike any photo."""
     return image.filter(ImageFilter.ModeFilter(9)).quantize(5, dither=Image.Dither.NONE).convert("RGB")
 
 

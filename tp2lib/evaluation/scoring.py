@@ -39,7 +39,7 @@ class Revealed:
 
 
 class BlindScoring:
-    """A rater's session over some runs; it goes on where it was left.
+    """A rater's session over some runs; it continues where it was stopped.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ _SCHEDULES = {"karras": "Karras", "exponential": "Exponential", "beta": "Beta", 
 # Their name -> ours, of those settings that a recipe has.
 _KEYS = {"Steps": "steps", "Seed": "seed", "CFG scale": "guidance", "Sampler": "sampler", "Schedule type": "schedule", "Model": "model"}
 
-# The WebUI's own expression for a key, bounded: hostile text costs linear time.
+# The WebUI's own expression for a key, bounded, so that any text takes linear time.
 _KEY = re.compile(r"\w[\w \-/]{1,60}")
 _PAIR = re.compile(r"\s*(" + _KEY.pattern + r"):\s*")
 _QUOTED = re.compile(r'"(?:\\.|[^\\"])+"')

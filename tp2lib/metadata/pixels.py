@@ -13,7 +13,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from tp2lib.errors import SourceError, did_you_mean, shown
 
-FORMATS = ("PNG", "JPEG", "WEBP")  # the decoders that are let near a file: others had the holes
+FORMATS = ("PNG", "JPEG", "WEBP")  # the only decoders that are used: others had security holes
 MAX_BYTES = 100_000_000
 MAX_PIXELS = 89_478_485  # where Pillow starts to suspect a decompression bomb
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
@@ -28,12 +28,12 @@ def pixels_sha256(image: Image.Image) -> str:
 
 
 def bare(image: Image.Image) -> Image.Image:
-    """Return the pixels alone: an image's own info (profile, transparency) would be written along."""
+    """Return the pixels alone: an image's own info (profile, transparency) would be written too."""
     return Image.frombytes(image.mode, image.size, image.tobytes())
 
 
 def open_image(path_or_bytes: str | os.PathLike[str] | bytes) -> tuple[Image.Image, str]:
-    """Open and fully decode a PNG, JPEG or WebP file that may be hostile.
+    """Open and fully decode an untrusted PNG, JPEG or WebP file.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def open_image(path_or_bytes: str | os.PathLike[str] | bytes) -> tuple[Image.Ima
         image = _parsed(data)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise SourceError(f"{name} has more than {MAX_PIXELS} pixels; a source photo may not. Scale it down.") from None
-    except Exception as error:  # decoders of hostile bytes raise many kinds
+    except Exception as error:  # decoders raise many kinds of errors on damaged bytes
         why = "it looks like none of them" if isinstance(error, UnidentifiedImageError) else shown(error)
         raise SourceError(f"{name} is not a whole PNG, JPEG or WebP picture: {why}. Open it in an image editor, save it as PNG.") from error
     return loaded(image, name), hashlib.sha256(data).hexdigest()

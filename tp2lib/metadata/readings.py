@@ -43,7 +43,7 @@ class Reading:
     ignored : dict of str to str
         What else it holds, under its own names, as text.
     notes : tuple of str
-        What is to be known besides, one sentence each.
+        Other remarks, one sentence each.
     """
 
     recipe: Recipe
@@ -94,7 +94,7 @@ def settle(tool: str, prompt: Any, negative: Any, given: Mapping[str, Any], rest
         held = ", ".join(map(str, {**given, **rest}))
         raise RecordError(f"the {tool} settings hold no prompt; they hold {shown(held, 200) if held else 'nothing'}. Type the prompt yourself.")
     found: dict[str, Any] = {"prompt": prompt, "negative_prompt": negative or ""}
-    instead: dict[str, Any] = {}  # put where the file says what cannot be
+    instead: dict[str, Any] = {}  # used where the file's value is not allowed
     ignored = {str(name): _as_text(value) for name, value in list(rest.items())[:_MAX_IGNORED]}
     if len(rest) > _MAX_IGNORED:
         ignored["more"] = f"{len(rest) - _MAX_IGNORED} further entries"
@@ -108,7 +108,7 @@ def settle(tool: str, prompt: Any, negative: Any, given: Mapping[str, Any], rest
     if found.get("seed") == -1:
         ignored["seed"], instead["seed"] = str(found.pop("seed")), drawn(-1)
         told.append(f"The file's seed is -1, which stands for any: {instead['seed']} was drawn.")
-    if ("width" in found) != ("height" in found):  # half a size is none
+    if ("width" in found) != ("height" in found):  # a width without a height is no size
         ignored.update({name: str(found.pop(name)) for name in ("width", "height") if name in found})
     if "sampler" in given:
         _sampler(given["sampler"], given.get("schedule"), found, instead, ignored, told)
@@ -175,7 +175,7 @@ def _as_text(value: Any) -> str:
 
 
 def json_object(tool: str, text: str) -> dict[str, Any]:
-    """Return the object in a foreign JSON text; raise RecordError if it is none, is nested absurdly, or holds a number of thousands of digits."""
+    """Return the object in a foreign JSON text; raise RecordError if it is none, is nested too deeply, or holds a number of thousands of digits."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -193,7 +193,7 @@ def taken_apart(tool: str, parser: str, parameters: Mapping[str, Any]) -> Any:
         info = getattr(parsers, parser)().parse(dict(parameters))
         if not info.samplers:
             raise ValueError("no sampler is in it")
-    except Exception as error:  # hostile content raises anything
+    except Exception as error:  # untrusted content can raise any error
         raise RecordError(f"the {tool} settings cannot be read ({shown(error)}). Type the settings yourself, or take the file as its tool wrote it.") from None
     return info
 

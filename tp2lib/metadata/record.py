@@ -42,7 +42,7 @@ def dump_json(record: Mapping[str, Any]) -> str:
 
 
 def load_json(text: str | bytes) -> dict[str, Any]:
-    """Return the dictionary in a text of strict JSON; raise RecordError for anything else, NaN and absurd depth or length included."""
+    """Return the dictionary in a text of strict JSON; raise RecordError for anything else, NaN and too much depth or length included."""
     if not isinstance(text, (str, bytes)) or len(text) > MAX_RECORD:
         raise RecordError(f"the record is not text of at most {MAX_RECORD} characters; tp2lib did not write it.")
     try:
@@ -100,7 +100,7 @@ def xmp_packet(composite: bool) -> bytes:
 
 
 def digital_source_type(image: Image.Image) -> str | None:
-    """Return the IPTC DigitalSourceType address in an open image's XMP, or None; searched, not parsed: a hostile packet has nothing to expand."""
+    """Return the IPTC DigitalSourceType address in an open image's XMP, or None; searched, not parsed, so that an untrusted packet cannot expand entities."""
     found = _TYPE.search(xmp_of(image)[:_MAX_XMP])
     return found[1] if found else None
 

@@ -154,7 +154,7 @@ def _opened(image_or_path: Image.Image | str | os.PathLike[str] | bytes) -> tupl
             chain.append(f"took the first of {frames} frames")
     try:
         return _converted(image, chain), digest, path, chain
-    except Exception as error:  # hostile EXIF and profiles raise anything from KeyError to struct.error
+    except Exception as error:  # damaged EXIF and profiles raise anything from KeyError to struct.error
         raise SourceError(f"the photo cannot be converted to RGB ({shown(error)}). Save it again as PNG.") from error
 
 

@@ -208,7 +208,7 @@ TOOLS: Mapping[str, tuple[tuple[str, ...], Callable[[Mapping[str, str]], Reading
 """For each tool, the keywords of its texts, and what reads them."""
 
 
-MAX_TEXT = 2**21  # characters: ComfyUI's graphs are the largest honest ones, of some 100,000
+MAX_TEXT = 2**21  # characters: ComfyUI's graphs are the largest normal ones, of some 100,000
 _MAKE, _MODEL, _DESCRIPTION = 0x010F, 0x0110, 0x010E
 _PREFIX = re.compile(r"(prompt|workflow):(?=\s*\{)", re.IGNORECASE)
 _XMP_COMMENT = re.compile(r"<exif:UserComment>.{0,400}?<rdf:li[^>]{0,200}>([^<]{0,200000})</rdf:li>", re.DOTALL)
@@ -227,7 +227,7 @@ def carried_texts(image: Image.Image) -> dict[str, str]:
     for tag in (_MODEL, _MAKE, _DESCRIPTION):
         if isinstance(text := tags.get(tag), str) and (found := _PREFIX.match(text)):
             texts.setdefault(found[1].lower(), text[found.end() :].strip("\0"))
-    if found := _XMP_COMMENT.search(xmp_of(image)[:MAX_TEXT]):  # searched, not parsed: a hostile packet has nothing to expand
+    if found := _XMP_COMMENT.search(xmp_of(image)[:MAX_TEXT]):  # searched, not parsed, so that an untrusted packet cannot expand entities
         texts["draw things"] = html.unescape(found[1])
     return texts
 

@@ -97,7 +97,7 @@ def clipped_highlights(image: Picture) -> float:
     Notes
     -----
     The any-channel rule of photo editors' clipping warning: a channel at its end has lost its
-    detail, be the pixel white or a colour too strong for sRGB. A pure white background is clipped.
+    detail, whether the pixel is white or a colour too strong for sRGB. A pure white background is clipped.
     """
     return float((as_pixels(image) >= 254).any(axis=2).mean())
 
@@ -179,7 +179,7 @@ def perceptual_distance(image: Picture, reference: Picture) -> float:
     The idea of S-CIELAB (Zhang and Wandell, J. SID 5(1), 1997: blur as the eye does, then compare
     colours) with one Gaussian instead of its six: sigma is 1/128 of the shorter side, about 5
     minutes of arc for a picture that spans 10 degrees, and works on linear light. Unlike PSNR it
-    forgives grain and shifts by a pixel; unlike LPIPS it knows nothing of objects, and needs no weights.
+    ignores grain and shifts by a pixel; unlike LPIPS it knows nothing of objects, and needs no weights.
 
     Raises
     ------

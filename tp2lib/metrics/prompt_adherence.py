@@ -25,7 +25,7 @@ _NEGATIONS = r"(?:no|not|without|never|non)(?: an?| any)?"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adherence:
-    """What a judge makes of one picture.
+    """A judge's reading of one picture.
 
     Attributes
     ----------

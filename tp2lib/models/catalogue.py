@@ -85,7 +85,7 @@ def find_card(name: str) -> ModelCard:
     for card in CATALOGUE.values():
         if name in (card.name, card.where):
             return card
-    with contextlib.suppress(OSError, RuntimeError):  # a name too long for a file, a home that nobody has
+    with contextlib.suppress(OSError, RuntimeError):  # a name too long for a file, or a home folder of an unknown user
         if Path(name).expanduser().is_dir():
             return ModelCard(name=name, where=str(Path(name).expanduser()), note="a local folder")
         if name.lower().endswith(SINGLE_FILES):

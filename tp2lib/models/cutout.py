@@ -134,7 +134,7 @@ def find_mask(image: Image.Image, weights: Path = WEIGHTS) -> Cutout:
     border = float(np.concatenate([inside[0], inside[-1], inside[:, 0], inside[:, -1]]).mean())
     confidence = expected * min(1.0, 1.25 - border)
     sure = np.where(ndimage.binary_erosion(inside, iterations=BAND, border_value=1), 1, probability)
-    sure = np.where(ndimage.binary_dilation(inside, iterations=BAND), sure, 0)  # soft near the outline alone
+    sure = np.where(ndimage.binary_dilation(inside, iterations=BAND), sure, 0)  # soft only near the outline
     return Cutout(mask=_along_edges(sure.astype(np.float32), small, photo), confidence=confidence, doubt=_doubt(confidence, border))
 
 
@@ -145,7 +145,7 @@ def _working_size(width: int, height: int) -> tuple[int, int]:
 
 
 def _main_parts(inside: np.ndarray) -> np.ndarray:
-    """The largest piece that hangs together, and those at least a tenth of its size."""
+    """The largest connected region, and those of at least a tenth of its size."""
     pieces, count = ndimage.label(inside)
     if count < 2:
         return inside
@@ -155,7 +155,7 @@ def _main_parts(inside: np.ndarray) -> np.ndarray:
 
 
 def _whole(inside: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """The outline with those holes closed of which the network is not sure: a reflection or a label, where a handle's hole is sure."""
+    """Close the holes of which the network is not sure, such as a reflection or a label; the hole of a handle is sure, and stays."""
     holes, _ = ndimage.label(ndimage.binary_fill_holes(inside) & ~inside)
     doubtful = ndimage.mean(probability, holes, np.arange(holes.max() + 1)) > OPEN
     return inside | (doubtful[holes] & (holes > 0))

@@ -40,7 +40,7 @@ class Placement:
 
 
 def choose_device(device: str | None = None) -> Placement:
-    """Decide on device and number format, for the whole library; `device` insists on one, as a replay does, else it is the best one that works.
+    """Choose device and number format, for the whole library: `device` if it is given, as in a replay, else the best one that works.
 
     CUDA runs in float16; Apple's MPS and the CPU run in float32, since float16 is slow and loses images there. ModelError is raised if the device asked for is
     unknown, absent or broken.

@@ -26,7 +26,7 @@ WEIGHT_FILES = {
 
 _PIPELINES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline")
 _LIBRARIES = ("diffusers", "transformers", "stable_diffusion")
-_JSON_LIMIT = 5_000_000  # bytes; the largest honest one, a tokenizer's, has 2.2 MB
+_JSON_LIMIT = 5_000_000  # bytes; the largest normal one, a tokenizer's, has 2.2 MB
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def _hash_file(path: Path, size: int, changed_ns: int) -> str:
 _FIRST = "model.diffusion_model.input_blocks.0.0.weight"  # its second side counts the channels that the UNet reads
 _WORDS = "model.diffusion_model.input_blocks.2.1.transformer_blocks.0.attn2.to_k.weight"  # its second side is the text encoder's width
 CONFIGS = ("unet/config.json", "vae/config.json", "text_encoder/config.json", "scheduler/scheduler_config.json", "tokenizer/tokenizer_config.json")
-# What stands in the keys of each kind, the surest first.
+# What the keys of each kind contain, the most certain first.
 _MARKS = (
     ("LoRA", ("lora_", ".lora.", ".alpha")), ("Flux", ("double_blocks.",)), ("Stable Diffusion 3", ("joint_blocks.",)),
     ("Stable Diffusion XL", ("conditioner.embedders.",)), ("ControlNet", ("control_model.", "controlnet_")),

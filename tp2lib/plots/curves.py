@@ -93,7 +93,7 @@ def fidelity(runs: Sequence[Any], source: Image.Image, *, measure: str = "ssim",
 
 
 def make_convergence(runs: Sequence[Any], *, measure: str = "perceptual_distance", by: str | None = None, title: str = "") -> Figure:
-    """Draw :func:`convergence`: where the curve comes down to nothing, more steps change nothing."""
+    """Draw :func:`convergence`: where the curve reaches 0, more steps change nothing."""
     points = convergence(runs, measure=measure, by=by)
     counts = ", ".join(map(str, values(runs, "steps")))
     said = [f"Each point: from that number of steps to the next of {counts}.", *_said(points, runs, "steps", by)]

@@ -66,7 +66,7 @@ def show(picture: Figure | Image.Image, *, alt: str, caption: str = "") -> None:
 def image_html(
     picture: Figure | Image.Image | bytes, *, alt: str, caption: str = "", quality: int | None = None, side: int | None = None, style: str = "max-width:100%"
 ) -> str:
-    """Return an ``<img>`` that holds its own picture (bytes are a PNG already); `alt` and `caption` may be anybody's words.
+    """Return an ``<img>`` that holds its own picture (bytes are a PNG already); `alt` and `caption` may be untrusted text.
 
     With a `quality` it is a JPEG, smaller, for what is only looked at; with a `side`, it has at most so many pixels a side.
     """
@@ -86,7 +86,7 @@ def image_html(
 
 
 def status_html(words: object, error: bool = False) -> str:
-    """Return words on one line that a screen reader says when it changes, an error at once; they may be anybody's."""
+    """Return one line of untrusted text that a screen reader says when it changes, an error at once."""
     role, sign = ("alert", "✗ ") if error else ("status", "")
     return f'<div role="{role}" aria-live="polite">{sign}{html.escape(" ".join(str(words).split()))}</div>'
 

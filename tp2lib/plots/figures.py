@@ -78,7 +78,7 @@ class Film:
 
 
 def make_filmstrip(frames: Sequence[Frame], *, title: str = "") -> Figure:
-    """Draw a denoising: above what the run is at each step, below what the model expects of it.
+    """Draw a denoising: above, the latents at each step; below, the result that the model predicts.
 
     Parameters
     ----------

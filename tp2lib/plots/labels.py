@@ -139,7 +139,7 @@ def _quoted(text: str) -> str:
 
 
 def _short(name: str) -> str:
-    """A photo that is known by the hash of its pixels: the first digits will do for people."""
+    """Shorten the name of a photo that is known by its hash to the first digits."""
     return f"{name[:15]}…" if name.startswith("sha256:") else name
 
 
@@ -152,6 +152,6 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "strength_mode": lambda mode: "constant steps" if mode == "constant" else "steps as in diffusers",
     "scheduler": str,
     "schedule": lambda name: "default schedule" if name == "default" else f"{name} schedule",
-    # the name alone: a folder says more about its owner than about the picture
+    # the file's name alone: a folder can name its owner
     "source": lambda path: "no source" if path is None else f"source {_short(PureWindowsPath(path).name)}",
 }

@@ -68,7 +68,7 @@ def _fidelity(part: str) -> _Read:
 
 
 def _reasons(of: _Of) -> str:
-    """What was checked and stands against it; what could not be checked is a fact of its own."""
+    """The reasons against publishing; what could not be checked is another fact."""
     inspection = of.material.inspection(of.run)
     checked = replace(inspection, findings=tuple(one for one in inspection.findings if one.verdict != "unknown"))
     return "; ".join(checked.why(of.language))
@@ -123,7 +123,7 @@ def written(material: Material, what: str, runs: Sequence[Run], language: str) -
         form, read = FACTS[what]
         try:
             value = read(_Of(material, language, *runs))
-        except (TP2Error, TypeError, ValueError, AttributeError, LookupError, ZeroDivisionError):  # a record may be anybody's
+        except (TP2Error, TypeError, ValueError, AttributeError, LookupError, ZeroDivisionError):  # the record is untrusted
             value = None
         if value is None or value == "":
             return NOTHING
@@ -165,7 +165,7 @@ class _Writer:
         return form.format(Number(value, self.language) if isinstance(value, float) else value)
 
     def short(self, value: Any) -> str:
-        """Write what a file holds, whatever it is."""
+        """Write a value from a file, of any type."""
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return value[:200] if isinstance(value, str) else shown(value)
         return self.number(value, "{:.4g}") if isinstance(value, float) else str(value)

@@ -80,7 +80,7 @@ class Material:
 
     @cached_property
     def proofs(self) -> dict[str, Proof]:
-        """How the report's pictures came out when they were made again, those that were."""
+        """The grades of the report's pictures that were replayed."""
         return {name: proof for name, run in self.named.items() if (proof := self.proof(run)) is not None}
 
     @cached_property
@@ -104,7 +104,7 @@ class Material:
         return None if kept is None else open_image(kept)[0].convert("RGB")
 
     def proof(self, run: Run) -> Proof | None:
-        """How the picture came out when it was made again, if it was."""
+        """The grade of the picture's replay, if there is one."""
         return known_proof(run, self.evidence)
 
     def measured(self, name: str, run: Run) -> float:

@@ -130,7 +130,7 @@ class Page:
     # -- called by the templates ---------------------------------------------------------------------
 
     def word(self, key: str) -> str:
-        """Return a word of the table; a key that is none stands for itself."""
+        """Return a word of the table; an unknown key is returned unchanged."""
         return self.words.get(key, key)
 
     def label(self, text: object) -> Cell:
@@ -188,7 +188,7 @@ class Page:
 
 
 def escape(text: str) -> str:
-    """Return anybody's words so that they stand for themselves in Markdown, on one line."""
+    """Escape untrusted text for Markdown, on one line."""
     plain = html.escape(" ".join(text.split()), quote=False)
     return _LIST.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", plain))
 

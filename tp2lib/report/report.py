@@ -117,7 +117,7 @@ class Report(Page):
         return also + (["noise"] if one.effective.get("noise_sha256") != run.effective.get("noise_sha256") else [])
 
     def audit(self, material: Material | None = None) -> list[str]:
-        """List the figures of the last rendering that lead nowhere, or to another value; `material` is read anew."""
+        """List the figures of the last rendering whose source is missing or has another value; `material` is read again."""
         material = material or self.material
         filed_anew = self.filed if material is self.material else filed(material, self.language, self.words)
         found = []
@@ -176,5 +176,5 @@ def write_report(outputs: str | os.PathLike[str], language: str = "en", *, to: s
 
 
 def audit_report(report: Report, outputs: str | os.PathLike[str]) -> list[str]:
-    """Read everything anew, and list the figures of a report that lead nowhere, or to another value."""
+    """Read everything again, and list the figures of a report whose source is missing or has another value."""
     return report.audit(Material(outputs))

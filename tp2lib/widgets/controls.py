@@ -202,7 +202,7 @@ class RecipeControls:
             value = self.size if value is None and name in ("width", "height") else value
             if value is not None:
                 one.value = value
-                if one.value != value:  # a slider clips in silence
+                if one.value != value:  # a slider clips without an error
                     notes.append(f"{name} {value} lies outside of its slider; {one.value} is set instead.")
         self.base = recipe.vary(model="auto", width=None, height=None)
         asked = {words: name for words, name in self.model.options}

@@ -22,7 +22,7 @@ STEPS = 3
 """Of the model, in a draft."""
 
 _SCHEDULER = "DPM++ 2M"  # of those that recipes offer, it comes closest to the final picture in so few steps
-_REST = 0.6  # seconds without a movement after which the hand rests
+_REST = 0.6  # seconds without a movement after which a slider counts as stopped
 _LOOK = 0.02  # seconds between looks for a newer movement
 
 
@@ -39,9 +39,9 @@ def by_hand(change: Any) -> bool:
 
 
 class Drafts:
-    """Follow the sliders with drafts, and start the full picture once the hand rests; the checkbox `on` switches them off.
+    """Follow the sliders with drafts, and start the full picture when they stop; the checkbox `on` switches drafts off.
 
-    `recipe()` gives what the controls stand for now, or raises TP2Error; ``make(recipe, should_stop=…)`` makes a run and keeps nothing. A draft is shown in
+    `recipe()` gives the recipe of the controls now, or raises TP2Error; ``make(recipe, should_stop=…)`` makes a run and keeps nothing. A draft is shown in
     `picture`, by default the runner's own.
     """
 
@@ -63,12 +63,12 @@ class Drafts:
         return len(sliders)
 
     def moved(self) -> None:
-        """Take note of a movement; what was wanted before and is not begun is dropped."""
+        """Take note of a movement; an older draft that has not begun is dropped."""
         if not self.on.value or not self._runner.make_way():
             return
         try:
             wanted = self._recipe()
-        except TP2Error:  # settings at odds: no draft, and the full picture says why
+        except TP2Error:  # settings that contradict each other: no draft, and the full picture says why
             wanted = None
         with self._lock:
             self._wanted, self._moved_at = wanted, time.monotonic()
@@ -76,12 +76,12 @@ class Drafts:
                 self._job = Job(self._follow, on_end=self._ended)
 
     def drop(self) -> None:
-        """Drop what is wanted and what is at work: something better is shown already."""
+        """Drop the waiting draft and stop the running one: a better picture is shown already."""
         with self._lock:
             self._wanted, self._dropped = None, self._dropped + 1
 
     def stop(self) -> None:
-        """Drop what is wanted, and wait until nothing is at work: somebody asks for the full picture now."""
+        """Drop the waiting draft, and wait until none runs: the full picture is wanted now."""
         with self._lock:
             job, self._wanted = self._job, None
         if job is not None:
@@ -91,7 +91,7 @@ class Drafts:
     # -- in the job's thread ------------------------------------------------------------------------
 
     def _follow(self, on_step: Callable[[Any], None], should_stop: Callable[[], bool]) -> None:
-        """Draw the latest place, again and again, until the hand rests."""
+        """Draw the latest settings again and again, until the sliders stop."""
         while time.monotonic() - self._moved_at < _REST or self._wanted is not None:
             if should_stop():
                 raise Cancelled("the full picture was asked for.")

@@ -29,7 +29,7 @@ _WAYS = {"crop": "cut to fill", "pad": "whole, with white around"}
 class DropZone(anywidget.AnyWidget):
     """A place to drop a picture on, or to choose one from the visitor's own disk.
 
-    ``on_file(data, name)`` returns what to say about the file; its name is anybody's text.
+    ``on_file(data, name)`` returns what to say about the file; its name is untrusted text.
     """
 
     _esm = STATIC / "drop_zone.js"

@@ -65,7 +65,7 @@ class Job:
         self._work, self._on_step, self._on_end = work, on_step, on_end
         self._stop, self._ended = threading.Event(), threading.Event()
         self._began = self._end = 0.0
-        # no daemon, which the interpreter would kill in mid-air: it stops by itself when the main thread ends
+        # not a daemon, which the interpreter would kill at any point: it stops by itself when the main thread ends
         threading.Thread(target=self._run, name="tp2-job", daemon=False).start()
 
     @property
@@ -108,7 +108,7 @@ class Job:
         return self.value
 
     def sentence(self) -> str:
-        """Say in one plain sentence how it stands, for people who do not read tracebacks."""
+        """Say the state in one plain sentence, for people who do not read tracebacks."""
         if self.state == "failed":
             if isinstance(self.error, TP2Error):
                 return " ".join(str(self.error).split())
@@ -136,7 +136,7 @@ class Job:
             state = "done"
         except Cancelled as error:
             self.error, state = error, "cancelled"
-        except BaseException as error:  # whatever it is, result() raises it again where it can be seen
+        except BaseException as error:  # any error: result() raises it again in the caller's thread
             self.error, state = error, "failed"
         _let_go(self.error)
         self._end = time.perf_counter()
@@ -172,7 +172,7 @@ class Job:
 
 
 def _let_go(error: BaseException | None) -> None:
-    """Free what an error's frames hold, tensors above all: a failure that is kept must not keep the memory too."""
+    """Free the variables in an error's frames, tensors above all, so that a stored error does not keep their memory."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__

@@ -137,7 +137,7 @@ def differing(first: Any, second: Any) -> list[Difference]:
 
 
 def differing_html(first: Any, second: Any) -> str:
-    """Return what differs in two runs' settings as a table; prompts in it may be anybody's."""
+    """Return what differs in two runs' settings as a table; prompts in it are untrusted text."""
     rows = differing(first, second)
     if not rows:
         return "<div>Nothing differs in their settings.</div>"

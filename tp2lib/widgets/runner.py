@@ -42,9 +42,9 @@ class Runner:
     runs : list of Run
         What was made, oldest first: ready for `show_grid`.
     resting : bool
-        Whether the last job was started because the hand on a slider rested, and by no click.
+        Whether the last job was started because a slider stopped, and not by a click.
     drafts : Drafts or None
-        What follows the sliders until then.
+        What follows the sliders while they move.
     """
 
     def __init__(self, caption: str = "Generate") -> None:
@@ -80,7 +80,7 @@ class Runner:
         return self.runs[-1] if self.runs else None
 
     def start(self, *, resting: bool = False) -> Job:
-        """Start the job, as the button does; returns at once. A click takes the place of drafts, and of what a resting hand started.
+        """Start the job, as the button does; returns at once. A click replaces drafts, and what a slider started.
 
         Raises
         ------
@@ -106,7 +106,7 @@ class Runner:
             self.job.stop()
 
     def make_way(self) -> bool:
-        """Stop what a resting hand started, and return whether nothing else is at work: what was clicked for goes on."""
+        """Stop what a slider started, and return whether no other job runs; one that a click started goes on."""
         if self.job is not None and self.job.active and self.resting:
             self.job.stop()
         return self.job is None or not self.job.active or self.resting
@@ -143,7 +143,7 @@ class Runner:
         return None
 
     def say(self, words: str, *, error: bool = False) -> None:
-        """Put a line where the state stands; `words` may be anybody's."""
+        """Show a status line; `words` may be untrusted text."""
         self.status.value = status_html(words, error=error)
 
     def _show_running(self) -> None:
