@@ -31,7 +31,7 @@ def test_every_part_runs_on_a_cpu_and_is_measured_once(vitrine, tmp_path, monkey
     rows = {row["what"]: row for part in known["parts"].values() for row in part["rows"]}
     assert rows["generate against diffusers"]["value"] > 0
     assert rows["pictures replayed identically"]["value"] == 1 and rows["steps made after Stop"]["value"] == 0
-    assert rows["memory ladder"]["value"] is None and "needs a CUDA GPU" in rows["memory ladder"]["note"]
+    assert rows["memory fallbacks"]["value"] is None and "needs a CUDA GPU" in rows["memory fallbacks"]["note"]
     again: list[str] = []
     bench(tmp_path, ["diffusers", "memory"], device="cpu", say=again.append)
     assert again[0] == "diffusers: measured before" and [line for line in again if "measured" not in line] == said[: len(again) - 2]

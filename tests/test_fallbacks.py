@@ -1,4 +1,4 @@
-"""Out of memory: the error injected at every stage, each rung recorded, the model put back as it was."""
+"""Out of memory: the error injected at every stage, each fallback recorded, the model put back as it was."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tp2lib.engine.fallbacks import Ladder, OutOfMemory, is_out_of_memory
+from tp2lib.engine.fallbacks import Fallbacks, OutOfMemory, is_out_of_memory
 from tp2lib.engine.generate import generate
 from tp2lib.errors import ModelError
 from tp2lib.metadata.source import prepare_source
@@ -38,7 +38,7 @@ def photo():
     return prepare_source(Image.new("RGB", (128, 128), "red"), 128, 128)
 
 
-# stage, part of the model, its method, failures, rungs that get over them
+# stage, part of the model, its method, failures, fallbacks that get over them
 STARVED = [
     ("text", "text_encoder", "forward", 1, ["free caches"]),
     ("encode", "vae", "encode", 1, ["free caches"]),
@@ -51,15 +51,15 @@ STARVED = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("stage", "part", "method", "times", "rungs"), STARVED)
-def test_a_run_that_is_starved_at_a_stage_climbs_and_goes_on(model, photo, monkeypatch, stage, part, method, times, rungs):
+@pytest.mark.parametrize(("stage", "part", "method", "times", "fallbacks"), STARVED)
+def test_a_run_that_is_out_of_memory_at_a_stage_takes_fallbacks_and_goes_on(model, photo, monkeypatch, stage, part, method, times, fallbacks):
     recipe = APPLE.vary(source="photo.png", strength=0.7)
     calm = generate(recipe, model, source=photo)
     starve(monkeypatch, getattr(model.pipe, part), method, times)
     run = generate(recipe, model, source=photo)
-    assert run.outcome == "ok" and run.effective["rungs"] == rungs
+    assert run.outcome == "ok" and run.effective["rungs"] == fallbacks
     assert not model.pipe.vae.use_slicing and not model.pipe.vae.use_tiling
-    if rungs == ["free caches"]:  # the other rungs may change pixels, which is why they are recorded
+    if fallbacks == ["free caches"]:  # the other fallbacks may change pixels, which is why they are recorded
         assert np.array_equal(np.asarray(run.image), np.asarray(calm.image))
 
 
@@ -89,7 +89,7 @@ def test_a_decoder_that_is_starved_costs_no_second_sampling(model, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_top_of_the_ladder_is_an_error_that_says_what_was_tried(model, monkeypatch):
+def test_the_last_fallback_is_followed_by_an_error_that_says_what_was_tried(model, monkeypatch):
     starve(monkeypatch, model.pipe.vae, "decode", 99)
     with pytest.raises(OutOfMemory, match="stage 'decode'.*after: free caches, VAE slicing, VAE tiling.*allow_smaller"):
         generate(APPLE, model)
@@ -145,14 +145,14 @@ def test_a_gpu_offloads_the_model_before_giving_up():
             raise torch.OutOfMemoryError
         return "done"
 
-    with Ladder(Pipe()) as ladder:
-        assert ladder.run("denoise", work) == "done"
-        assert ladder.rungs == ["free caches", "model offload"]
+    with Fallbacks(Pipe()) as fallbacks:
+        assert fallbacks.run("denoise", work) == "done"
+        assert fallbacks.used == ["free caches", "model offload"]
     assert Pipe.log == ["offload cuda", "hooks off", "to cuda"]
 
 
-def test_starting_on_a_rung_is_recorded_and_undone(model):
-    run = generate(APPLE, model, rungs=["VAE slicing"])
+def test_starting_with_a_fallback_is_recorded_and_undone(model):
+    run = generate(APPLE, model, fallbacks=["VAE slicing"])
     assert run.effective["rungs"] == ["VAE slicing"] and not model.pipe.vae.use_slicing
 
 
@@ -173,8 +173,8 @@ def test_the_retry_runs_when_the_tensors_of_the_failed_try_are_gone(model):
 
     gc.disable()  # an exception still alive would keep it; a cycle must not
     try:
-        with Ladder(model.pipe) as ladder:
-            ladder.run("decode", work)
+        with Fallbacks(model.pipe) as fallbacks:
+            fallbacks.run("decode", work)
     finally:
         gc.enable()
     assert tries == [[], [False]]
@@ -184,9 +184,9 @@ def test_other_errors_go_through_untouched(model):
     def work():
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    with Ladder(model.pipe) as ladder, pytest.raises(RuntimeError, match="mat1"):
-        ladder.run("denoise", work)
-    assert ladder.rungs == []
+    with Fallbacks(model.pipe) as fallbacks, pytest.raises(RuntimeError, match="mat1"):
+        fallbacks.run("denoise", work)
+    assert fallbacks.used == []
 
 
 @pytest.mark.parametrize(

@@ -333,7 +333,7 @@ def test_a_sweep_goes_over_sets_in_batches(model, cut):
 
 @pytest.mark.slow
 def test_the_surroundings_are_tiled_where_memory_ends_while_they_are_looked_at(model, cut, monkeypatch):
-    """The decoder is asked on the way, within the denoising: its own rungs are climbed then."""
+    """The decoder is asked on the way, within the denoising: its own fallbacks are tried then."""
     decode, calls = AutoencoderKL.decode, []
 
     def scarce(self, *args, **more):

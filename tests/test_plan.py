@@ -65,8 +65,8 @@ def test_the_key_depends_on_how_it_is_executed(model, photo, monkeypatch):
     before = key(recipe, model, source=photo)
     other = prepare_source(Image.new("RGB", (256, 256), "blue"), 256, 256)
     assert key(recipe, model, source=other) != before
-    assert key(recipe, model, source=photo, rungs=["VAE tiling"]) != before
-    assert key(recipe, model, source=photo, rungs=["free caches"]) == before
+    assert key(recipe, model, source=photo, fallbacks=["VAE tiling"]) != before
+    assert key(recipe, model, source=photo, fallbacks=["free caches"]) == before
     monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
     assert key(recipe, model, source=photo) != before
 

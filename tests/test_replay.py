@@ -32,13 +32,13 @@ def photo():
 
 @pytest.mark.slow
 def test_a_fresh_process_gives_identical_pixels(model, photo, tmp_path):
-    """Four pictures in one fresh process: ordinary, stochastic, from a photo, and made on a rung."""
+    """Four pictures in one fresh process: ordinary, stochastic, from a photo, and made with a fallback."""
     ledger = Ledger(tmp_path)
     runs = [
         generate(APPLE, model, ledger=ledger),
         generate(APPLE.vary(scheduler="DPM++ 2M SDE", guidance=1), model, ledger=ledger),
         generate(APPLE.vary(source="my photo.png", strength=0.7), model, source=photo, ledger=ledger),
-        generate(APPLE.vary(seed=7), model, ledger=ledger, rungs=["VAE tiling"]),
+        generate(APPLE.vary(seed=7), model, ledger=ledger, fallbacks=["VAE tiling"]),
     ]
     ledger.publish(runs[2], "i2i_run07.png")
     verdicts = replay_all([runs[0], runs[1].path, tmp_path / "i2i_run07.png", runs[3].path])

@@ -147,7 +147,7 @@ def test_a_leak_from_run_to_run_is_no_controlled_sweep(model, monkeypatch):
 
 
 @pytest.mark.slow
-def test_cells_made_on_another_rung_are_all_made_again(model, monkeypatch):
+def test_cells_made_with_another_fallback_are_all_made_again(model, monkeypatch):
     decode, starved = model.pipe.vae.decode, []
 
     def short_of_memory(latents, **options):

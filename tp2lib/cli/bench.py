@@ -168,7 +168,7 @@ def settings(bench: Bench) -> Iterator[Row]:
 def memory(bench: Bench) -> Iterator[Row]:
     """With less and less GPU memory: a picture or a clear error, and the next one unharmed."""
     if not bench.cuda:
-        yield Row(what="memory ladder", note="needs a CUDA GPU")
+        yield Row(what="memory fallbacks", note="needs a CUDA GPU")
         return
     recipe, model = bench.recipe.vary(steps=4), bench.model
     whole, total = generate(recipe, model), torch.cuda.get_device_properties(0).total_memory
@@ -178,7 +178,7 @@ def memory(bench: Bench) -> Iterator[Row]:
         torch.cuda.set_per_process_memory_fraction(min(cap * 1e9 / total, 1.0))
         try:
             run = generate(recipe, model)
-            note = f"rungs: {', '.join(run.effective['rungs']) or 'none'}; {grade(whole.picture, run.picture)[0]}"
+            note = f"fallbacks: {', '.join(run.effective['rungs']) or 'none'}; {grade(whole.picture, run.picture)[0]}"
         except OutOfMemory as error:
             note = f"no picture: {str(error)[:160]}"
         finally:

@@ -84,7 +84,7 @@ def axis_values(name: str, values: Iterable[Any]) -> tuple:
 
 
 def plan_cells(
-    recipe: Recipe, model: Model, source: Source | None, places: Sequence[Place], rungs: Sequence[str] = (), batch_width: int = 1
+    recipe: Recipe, model: Model, source: Source | None, places: Sequence[Place], fallbacks: Sequence[str] = (), batch_width: int = 1
 ) -> list[tuple[Place, Plan]]:
     """Resolve every cell of the grid, with given memory fallbacks and so many pictures at a time.
 
@@ -93,7 +93,7 @@ def plan_cells(
     plans, faults = [], []
     for place in places:
         try:
-            plans.append((place, make_plan(recipe.vary(**place), model, source, rungs, batch_width)))
+            plans.append((place, make_plan(recipe.vary(**place), model, source, fallbacks, batch_width)))
         except TP2Error as error:
             faults.append(f"  {where(place)}: {error}")
     if faults:

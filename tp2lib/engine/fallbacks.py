@@ -17,24 +17,24 @@ SLICING = "VAE slicing"
 TILING = "VAE tiling"
 OFFLOAD = "model offload"
 SMALLER = "smaller size"
-RUNGS = (FREE_CACHES, SLICING, TILING, OFFLOAD, SMALLER)
-"""All rungs, in the order they are climbed. Freeing caches changes no pixel; tiling may change many."""
+FALLBACKS = (FREE_CACHES, SLICING, TILING, OFFLOAD, SMALLER)
+"""All fallbacks, in the order they are tried. Freeing caches changes no pixel; tiling may change many."""
 
 _VAE_STAGES = ("encode", "decode")
 _SIGNS = ("can't allocate memory", "out of memory")  # how PyTorch's CPU and MPS allocators say it, in a RuntimeError
 
 
-def treatments(rungs: Sequence[str]) -> list[str]:
-    """The rungs that may change pixels: all but freed caches. Pictures compare if these are equal."""
-    return [rung for rung in rungs if rung != FREE_CACHES]
+def treatments(fallbacks: Sequence[str]) -> list[str]:
+    """The fallbacks that may change pixels: all but freed caches. Pictures compare if these are equal."""
+    return [fallback for fallback in fallbacks if fallback != FREE_CACHES]
 
 
 class OutOfMemory(ModelError):
     """All fallbacks were used, and it still does not fit in memory."""
 
-    def __init__(self, message: str, rungs: Sequence[str]) -> None:
+    def __init__(self, message: str, fallbacks: Sequence[str]) -> None:
         super().__init__(message)
-        self.rungs = tuple(rungs)
+        self.fallbacks = tuple(fallbacks)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -44,26 +44,26 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
 
 
-class Ladder:
+class Fallbacks:
     """Run the stages of one picture with its own pipeline; when memory runs out, add the next fallback and try again.
 
-    A context manager that uses the fallbacks `rungs` from the start; on exit, the model is as it was.
+    A context manager that uses `fallbacks` from the start; on exit, the model is as it was.
     """
 
-    def __init__(self, pipe: Any, rungs: Sequence[str] = ()) -> None:
+    def __init__(self, pipe: Any, fallbacks: Sequence[str] = ()) -> None:
         self.pipe = pipe
         self.device = pipe.device
-        self.rungs = list(rungs)
+        self.used = list(fallbacks)
 
     def __enter__(self) -> Self:
-        for rung in self.rungs:
-            self._apply(rung)
+        for fallback in self.used:
+            self._apply(fallback)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.pipe.vae.disable_slicing()
         self.pipe.vae.disable_tiling()
-        if OFFLOAD in self.rungs:
+        if OFFLOAD in self.used:
             self.pipe.remove_all_hooks()
             self.pipe.to(self.device)
 
@@ -80,38 +80,38 @@ class Ladder:
                     raise
                 reason = (str(error).splitlines() or [type(error).__name__])[0]
             # Not within the except block: while the exception lives, so does every tensor on its stack.
-            self._climb(stage, reason)
+            self._add(stage, reason)
 
-    def _climb(self, stage: str, reason: str) -> None:
-        for rung in RUNGS:
-            if rung not in self.rungs and self._helps(rung, stage):
-                self.rungs.append(rung)
+    def _add(self, stage: str, reason: str) -> None:
+        for fallback in FALLBACKS:
+            if fallback not in self.used and self._helps(fallback, stage):
+                self.used.append(fallback)
                 self._apply(FREE_CACHES)
-                self._apply(rung)
+                self._apply(fallback)
                 return
         raise OutOfMemory(
-            f"memory ran out at stage {stage!r} ({reason}), after: {', '.join(self.rungs)}. Close other programs that "
+            f"memory ran out at stage {stage!r} ({reason}), after: {', '.join(self.used)}. Close other programs that "
             "use the GPU, ask for a smaller width and height, or allow it with allow_smaller=True.",
-            self.rungs,
+            self.used,
         )
 
-    def _helps(self, rung: str, stage: str) -> bool:
-        if rung in (SLICING, TILING):
+    def _helps(self, fallback: str, stage: str) -> bool:
+        if fallback in (SLICING, TILING):
             return stage in _VAE_STAGES
-        if rung == OFFLOAD:
+        if fallback == OFFLOAD:
             return self.device.type != "cpu"
-        return rung == FREE_CACHES
+        return fallback == FREE_CACHES
 
-    def _apply(self, rung: str) -> None:
-        if rung == FREE_CACHES:
+    def _apply(self, fallback: str) -> None:
+        if fallback == FREE_CACHES:
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             if torch.backends.mps.is_available():
                 torch.mps.empty_cache()
-        elif rung == SLICING:
+        elif fallback == SLICING:
             self.pipe.vae.enable_slicing()
-        elif rung == TILING:
+        elif fallback == TILING:
             self.pipe.vae.enable_tiling()
-        elif rung == OFFLOAD:
+        elif fallback == OFFLOAD:
             self.pipe.enable_model_cpu_offload(device=self.device)

@@ -32,7 +32,7 @@ def generate(
     on_step: Callable[[StepInfo], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
     ledger: Ledger | None = None,
-    rungs: Sequence[str] = (),
+    fallbacks: Sequence[str] = (),
     allow_smaller: bool = False,
     batch_width: int = 1,
 ) -> Run:
@@ -51,7 +51,7 @@ def generate(
         Asked before each stage and after each step, such as ``threading.Event().is_set``.
     ledger : Ledger, optional
         Where runs are kept. Without one, nothing is written.
-    rungs : sequence of str, optional
+    fallbacks : sequence of str, optional
         Memory fallbacks to use from the start, so that the runs of a sweep can be compared.
     allow_smaller : bool, default False
         Consent to a smaller picture where nothing else fits in memory.
@@ -74,7 +74,7 @@ def generate(
         If this very run took down its process before, twice.
     """
     model = load(recipe.model) if model is None else model
-    plan = make_plan(recipe, model, find_source(recipe, source, ledger), rungs, batch_width)
+    plan = make_plan(recipe, model, find_source(recipe, source, ledger), fallbacks, batch_width)
     if ledger and (found := reuse(plan, ledger)):
         return found
     with ledger.attempt(plan.key) if ledger else nullcontext():
@@ -145,20 +145,20 @@ def _execute(
         try:
             return sample_together([plan], on_step=on_step, should_stop=should_stop)[0]
         except OutOfMemory as error:
-            smaller = _shrink(plan, error.rungs) if allow_smaller else None
+            smaller = _shrink(plan, error.fallbacks) if allow_smaller else None
             if smaller is None:
                 raise
         log.warning("memory ran out: going on at %dx%d", smaller.effective["width"], smaller.effective["height"])
         plan = smaller
 
 
-def _shrink(plan: Plan, rungs: Sequence[str]) -> Plan | None:
+def _shrink(plan: Plan, fallbacks: Sequence[str]) -> Plan | None:
     """Plan the same run at three quarters of its size, or give up below 64 pixels."""
     width, height = (plan.effective[side] * 3 // 4 // 8 * 8 for side in ("width", "height"))
     if min(width, height) < _SMALLEST:
         return None
     source = plan.source if plan.mask else plan.source and prepare_source(plan.source.image, width, height)
-    taken = [*rungs, f"{SMALLER} {width}x{height}"]
+    taken = [*fallbacks, f"{SMALLER} {width}x{height}"]
     recipe = plan.recipe.vary(width=width, height=height)
     smaller = make_plan(recipe, plan.model, source, taken, plan.effective["batch_width"])
     return replace(smaller, recipe=plan.recipe, key=plan.key)

@@ -84,8 +84,8 @@ def resolve(recipe: Recipe, model: Model, source: Source | None = None) -> dict[
     return make_plan(recipe, model, source).effective
 
 
-def make_plan(recipe: Recipe, model: Model, source: Source | None = None, rungs: Sequence[str] = (), batch_width: int = 1) -> Plan:
-    """Resolve a recipe for a model; `rungs` are the fallbacks to use from the start.
+def make_plan(recipe: Recipe, model: Model, source: Source | None = None, fallbacks: Sequence[str] = (), batch_width: int = 1) -> Plan:
+    """Resolve a recipe for a model; `fallbacks` are those to use from the start when memory is short.
 
     `batch_width` pictures go through the model at a time, 1 to 64: it decides the last bits.
     """
@@ -117,7 +117,7 @@ def make_plan(recipe: Recipe, model: Model, source: Source | None = None, rungs:
         "width": width,
         "height": height,
         **execution(model, batch_width),
-        "rungs": list(rungs),
+        "rungs": list(fallbacks),  # called so in the records of version 0.1
     }
     return Plan(
         recipe=recipe, model=model, source=source, mask=mask, effective=effective, environment=facts,

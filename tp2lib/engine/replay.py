@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tp2lib.engine.fallbacks import RUNGS, SMALLER, treatments
+from tp2lib.engine.fallbacks import FALLBACKS, SMALLER, treatments
 from tp2lib.engine.runs import MAX_WIDTH, Run
 from tp2lib.errors import ModelError, RecordError, SourceError, TP2Error, shown
 from tp2lib.metadata.source import Source, reopen_source
@@ -158,9 +158,9 @@ def _job(run: Run, model: str | None, trusted: bool) -> dict[str, Any]:
     width = effective.get("batch_width", 1)
     if type(width) is not int or not 1 <= width <= MAX_WIDTH:
         raise RecordError(f"the record's batch_width is {shown(width)}; it must be 1 to {MAX_WIDTH}. It was damaged.")
-    rungs = effective.get("rungs")
-    if not isinstance(rungs, list) or not all(rung in RUNGS or str(rung).startswith(SMALLER) for rung in rungs):
-        raise RecordError(f"the record's rungs are {shown(rungs)}; they must be among {', '.join(RUNGS)}.")
+    fallbacks = effective.get("rungs")
+    if not isinstance(fallbacks, list) or not all(fallback in FALLBACKS or str(fallback).startswith(SMALLER) for fallback in fallbacks):
+        raise RecordError(f"the record's rungs are {shown(fallbacks)}; they must be among {', '.join(FALLBACKS)}.")
     recipe = run.recipe.vary(
         model="auto",
         width=effective.get("width"),
@@ -168,7 +168,7 @@ def _job(run: Run, model: str | None, trusted: bool) -> dict[str, Any]:
         source=run.recipe.source and "the kept photo",
         mask=run.recipe.mask and "kept with it",
     )
-    how = {"threads": threads, "device": device, "rungs": treatments(rungs), "batch_width": width, "fast": effective.get("fast")}
+    how = {"threads": threads, "device": device, "rungs": treatments(fallbacks), "batch_width": width, "fast": effective.get("fast")}
     return {"recipe": recipe.to_dict(), "model": model or name, **how}
 
 
@@ -243,7 +243,7 @@ def _execute(job: Mapping[str, Any], folder: Path) -> Run:
         model = load(job["model"], download=False)  # without the original device or engine: the verdict names it
     recipe = Recipe.from_dict(job["recipe"])
     source = reopen_source(folder / job["source"]) if "source" in job else None
-    return generate(recipe, model, source=source, rungs=job["rungs"], batch_width=job["batch_width"])
+    return generate(recipe, model, source=source, fallbacks=job["rungs"], batch_width=job["batch_width"])
 
 
 if __name__ == "__main__":

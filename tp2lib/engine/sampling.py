@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from tp2lib.engine.fallbacks import Ladder
+from tp2lib.engine.fallbacks import Fallbacks
 from tp2lib.engine.inpainting import differing, hold, put_back
 from tp2lib.engine.plan import Plan, execution
 from tp2lib.engine.preview import StepInfo, StepWatch, colour_map, rough_colours
@@ -45,8 +45,8 @@ def sample_together(
     """
     parts = plans[0].model.pipe.components
     pipe = type(plans[0].model.pipe)(**parts, requires_safety_checker=parts["safety_checker"] is not None)  # a quarter of a millisecond
-    with Ladder(pipe, plans[0].effective["rungs"]) as ladder, torch.no_grad():
-        executions = [_Execution(plan, ladder, on_step, should_stop or (lambda: False)) for plan in plans]
+    with Fallbacks(pipe, plans[0].effective["rungs"]) as fallbacks, torch.no_grad():
+        executions = [_Execution(plan, fallbacks, on_step, should_stop or (lambda: False)) for plan in plans]
         for one in executions:
             one.words = one.stage("text", one.encode_text)
             one.photo = one.stage("encode", functools.partial(one.encode_photo, one.plan.source)) if one.plan.source else None
@@ -85,12 +85,12 @@ class _Execution:
     def __init__(
         self,
         plan: Plan,
-        ladder: Ladder,
+        fallbacks: Fallbacks,
         on_step: Callable[[StepInfo], None] | None,
         should_stop: Callable[[], bool],
     ) -> None:
-        self.plan, self.ladder, self.on_step, self.should_stop = plan, ladder, on_step, should_stop
-        self.pipe = ladder.pipe
+        self.plan, self.fallbacks, self.on_step, self.should_stop = plan, fallbacks, on_step, should_stop
+        self.pipe = fallbacks.pipe
         self.dtype = plan.model.placement.dtype
         self.timings: dict[str, float] = {}
         self.decoder = plan.model.placement.dtype_name
@@ -114,7 +114,7 @@ class _Execution:
         observed = {
             "timesteps": timesteps,
             "model_calls": len(timesteps),
-            "rungs": list(self.ladder.rungs),
+            "rungs": list(self.fallbacks.used),
             "decoder_dtype": self.decoder,
             **kept,
             **execution(self.plan.model, self.plan.effective["batch_width"]),
@@ -133,7 +133,7 @@ class _Execution:
     def stage(self, name: str, work: Callable[[], T]) -> T:
         self._stop_if_asked()
         began = time.perf_counter()
-        result = self.ladder.run(name, work)
+        result = self.fallbacks.run(name, work)
         if self.plan.model.placement.device == "cuda":
             torch.cuda.synchronize()  # queued work counts in this stage's seconds
         self.timings[name] = time.perf_counter() - began
@@ -206,8 +206,8 @@ class _Execution:
         if self.region and self.masked is None:
             self.latents, self.anchor = hold(
                 self.region, index, self.latents, anchor=self.anchor, noise=self.noise, scheduler=self.watch.scheduler, timesteps=self.timesteps,
-                expected=lambda rough: self.ladder.run("decode", lambda: (self._rough if rough else self._decode)(self.watch.x0())),
-                encode=lambda pixels: self.ladder.run("encode", lambda: self._encode(pixels)),
+                expected=lambda rough: self.fallbacks.run("decode", lambda: (self._rough if rough else self._decode)(self.watch.x0())),
+                encode=lambda pixels: self.fallbacks.run("encode", lambda: self._encode(pixels)),
             )  # fmt: skip
 
     def report(self, index: int) -> None:

@@ -218,22 +218,22 @@ class Work:
 
     def do(self, plan_all: Callable[[list[str], int], Plans], plans: Plans, say: Callable[[str], None]) -> list[Cell]:
         """Make all cells; if one needs a memory fallback, make all of them with it."""
-        rungs: list[str] = []
+        fallbacks: list[str] = []
         width = plans[0][1].effective["batch_width"]
         while True:
             try:
-                found = self._fill(plans, rungs)
+                found = self._fill(plans, fallbacks)
             except OutOfMemory:  # of several pictures together
                 width //= 2
                 how = f"{width} at a time" if width > 1 else "one by one"
             else:
                 if isinstance(found, dict):
                     return [found[plan.key, str(place)] for place, plan in plans]
-                rungs, how = found, f"with {', '.join(found)}"
+                fallbacks, how = found, f"with {', '.join(found)}"
             say(f"memory ran out: all cells are made again {how}, so that they compare")
-            plans = plan_all(rungs, width)
+            plans = plan_all(fallbacks, width)
 
-    def _fill(self, plans: Plans, rungs: list[str]) -> dict[tuple[str, str], Cell] | list[str]:
+    def _fill(self, plans: Plans, fallbacks: list[str]) -> dict[tuple[str, str], Cell] | list[str]:
         """Make the missing pictures, and take those of other processes; return the cells, or the fallbacks that all of them must use."""
         cells: dict[tuple[str, str], Cell] = {}
         crashed = self.ledger.crashes if self.ledger else lambda key: 0
@@ -244,8 +244,8 @@ class Work:
                 made, left = self._make(batch)
                 for key, (run, error) in made.items():
                     cells |= self._tell(key, run, error, plans)
-                    taken = treatments(run.effective["rungs"]) if run else rungs
-                    if taken != rungs:
+                    taken = treatments(run.effective["rungs"]) if run else fallbacks
+                    if taken != fallbacks:
                         return taken
                 waiting += [left] if left else []
             todo = waiting
