@@ -80,7 +80,7 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
     if todo["autoencoder"]:
         followed = AutoencoderKL.from_pretrained(start / "vae", dtype=torch.float32) if start else None
         autoencoder.train(data, pictures, share("autoencoder") * left(), where, batches.autoencoder, size=size, followed=followed)
-    # weights that have seen full-size latents need no half-size ones, and on a CPU no picture comes up often enough to need its mirror image
+    # weights that have seen full-size latents need no half-size ones, and on a CPU a picture comes up some six times in two hours, so its mirror image is left out
     codes = latents.make_latents(data, pictures, where, batches.latents, half=not start, mirrored=where.type == "cuda")
     rest = share("denoiser") + (share("sharpen") if todo["sharpen"] else 0)
 

@@ -85,7 +85,7 @@ def resolve(recipe: Recipe, model: Model, source: Source | None = None) -> dict[
 
 
 def make_plan(recipe: Recipe, model: Model, source: Source | None = None, fallbacks: Sequence[str] = (), batch_width: int = 1) -> Plan:
-    """Resolve a recipe for a model; `fallbacks` are those to use from the start when memory is short.
+    """Resolve a recipe for a model; `fallbacks` are the memory fallbacks to use from the start.
 
     `batch_width` pictures go through the model at a time, 1 to 64: it decides the last bits.
     """

@@ -71,7 +71,7 @@ class Proof:
 
 
 def prove_all(runs: Sequence[Run], outputs: str | os.PathLike[str], *, again: bool = False) -> list[Proof]:
-    """Replay pictures in one new process, or return the grade that they already have, and save it.
+    """Replay pictures in one new process and save their grades; a picture that has a grade keeps it.
 
     Parameters
     ----------
