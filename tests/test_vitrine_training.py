@@ -22,7 +22,7 @@ from vitrine.autoencoder import crops, decode, encode, to_tensor, turn_to, white
 from vitrine.denoiser import Denoiser, Noise, Plan, draw_batch, draw_texts, train
 from vitrine.linear_start import start_linear
 from vitrine.losses import Features, laplacian
-from vitrine.model import TINY, change_basis, make_autoencoder, make_tokenizer, save_pipeline
+from vitrine.model import TINY, change_basis, make_autoencoder, save_pipeline
 from vitrine.renders import Renders
 from vitrine.scene import draw
 from vitrine.training import Average, Budget, Checkpoint, learning_rate
@@ -133,7 +133,7 @@ def weights(folder):
 @pytest.mark.slow
 def test_a_run_killed_half_way_ends_where_an_unbroken_one_does(codes, tmp_path, one_thread, by_steps, monkeypatch):
     plan = Plan(batch=4)
-    train(tmp_path, codes, RECORDS, 4, CPU, plan, TINY)
+    train(tmp_path, codes, draw_texts(RECORDS), 4, CPU, plan, TINY)
     unbroken = weights(tmp_path)
     (tmp_path / "denoiser.pt").unlink()
 
@@ -149,9 +149,9 @@ def test_a_run_killed_half_way_ends_where_an_unbroken_one_does(codes, tmp_path, 
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(Checkpoint, "save", save_and_die)
-        train(tmp_path, codes, RECORDS, 4, CPU, plan, TINY)
+        train(tmp_path, codes, draw_texts(RECORDS), 4, CPU, plan, TINY)
     assert weights(tmp_path)["step"] == 2
-    train(tmp_path, codes, RECORDS, 2, CPU, plan, TINY)
+    train(tmp_path, codes, draw_texts(RECORDS), 2, CPU, plan, TINY)
     resumed = weights(tmp_path)
     assert resumed["step"] == unbroken["step"] == 4
     for part in (lambda s: s["model"], lambda s: s["average"]["module"]):
@@ -163,7 +163,7 @@ def test_a_run_killed_half_way_ends_where_an_unbroken_one_does(codes, tmp_path, 
 def test_a_denoiser_learns_one_batch(codes):
     torch.manual_seed(0)
     noise, model, plan = Noise(CPU), Denoiser(TINY), Plan(batch=8)
-    ids, empty = draw_texts(model.tokenizer, RECORDS, CPU, 2)
+    ids, empty = map(torch.from_numpy, draw_texts(RECORDS, 2))
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
     losses = []
     for _ in range(30):
@@ -266,8 +266,7 @@ def test_the_noisier_the_more_an_error_counts():
 
 def test_the_planned_shares_of_captions_are_empty_or_wrong():
     records = [draw(0, kind="apple")] + [draw(k, kind="pen") for k in range(1, 90)]
-    tokenizer = make_tokenizer()
-    ids, empty = draw_texts(tokenizer, records, CPU, 3)
+    ids, empty = map(torch.from_numpy, draw_texts(records, 3))
     source = torch.zeros(90, 2, 1, 1, 1)
     source[0] = 1
     z, tokens = draw_batch(source[:1].expand(90, -1, -1, -1, -1), ids, empty, Plan(batch=4000, empty=0.2, wrong=0.3), torch.Generator().manual_seed(0))

@@ -84,8 +84,11 @@ def judge(args: argparse.Namespace, scale: Scale) -> None:
     """train and calibrate the judge"""
     from .judging import train
     from .model import seal
+    from .pack import unpack
     from .training import choose_device
 
+    if args.pack:
+        unpack(args.pack, args.data)
     train(args.data, args.to / "judge.safetensors", 60 * (args.minutes or scale.judge_minutes), choose_device(args.device), 4 if scale.tiny else 32)
     seal(args.to)
 
@@ -113,7 +116,7 @@ def pack(args: argparse.Namespace, scale: Scale) -> None:
     from .pack import pack
 
     to = args.pack or args.data / "pack.zip"
-    held = pack(args.data, to, args.count or 12_000)
+    held = pack(args.data, to, args.count or 12_000, split=args.split or "train")
     print(f"{to}: {held} pictures, {to.stat().st_size / 2**20:.1f} MiB")
 
 
@@ -168,9 +171,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="train, judge, cutout: default auto")
     parser.add_argument("--minutes", type=float, help="train, judge, cutout: the time to use, loading included")
     parser.add_argument("--start", type=Path, help="train: go on from the pipeline in this folder; the new autoencoder follows its latents")
-    parser.add_argument("--pack", type=Path, help="pack: the file to write (default: DATA/pack.zip); train: unpack this file first")
+    parser.add_argument("--pack", type=Path, help="pack: the file to write (default: DATA/pack.zip); train, judge: unpack this file first")
     parser.add_argument("--parts", type=Path, help="train: put the result here besides, as parts of at most 15 MB; join: where the parts are")
-    parser.add_argument("--split", choices=("train", "judge", "test"), help="render: only this split")
+    parser.add_argument("--split", choices=("train", "judge", "test"), help="render: only this split; pack: this one (default: train)")
     parser.add_argument("--count", type=int, help="render, pack: only the first COUNT pictures of a split")
     parser.add_argument("--worker", type=int, default=0, help="render: this worker's number")
     parser.add_argument("--workers", type=int, default=1, help="render: how many workers share the pictures")

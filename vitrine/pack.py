@@ -15,6 +15,8 @@ from diffusers import AutoencoderKL
 from PIL import Image
 from safetensors.torch import save
 
+from tp2lib.models.judge import SIZE
+
 from .losses import EARLY, imagenet_weights
 from .renders import Renders
 
@@ -23,11 +25,15 @@ PART = 15 * 10**6  # bytes a part of the way back may have
 QUALITY = 80  # WebP: 2.9 kB a picture at 41.6 dB
 
 
-def pack(data: Path, to: Path, count: int = 12_000, quality: int = QUALITY) -> int:
-    """Write one zip with the training pictures, their records, the features that the autoencoder's loss reads, and what stands in ``data/vae`` to start from.
+def pack(data: Path, to: Path, count: int = 12_000, quality: int = QUALITY, split: str = "train") -> int:
+    """Write one zip with a split's pictures (the judge's as small as it sees them), their records, and what their training starts from.
+
+    For the autoencoder that is what stands in ``data/vae``, and the first layers of a network that its loss reads; for the
+    judge's teacher all layers of that network, in half precision.
 
     Parameters
     ----------
+    split : {"train", "judge"}
     count : int
         The first pictures, at most; fewer where ``LIMIT`` would be passed.
 
@@ -36,19 +42,24 @@ def pack(data: Path, to: Path, count: int = 12_000, quality: int = QUALITY) -> i
     int
         How many pictures it holds.
     """
-    renders = Renders(data / "renders", "train")
+    renders = Renders(data / "renders", split)
 
     def shrink(k: int) -> bytes:
-        buffer = io.BytesIO()
-        Image.fromarray(renders._decode(k)).save(buffer, "WEBP", quality=quality, method=6)
+        buffer, image = io.BytesIO(), Image.fromarray(renders._decode(k))
+        if split == "judge":
+            image = image.reduce(max(1, image.width // SIZE))
+        image.save(buffer, "WEBP", quality=quality, method=6)
         return buffer.getvalue()
 
     kept = []
     part = to.with_suffix(".tmp")
     with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as file, ThreadPoolExecutor() as pool:
-        early = {key: value.contiguous() for key, value in imagenet_weights().items() if key.startswith(EARLY)}
-        file.writestr("features.safetensors", save(early))
-        if (data / "vae").exists():
+        weights = {key: value.contiguous() for key, value in imagenet_weights().items() if not key.startswith("_fc.")}
+        if split == "judge":
+            file.writestr("teacher.safetensors", save({key: value.half() if value.is_floating_point() else value for key, value in weights.items()}))
+        else:
+            file.writestr("features.safetensors", save({key: value for key, value in weights.items() if key.startswith(EARLY)}))
+        if split == "train" and (data / "vae").exists():
             with tempfile.TemporaryDirectory() as folder:
                 AutoencoderKL.from_pretrained(data / "vae", dtype=torch.float16).save_pretrained(folder)
                 for path in sorted(Path(folder).iterdir()):
@@ -74,9 +85,9 @@ def unpack(path: Path, data: Path) -> None:
         if "records.jsonl.gz" not in names or strange:
             raise ValueError(f"{path} is no pack: {strange or 'it has no records.jsonl.gz'}; `python -m vitrine pack` makes one")
         for name in names:
-            if name.startswith("start/") or name == "features.safetensors":
+            if name.startswith("start/") or name in ("features.safetensors", "teacher.safetensors"):
                 file.extract(name, data)
-    target = data / "renders" / "pack.zip"
+    target = data / "renders" / path.name
     target.unlink(missing_ok=True)
     target.hardlink_to(path.resolve())
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import shutil
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -26,9 +28,9 @@ from .training import choose_device
 class Shares:
     """How the time is split."""
 
-    autoencoder: float = 0.22
-    denoiser: float = 0.66
-    sharpen: float = 0.12
+    autoencoder: float = 0.17
+    denoiser: float = 0.74
+    sharpen: float = 0.09
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +43,7 @@ class Batches:
     sharpen: int = 4
 
 
-CPU, CUDA = Batches(), Batches(autoencoder=128, latents=256, denoiser=512, sharpen=32)
+CPU, CUDA = Batches(), Batches(autoencoder=128, latents=256, denoiser=256, sharpen=32)
 SMALL = Batches(autoencoder=2, latents=4, denoiser=4, sharpen=2)
 
 
@@ -73,6 +75,9 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
     renders = Renders(data / "renders", "train")
     pictures = renders.tensor().to(where)
     print(f"{len(renders)} pictures on {where}, {time.monotonic() - began:.0f} s after the start", flush=True)
+    beside = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+    texts = beside.submit(denoiser.draw_texts, renders.records)
+    beside.shutdown(wait=False)
     left = lambda: 60 * minutes - (time.monotonic() - began)
     todo = {"autoencoder": not (data / "vae" / "config.json").exists(), "denoiser": True, "sharpen": not (data / "sharp" / "config.json").exists()}
     total = sum(getattr(Shares(), name) for name, wanted in todo.items() if wanted)
@@ -80,8 +85,10 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
     if todo["autoencoder"]:
         followed = AutoencoderKL.from_pretrained(start / "vae", dtype=torch.float32) if start else None
         autoencoder.train(data, pictures, share("autoencoder") * left(), where, batches.autoencoder, size=size, followed=followed)
-    # weights that have seen full-size latents need no half-size ones, and on a CPU a picture comes up some six times in two hours, so its mirror image is left out
-    codes = latents.make_latents(data, pictures, where, batches.latents, half=not start, mirrored=where.type == "cuda")
+    # weights that have seen full-size latents need no half-size ones, on a GPU compiling for a second size takes longer than it saves,
+    # and on a CPU a picture comes up some six times in two hours, so its mirror image is left out
+    gpu = where.type == "cuda"
+    codes = latents.make_latents(data, pictures, where, batches.latents, half=not start and not gpu, mirrored=gpu)
     rest = share("denoiser") + (share("sharpen") if todo["sharpen"] else 0)
 
     def deliver() -> None:
@@ -91,7 +98,7 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
             print("parts:", *(path.name for path in pack.split(Path(archive), parts)), flush=True)
 
     plan = denoiser.Plan(batch=batches.denoiser)
-    denoiser.train(data, codes, renders.records, left() * share("denoiser") / rest, where, plan, size, start, deliver)
+    denoiser.train(data, codes, texts.result(), left() * share("denoiser") / rest, where, plan, size, start, deliver)
     deliver()
     if todo["sharpen"]:
         sharpen.sharpen(data, pictures, max(1.0, left()), where, batches.sharpen)
