@@ -122,20 +122,25 @@ def test_there_is_a_size_below_which_it_gives_up(model, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_gpu_offloads_the_model_before_giving_up():
+@pytest.mark.parametrize("room", [True, False])
+def test_a_gpu_offloads_the_model_before_giving_up_and_leaves_it_so_where_there_is_no_room(room, caplog):
     class Pipe:
-        device = torch.device("cuda")
+        device = _execution_device = torch.device("cuda")
         vae = type("VAE", (), {name: lambda self: None for name in ("disable_slicing", "disable_tiling")})()
         log: list[str] = []  # noqa: RUF012
 
         def enable_model_cpu_offload(self, device):
             self.log.append(f"offload {device}")
+            self.device = torch.device("cpu")
 
         def remove_all_hooks(self):
             self.log.append("hooks off")
 
         def to(self, device):
             self.log.append(f"to {device}")
+            if not room:
+                raise torch.OutOfMemoryError
+            self.device = device
 
     tries = []
 
@@ -145,10 +150,13 @@ def test_a_gpu_offloads_the_model_before_giving_up():
             raise torch.OutOfMemoryError
         return "done"
 
-    with Fallbacks(Pipe()) as fallbacks:
+    pipe = Pipe()
+    with Fallbacks(pipe) as fallbacks:
         assert fallbacks.run("denoise", work) == "done"
         assert fallbacks.used == ["free caches", "model offload"]
-    assert Pipe.log == ["offload cuda", "hooks off", "to cuda"]
+    assert Pipe.log == ["offload cuda", "hooks off", "to cuda"] + ([] if room else ["offload cuda"])
+    assert Fallbacks(pipe).used == ([] if room else ["model offload"])
+    assert ("stays offloaded" in caplog.text) is not room
 
 
 def test_starting_with_a_fallback_is_recorded_and_undone(model):

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
+from torch.utils.data import DataLoader
 
 from tp2lib.models.judge import Judge, JudgeNet, load_judge
 from tp2lib.models.vocabulary import ATTRIBUTES
-from vitrine import judging
+from vitrine import judging, pack
 from vitrine.judging import change, save_judge
+from vitrine.renders import Renders
 from vitrine.scene import draw
 
 
@@ -82,6 +85,28 @@ def test_a_changed_photo_keeps_its_size_and_what_it_shows():
     assert len({one.tobytes() for one in several}) == 12
     for one in several:
         assert (one[128, 128].astype(int) - (190, 30, 30) < 30).all() and one[4, 4].min() > 180
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")  # from Python 3.12 on, of every fork
+def test_a_pack_brings_the_judges_renders_and_worker_processes_draw_the_same_batches(tmp_path):
+    pytest.importorskip("efficientnet_lite_pytorch", reason="the teacher's features are in the extra 'train'")
+    folder, there = tmp_path / "renders" / "100", tmp_path / "there"
+    folder.mkdir(parents=True)
+    for k in range(6):
+        Image.fromarray(np.random.default_rng(k).integers(0, 255, (8, 8, 3), np.uint8)).resize((256, 256)).save(folder / f"{100_000 + k}.png")
+        (folder / f"{100_000 + k}.json").write_text(json.dumps(draw(100_000 + k)))
+    assert pack.pack(tmp_path, tmp_path / "judge.zip", split="judge") == 6
+    pack.unpack(tmp_path / "judge.zip", there)
+    judging.Teacher(load_file(there / "teacher.safetensors"))
+    with pytest.raises(ValueError, match="not the weights"):
+        judging.Teacher({key: value for key, value in load_file(there / "teacher.safetensors").items() if "_blocks.9." not in key})
+    renders = Renders(there / "renders", "judge")
+    assert renders.side == 128
+    batches = judging.Batches(renders, np.arange(6), tmp_path / "none", 4, 1)
+    for step, (x, labels) in enumerate(DataLoader(batches, batch_size=None, sampler=range(4), num_workers=2)):
+        wanted = batches[step]
+        assert torch.equal(x, wanted[0]) and all(torch.equal(labels[name], wanted[1][name]) for name in ATTRIBUTES)
 
 
 @pytest.mark.slow

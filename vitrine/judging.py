@@ -11,7 +11,6 @@ import io
 import json
 import os
 from collections.abc import Callable
-from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -84,14 +83,14 @@ class Batches(Dataset):
     """One item a step: changed pictures and their labels; some as the autoencoder in ``vae`` gives them back, some softened."""
 
     def __init__(self, renders: Renders, picks: np.ndarray, vae: Path, size: int, seed: int):
-        self.renders, self.picks, self.size, self.seed = renders, picks, size, seed
+        self.picks, self.size, self.seed = picks, size, seed
         self.labels = labels_of(renders.records)
         self.vae = AutoencoderKL.from_pretrained(vae, dtype=torch.float32).eval() if (vae / "config.json").exists() else None
-        self.picture = lru_cache(maxsize=None)(self._whole)
+        self.pictures = renders.tensor().numpy()  # in memory: processes that share an open archive lose their place in it
 
-    def _whole(self, k: int) -> np.ndarray:
-        """A picture at twice the judge's size, so that changing it costs no sharpness."""
-        picture = self.renders._decode(k)
+    def picture(self, k: int) -> np.ndarray:
+        """A picture at twice the judge's size or more, so that changing it costs no sharpness."""
+        picture = self.pictures[k]
         return picture if len(picture) >= 2 * SIZE else np.asarray(Image.fromarray(picture).resize((2 * SIZE, 2 * SIZE), Image.Resampling.LANCZOS))
 
     @torch.no_grad()

@@ -143,6 +143,7 @@ def make_unet(size: Size = FULL) -> UNet2DConditionModel:
 def save_pipeline(folder: Path, text_encoder: CLIPTextModel, vae: AutoencoderKL, unet: UNet2DConditionModel, tokenizer: CLIPTokenizer | None = None) -> None:
     """Write a diffusers folder: fp16 safetensors, the published scheduler file, the word list."""
     folder = Path(folder)
+    vae.register_to_config(_name_or_path="")  # not the folder it was trained in
     pipe = StableDiffusionPipeline(
         vae=vae.half(),
         text_encoder=text_encoder.half(),

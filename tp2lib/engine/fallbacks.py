@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Self, TypeVar
 
 import torch
 
 from tp2lib.errors import ModelError
+
+log = logging.getLogger("tp2lib")
 
 T = TypeVar("T")
 
@@ -47,13 +50,16 @@ def is_out_of_memory(error: BaseException) -> bool:
 class Fallbacks:
     """Run the stages of one picture with its own pipeline; when memory runs out, add the next fallback and try again.
 
-    A context manager that uses `fallbacks` from the start; on exit, the model is as it was.
+    A context manager that uses `fallbacks` from the start; on exit, the model is as it was. Where it does not fit on its
+    device any more, it stays offloaded, and the next picture's fallbacks say so.
     """
 
     def __init__(self, pipe: Any, fallbacks: Sequence[str] = ()) -> None:
         self.pipe = pipe
-        self.device = pipe.device
+        self.device = pipe._execution_device
         self.used = list(fallbacks)
+        if pipe.device != self.device and OFFLOAD not in self.used:
+            self.used.append(OFFLOAD)
 
     def __enter__(self) -> Self:
         for fallback in self.used:
@@ -63,9 +69,18 @@ class Fallbacks:
     def __exit__(self, *_: object) -> None:
         self.pipe.vae.disable_slicing()
         self.pipe.vae.disable_tiling()
-        if OFFLOAD in self.used:
-            self.pipe.remove_all_hooks()
+        if OFFLOAD not in self.used:
+            return
+        self.pipe.remove_all_hooks()
+        try:
             self.pipe.to(self.device)
+            return
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        log.warning("the model no longer fits on %s as a whole: it stays offloaded, which is slower", self.device)
+        self._apply(FREE_CACHES)
+        self._apply(OFFLOAD)
 
     def run(self, stage: str, work: Callable[[], T]) -> T:
         """Do a stage's work; if memory runs out, add the next fallback that helps that stage ("text", "encode", "denoise" or "decode") and do it again.
