@@ -368,6 +368,18 @@ def test_a_training_elsewhere_goes_on_from_the_autoencoder_that_the_pack_brings(
     assert near < far / 10
 
 
+@pytest.mark.slow
+def test_a_training_that_ends_below_what_it_began_with_keeps_that(archive, photos, by_steps, monkeypatch):
+    autoencoder.train(archive, photos, 40, CPU, 4, 32, TINY)
+    (archive / "vae").rename(archive / "start")
+    (archive / "autoencoder.pt").unlink()
+    for name in ("PEAK", "MOST"):
+        monkeypatch.setattr(autoencoder, name, 10)
+    autoencoder.train(archive, photos, 10, CPU, 4, 32, TINY)
+    kept, begun = (AutoencoderKL.from_pretrained(archive / name).decoder.state_dict() for name in ("vae", "start"))
+    assert all(torch.equal(kept[name], value) for name, value in begun.items())
+
+
 def test_a_pack_holds_no_more_than_its_limit_and_a_strange_one_is_refused(archive, monkeypatch, tmp_path):
     assert pack.pack(archive, archive / "pack.zip") == 6
     monkeypatch.setattr(pack, "LIMIT", (archive / "pack.zip").stat().st_size - 8000)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from pathlib import Path
 
 import numpy as np
@@ -129,19 +128,21 @@ def train(
         clock.tell(step, batch, f"L1 {pixel.item():.4f}" if step % 10 == 0 else "")
         checkpoint.save(step)
     checkpoint.save(step, force=True)
-    finished = max(begun, average.module.float(), key=lambda one: -error(one, pictures))  # a short training can end below what it began with
+    finished = average.module.float()
+    if (data / "start").exists():  # a short training can end below what it was brought
+        finished = max(begun, finished, key=lambda one: psnr(one, pictures))
     if not followed:
         whiten(finished, pictures)
     finished.save_pretrained(data / "vae", safe_serialization=True)
 
 
 @torch.no_grad()
-def error(vae: AutoencoderKL, pictures: torch.Tensor, count: int = 100) -> float:
-    """Mean squared error of the reconstruction, in units of half the range of a pixel."""
-    some = [to_tensor(part) for part in pictures[:count].split(4)]
-    mse = float(torch.stack([F.mse_loss(decode(vae, encode(vae, x)), x) for x in some]).mean())
-    print(f"autoencoder: {10 * math.log10(4 / mse):.2f} dB on {min(count, len(pictures))} training pictures", flush=True)
-    return mse
+def psnr(vae: AutoencoderKL, pictures: torch.Tensor, count: int = 100) -> float:
+    """Mean over pictures of their reconstruction's PSNR, in dB: a mean of squared errors is that of the grainy ones."""
+    parts = [to_tensor(part) for part in pictures[:count].split(4)]
+    mean = -10 * torch.cat([((decode(vae, encode(vae, x)) - x) / 2).square().mean((1, 2, 3)).log10() for x in parts]).mean().item()
+    print(f"autoencoder: {mean:.2f} dB on {min(count, len(pictures))} training pictures", flush=True)
+    return mean
 
 
 @torch.no_grad()

@@ -143,7 +143,7 @@ def train(data: Path, out: Path, seconds: float, device: torch.device, batch: in
     renders = Renders(data / "renders", "judge")
     order = np.random.default_rng(41).permutation(len(renders))
     held, used = order[: max(1, len(order) // 12)], order[max(1, len(order) // 12) :]
-    batches = Batches(renders, used, next((data / name for name in ("vae", "start") if (data / name).exists()), data / "vae"), batch, 42)
+    batches = Batches(renders, used, data / ("vae" if (data / "vae").exists() else "start"), batch, 42)
     brought = data / "teacher.safetensors"
 
     def taught(net: nn.Module, x: torch.Tensor, labels: Answers) -> torch.Tensor:

@@ -75,7 +75,7 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
     renders = Renders(data / "renders", "train")
     pictures = renders.tensor().to(where)
     print(f"{len(renders)} pictures on {where}, {time.monotonic() - began:.0f} s after the start", flush=True)
-    beside = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+    beside = ProcessPoolExecutor(1, mp_context=get_context("spawn"))  # a fork would inherit CUDA
     texts = beside.submit(denoiser.draw_texts, renders.records)
     beside.shutdown(wait=False)
     left = lambda: 60 * minutes - (time.monotonic() - began)
