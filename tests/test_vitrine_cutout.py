@@ -16,7 +16,7 @@ from tp2lib import INPUTS
 from tp2lib.models.cutout import Cutout, find_mask
 from vitrine.__main__ import main
 from vitrine.composites import SEEN_PHOTOS, UNSEEN_PHOTOS, Composer, backgrounds, fill, procedural
-from vitrine.cutout import halved, loss_of, start
+from vitrine.cutout import halved, loss_of
 from vitrine.cutout_bars import Score, boundary_error, calibration, inputs, on_new_backgrounds, overlap, score
 from vitrine.scene import draw
 
@@ -111,20 +111,19 @@ def test_half_the_size_is_the_mean_of_four(pictures):
     assert abs(small[2, 0, 5, 5].item() - pictures[2, 0, 10:12, 10:12].float().mean().item()) <= 0.5
 
 
-def test_the_encoder_starts_as_the_network_of_photos():
+def test_an_encoder_sees_as_the_network_of_photos_does_whose_weights_it_takes():
     pytest.importorskip("efficientnet_lite_pytorch", reason="the training's packages are in the extra 'train'")
-    from tp2lib.models.cutout import CutoutNet
-    from vitrine.losses import Features
+    from tp2lib.models.encoder import BLOCKS, Encoder
+    from vitrine.losses import Features, fold_into
 
     torch.manual_seed(0)
-    net, features, x = CutoutNet(), Features(), torch.rand(1, 3, 64, 64)
-    start(net)
-    h = torch.nn.functional.relu6(net.stem(torch.nn.functional.pad((x - net.mean) / net.std, (0, 1, 0, 1))))
-    wanted = features(2 * x - 1)
-    for k, block in enumerate(net.blocks[:5]):
-        h = block(h)
-        if k in (0, 2, 4):
-            assert torch.allclose(h, wanted[1 + k // 2], atol=1e-3)
+    net, features, x = Encoder(len(BLOCKS)), Features(), torch.rand(1, 3, 64, 64)
+    fold_into(net, features.net)
+    x = (x - net.mean) / net.std
+    wanted = features.net._swish(features.net._bn0(features.net._conv_stem(x)))
+    for seen, block in zip(net.maps(x), features.net._blocks, strict=False):
+        wanted = block(wanted)
+        assert torch.allclose(seen, wanted, atol=1e-3)
 
 
 @pytest.mark.slow

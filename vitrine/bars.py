@@ -187,15 +187,16 @@ def _alone(folder: Path, threads: int) -> tuple[float, float]:
 
 
 def judging(bench: Bench, data: Path) -> list[Row]:
-    """The judge on held-out renders, with its expected calibration error."""
+    """The judge on held-out renders, with its expected calibration error; a photo that is bad on purpose may hide what is asked."""
     renders = Renders(data / "renders", "test")
+    clear = sum(record["defect"] == "none" for record in renders.records)
     got = accuracy(bench.judge.net, renders)
     bars = {"kind": 0.99, "colour": 0.97, "set": 0.99, "light": 0.95, "focus": 0.0, "view": 0.0, "defect": 0.0}
     return [
         Row(
             f"judge: {name} ({len(renders)} held-out renders)",
             f"≥ {bar:.0%}" if bar else "reported",
-            f"{got[name]['right']:.1%} (calibration error {got[name]['calibration_error']:.3f})",
+            f"{got[name]['right']:.1%} (calibration error {got[name]['calibration_error']:.3f}; of the {clear} without a defect {got[name]['clear']:.1%})",
             got[name]["right"] >= bar,
         )
         for name, bar in bars.items()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +14,7 @@ from safetensors.torch import save_file
 from tp2lib.models.cutout import CutoutNet
 
 from .composites import SEEN_PHOTOS, Composer, backgrounds
-from .losses import Features
+from .losses import Features, fold_into
 from .renders import Renders
 from .training import Average, Budget, Checkpoint, Clock, autocast, learning_rate
 
@@ -24,26 +23,6 @@ FROZEN = 3  # the stem and so many blocks stay as ImageNet left them: their maps
 SMALL = 0.35  # share of the time on half-size pictures
 HARD = {"cluttered": 4.0, "cropped": 3.0}  # drawn so many times as often
 HELD = 24  # one picture in so many is kept out, to fit the temperature on
-
-
-def start(net: CutoutNet) -> None:
-    """Put EfficientNet-lite0's ImageNet weights into the encoder, its normalisation folded into the convolutions, and freeze the first blocks."""
-    old = Features().net
-    _fold(net.stem, old._conv_stem, old._bn0)
-    for block, was in zip(net.blocks, old._blocks, strict=False):
-        if block.expand is not None:
-            _fold(block.expand, was._expand_conv, was._bn0)
-        _fold(block.depth, was._depthwise_conv, was._bn1)
-        _fold(block.project, was._project_conv, was._bn2)
-    for part in (net.stem, *net.blocks[:FROZEN]):
-        part.requires_grad_(False)
-
-
-@torch.no_grad()
-def _fold(conv: Any, old: Any, norm: Any) -> None:
-    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-    conv.weight.copy_(old.weight * scale[:, None, None, None])
-    conv.bias.copy_(norm.bias - norm.running_mean * scale)
 
 
 def with_masks(renders: Renders, side: int) -> torch.Tensor:
@@ -87,7 +66,9 @@ def train(data: Path, out: Path, seconds: float, device: torch.device, batch: in
     bank = backgrounds(used, SEEN_PHOTOS, min(2400, 2 * len(used)), 5)
     full, half = Composer(used, bank, often), Composer(halved(used), halved(bank), often)
     net = CutoutNet()
-    start(net)
+    fold_into(net, Features().net)
+    for part in (net.stem, *net.blocks[:FROZEN]):
+        part.requires_grad_(False)
     net = net.to(device).to(memory_format=torch.channels_last)
     encoder = [p for name, p in net.named_parameters() if name.startswith(("stem", "blocks")) and p.requires_grad]
     rest = [p for name, p in net.named_parameters() if not name.startswith(("stem", "blocks"))]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from tp2lib.models.encoder import Encoder
 
 
 def laplacian(a: torch.Tensor, b: torch.Tensor, levels: int = 3) -> torch.Tensor:
@@ -85,3 +89,20 @@ class PooledFeatures(Features):
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]  # torchmetrics wants one vector, not maps
         x = F.interpolate(x.float() / 255, size=(224, 224), mode="bilinear", antialias=True)
         return self.net.extract_features((x - self.mean) / self.std).mean((2, 3))
+
+
+def fold_into(net: Encoder, old: Any) -> None:
+    """Put an EfficientNet-lite0's weights into an encoder, its normalisation folded into the convolutions."""
+    _fold(net.stem, old._conv_stem, old._bn0)
+    for block, was in zip(net.blocks, old._blocks, strict=False):
+        if block.expand is not None:
+            _fold(block.expand, was._expand_conv, was._bn0)
+        _fold(block.depth, was._depthwise_conv, was._bn1)
+        _fold(block.project, was._project_conv, was._bn2)
+
+
+@torch.no_grad()
+def _fold(conv: Any, old: Any, norm: Any) -> None:
+    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+    conv.weight.copy_(old.weight * scale[:, None, None, None])
+    conv.bias.copy_(norm.bias - norm.running_mean * scale)

@@ -1,7 +1,6 @@
 """Find the product in a photo with a small network: a soft mask and a confidence.
 
-Its encoder is the first two thirds of EfficientNet-lite0 (Tan and Le, 2019, arXiv:1905.11946); `vitrine/cutout.py` trains it
-on renders, whose masks are exact.
+`vitrine/cutout.py` trains it on renders, whose masks are exact.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from scipy import ndimage
 from torch import nn
 
 from tp2lib.errors import ModelError, ModelNotFound, SourceError, shown
+from tp2lib.models.encoder import Encoder
 
 WEIGHTS = Path(__file__).parent / "vitrine" / "cutout.safetensors"
 SIDE = 256  # the network works on about 256² pixels, whatever the photo's shape
@@ -28,43 +28,14 @@ OPEN = 0.3  # mean probability up to which a hole in the product is one
 BAND = 3  # pixels at that size, each side of the outline, in which the mask may be soft
 RADIUS, EPSILON = 4, 1e-4  # of the guided filter: pixels at that size, and the variance of colour that counts as none
 SURE = 0.9  # confidence from which nothing is said
-BLOCKS = (  # EfficientNet-lite0's blocks 0 to 10: kernel, stride, expansion, channels out
-    (3, 1, 1, 16),
-    *((3, 2, 6, 24), (3, 1, 6, 24)),
-    *((5, 2, 6, 40), (5, 1, 6, 40)),
-    *((3, 2, 6, 80), (3, 1, 6, 80), (3, 1, 6, 80)),
-    *((5, 1, 6, 112), (5, 1, 6, 112), (5, 1, 6, 112)),
-)
 
 
-class _Block(nn.Module):
-    """Inverted bottleneck, its normalisation folded into the convolutions."""
-
-    def __init__(self, kernel: int, stride: int, expansion: int, a: int, b: int):
-        super().__init__()
-        self.expand = nn.Conv2d(a, a * expansion, 1) if expansion > 1 else None
-        self.depth = nn.Conv2d(a * expansion, a * expansion, kernel, stride, padding=kernel // 2 if stride == 1 else 0, groups=a * expansion)
-        self.project = nn.Conv2d(a * expansion, b, 1)
-        self.pad = (kernel // 2 - 1, kernel // 2) * 2 if stride == 2 else None
-        self.residual = stride == 1 and a == b
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        h = F.relu6(self.expand(x)) if self.expand else x
-        h = self.project(F.relu6(self.depth(F.pad(h, self.pad) if self.pad else h)))
-        return x + h if self.residual else h
-
-
-class CutoutNet(nn.Module):
+class CutoutNet(Encoder):
     """U-Net on (N, 3, H, W) pictures in [0, 1], sides multiples of 32; logits of shape (N, 1, H, W)."""
 
     def __init__(self):
-        super().__init__()
-        self.mean = nn.Buffer(torch.tensor([0.485, 0.456, 0.406])[None, :, None, None])
-        self.std = nn.Buffer(torch.tensor([0.229, 0.224, 0.225])[None, :, None, None])
+        super().__init__(11)
         self.temperature = nn.Buffer(torch.ones(1))
-        self.stem = nn.Conv2d(3, 32, 3, stride=2)
-        ins = (32, *(block[3] for block in BLOCKS))
-        self.blocks = nn.ModuleList(_Block(k, s, e, a, b) for (k, s, e, b), a in zip(BLOCKS, ins, strict=False))
         conv = lambda a, b, kernel: nn.Sequential(nn.Conv2d(a, b, kernel, padding=kernel // 2), nn.ReLU())
         self.far, self.wide = conv(112, 96, 3), conv(192, 96, 1)
         self.up16 = nn.Sequential(conv(112 + 96, 96, 1), conv(96, 64, 3))
@@ -75,12 +46,9 @@ class CutoutNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = (x - self.mean) / self.std
-        h = F.relu6(self.stem(F.pad(x, (0, 1, 0, 1))))
-        seen = []
-        for block in self.blocks:
-            h = block(h)
-            seen.append(h / 8)  # about the scale of everything else
-        h = h / 4
+        maps = self.maps(x)
+        seen = [one / 8 for one in maps]  # about the scale of everything else
+        h = maps[-1] / 4
         far = self.far(F.avg_pool2d(h, 2))
         far = self.wide(torch.cat([far, far.mean((2, 3), keepdim=True).expand_as(far)], 1))
         h = self.up16(torch.cat([h, _twice(far)], 1))

@@ -16,42 +16,24 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
+from tp2lib.models.encoder import BLOCKS, Encoder
 from tp2lib.models.vocabulary import ATTRIBUTES
 
 WEIGHTS = Path(__file__).parent / "vitrine" / "judge.safetensors"
 SIZE = 128  # pixels a side: enough to tell a pen from a pencil, at a third of the cost of 256
 
 
-class _Block(nn.Module):
-    def __init__(self, width: int):
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1), nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1)
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.body(x)
-
-
-class JudgeNet(nn.Module):
-    """Residual network on (N, 3, 128, 128) pictures in [-1, 1]; one linear head an attribute."""
+class JudgeNet(Encoder):
+    """Reads (N, 3, 128, 128) pictures in [-1, 1]; one linear head an attribute, on the mean and the largest of each of the last block's maps."""
 
     def __init__(self):
-        super().__init__()
-        widths = (32, 56, 112, 160)
-        layers: list[nn.Module] = [nn.Conv2d(3, widths[0], 5, stride=2, padding=2)]
-        for a, b in zip(widths, [*widths[1:], None]):
-            layers += [_Block(a)]
-            if b:
-                layers += [nn.Conv2d(a, b, 3, stride=2, padding=1)]
-        layers += [_Block(widths[-1]), nn.GroupNorm(8, widths[-1]), nn.SiLU()]
-        self.trunk = nn.Sequential(*layers)
-        self.heads = nn.ModuleDict({name: nn.Linear(2 * widths[-1], len(values)) for name, values in ATTRIBUTES.items()})
+        super().__init__(12)
+        self.heads = nn.ModuleDict({name: nn.Linear(2 * BLOCKS[11][3], len(values)) for name, values in ATTRIBUTES.items()})
         self.temperature = nn.Buffer(torch.ones(len(ATTRIBUTES)))
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        features = self.trunk(x)
-        pooled = torch.cat([features.mean((2, 3)), features.amax((2, 3))], 1)
+        seen = self.maps(((x + 1) / 2 - self.mean) / self.std)[-1] / 4
+        pooled = torch.cat([seen.mean((2, 3)), seen.amax((2, 3))], 1)
         return {name: head(pooled) / self.temperature[k] for k, (name, head) in enumerate(self.heads.items())}
 
 
