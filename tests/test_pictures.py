@@ -193,7 +193,7 @@ def test_exports_do_not_tell_where_model_and_mask_lie(tmp_path: Path, where: str
         assert b"alice" not in copy.read_bytes() and b"a\0l\0i\0c\0e" not in copy.read_bytes()
         image = opened(copy)
         text = image.info.get("parameters") or user_comment(image)
-        assert from_infotext(text).ignored["Model"] == "sd" and "Version: tp2lib" in text
+        assert from_infotext(text).ignored["model"] == "sd" and "Version: tp2lib" in text
     kept = read_record(tmp_path / "copy.png")
     assert kept["effective"] == {"model": "sd", "vae": "sd", "mode": "inpaint"} and kept["recipe"]["mask"] == "sd.png"
     assert read_record(tmp_path / "a.png")["effective"]["model"] == where  # the original is needed here as it is
