@@ -183,17 +183,17 @@ def test_exports_do_not_tell_where_the_photo_lies(tmp_path: Path, source: str) -
     assert read_recipe(tmp_path / "copy.png", trusted=True).recipe.source == "apple.jpg"
 
 
-@pytest.mark.parametrize("where", ["/home/alice/sd", "C:\\Users\\alice\\sd", "~/alice/x/sd", "/home/alice/a: b, c/sd"])
+@pytest.mark.parametrize("where", [f"/home/{'alice/' * 50}sd", "/home/alice/sd", "C:\\Users\\alice\\sd", "~/alice/x/sd", "/home/alice/a: b, c/sd"])
 def test_exports_do_not_tell_where_model_and_mask_lie(tmp_path: Path, where: str) -> None:
     record = {"source": {"path": f"{where}.png", "pixels_sha256": "0" * 64}, "effective": {"model": where, "vae": where, "mode": "inpaint"}}
     recipe = PHOTO.vary(model=where, mask=f"{where}.png", source=f"{where}.png", strength=1.0)
-    save_picture(IMAGE, tmp_path / "a.png", record, recipe, composite=True, infotext={"Model": where})
+    save_picture(IMAGE, tmp_path / "a.png", record, recipe, composite=True, infotext={"Model": where, "Note": "a/b", "Link": "https://c.d/e"})
     for name in ("copy.png", "copy.jpg", "copy.webp"):
         copy = export_picture(tmp_path / "a.png", tmp_path / name)
         assert b"alice" not in copy.read_bytes() and b"a\0l\0i\0c\0e" not in copy.read_bytes()
         image = opened(copy)
         text = image.info.get("parameters") or user_comment(image)
-        assert from_infotext(text).ignored["model"] == "sd" and "Version: tp2lib" in text
+        assert from_infotext(text).ignored["model"] == "sd" and 'Note: a/b, Link: "https://c.d/e", Version: tp2lib' in text
     kept = read_record(tmp_path / "copy.png")
     assert kept["effective"] == {"model": "sd", "vae": "sd", "mode": "inpaint"} and kept["recipe"]["mask"] == "sd.png"
     assert read_record(tmp_path / "a.png")["effective"]["model"] == where  # the original is needed here as it is

@@ -40,7 +40,7 @@ def costs(runs: Iterable[Run]) -> list[Cost]:
         if not all(isinstance(one, (int, float)) and 0 < one < MOST for one in (steps, spent, whole)):
             continue  # a record from elsewhere
         size = f"{known.get('width')} × {known.get('height')}"
-        kind = (shown(known.get("model"))[1:-1], shown(known.get("device"))[1:-1], size, known.get("threads"))
+        kind = (shown(known.get("model"), 1000)[1:-1], shown(known.get("device"))[1:-1], size, known.get("threads"))
         kinds.setdefault(kind, []).append((run.key, spent / steps, whole))
     found = []
     for (model, device, size, threads), rows in sorted(kinds.items(), key=lambda item: -len(item[1])):

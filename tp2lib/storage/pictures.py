@@ -38,7 +38,7 @@ from tp2lib.storage.files import write_atomically
 
 _RESERVED = ("tp2", "recipe", "pixels_sha256", "digital_source_type")
 _MODEL_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")  # of the catalogue, or of the hub: owner/name
-_MODEL = re.compile(r'(?<=, Model: )("?)((?:\\.|[^\\"\n])+(?=")|[^",\n]+)')
+_MODEL = re.compile(r'(?<=, Model: )(?:"((?:\\.|[^\\"\n])+)"|[^",\n][^,\n]*)')  # in the parameters text, quoted or not
 _SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
@@ -186,7 +186,7 @@ def export_picture(path: str | os.PathLike[str], to: str | os.PathLike[str], *, 
         raise RecordError(f"{_named(path)} has DigitalSourceType {shown(mark)}; only {GENERATED} or {COMPOSITE} can be kept. Export the PNG that tp2lib wrote.")
     record, text = _record(image), image.info.get("parameters")
     text = text if isinstance(text, str) else user_comment(image)
-    text = text and _MODEL.sub(lambda found: found[1] + known_as(found[2]), text)
+    text = text and _MODEL.sub(lambda found: f'"{known_as(found[1])}"' if found[1] else known_as(found[0]), text)
     if image.mode != "RGB":
         raise RecordError(f"{_named(path)} is {image.mode}; tp2lib's pictures are RGB. Export the PNG it wrote.")
     if kind == "PNG":
