@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from filled import SIDE, fill, made, prove, scored
 
@@ -44,7 +46,7 @@ def test_every_folder_becomes_a_line(room):
     assert found["cid"].swapped == ("t2i_run01_baseline",)  # a clone around the outputs folder is fine
     assert found["dan"].not_replayed == ("baseline",)
     assert found["eve"].untraced == ("baseline",)
-    assert any("baseline.png" in remark for remark in found["fred <b>"].remarks)
+    assert any(file == "baseline.png" for file, _ in found["fred <b>"].remarks)
 
 
 def lines(page):
@@ -68,6 +70,47 @@ def test_other_machines_are_compared_by_recipe(tmp_path):
     assert "paired by recipe" in page.render("markdown") and lines(page)["artifacts"][2] == "4"
 
 
+def test_learners_who_all_are_called_me_are_different_raters(tmp_path):
+    for number, name in enumerate(("one", "two", "three")):
+        scored(tmp_path / name, fill(tmp_path / name, NAMES), "me", lambda key, criterion, number=number: (int(key, 16) + number) % 3, seed=number)
+    found = learners(tmp_path)
+    assert [one.locked for one in found] == [["me"]] * 3 and len({rating.rater for one in found for rating in one.ratings}) == 3
+    assert lines(make_class(tmp_path))["artifacts"][3] == "3" and "Fewer than two" not in make_class(tmp_path).render("markdown")
+
+
+def test_a_classmates_log_gives_no_points_in_this_learners_name(tmp_path):
+    for number, name in enumerate(("Ann Dupont", "ben")):
+        scored(tmp_path / name, fill(tmp_path / name, NAMES), name.split()[0].lower(), lambda key, criterion, number=number: 2 * number, seed=number)
+    lent = (tmp_path / "ben" / "scores" / "ben.jsonl").read_bytes()
+    (tmp_path / "Ann Dupont" / "scores" / "ben.jsonl").write_bytes(lent)
+    runs = fill(tmp_path / "zoe", NAMES)
+    scored(tmp_path / "zoe", runs, "me", lambda key, criterion: 1, seed=5)
+    scored(tmp_path / "zoe", runs, "ann", lambda key, criterion: 1, seed=6)  # Ann scored on Zoe's computer
+    ann, ben, zoe = learners(tmp_path)
+    assert (ann.judged, ben.judged, zoe.judged) == (0, 8, 4)
+    assert (ann.locked, ben.locked, zoe.locked) == (["ann"], ["ben"], ["me"])
+
+
+def test_a_log_that_lies_in_two_folders_is_counted_once(tmp_path):
+    scored(tmp_path / "1", fill(tmp_path / "1", NAMES), "alice", lambda key, criterion: 1)
+    fill(tmp_path / "2", NAMES)
+    (tmp_path / "2" / "scores").mkdir()
+    (tmp_path / "2" / "scores" / "alice.jsonl").write_bytes((tmp_path / "1" / "scores" / "alice.jsonl").read_bytes())
+    assert [one.locked for one in learners(tmp_path)] == [["alice"], []] and "Fewer than two" in make_class(tmp_path).render("markdown")
+
+
+def test_remarks_are_in_the_language_of_the_page_and_tell_no_folder(room, tmp_path):
+    french = make_class(room, "fr").render("markdown")
+    assert "le journal ne connaît aucun run" in french and str(room) not in french and "ledger knows no run" not in french
+
+
+def test_impossible_seconds_do_not_stop_the_class(tmp_path):
+    run = made(EXPERIMENTS["baseline"], 0)
+    fill(tmp_path / "ann", NAMES[:1], baseline=replace(run, timings={"total": 10**400}))
+    prove(tmp_path / "ann", {"baseline": run})
+    assert lines(make_class(tmp_path))["ann"][0] == "1/11"
+
+
 def test_what_is_to_be_looked_at_is_named_and_markup_is_not(room):
     markdown, page = (path.read_text() for path in write_class(room))
     for words in ("cid: t2i", "dan: baseline came out different", "eve: baseline shows a picture that the ledger does not know"):
@@ -81,6 +124,7 @@ def test_outliers_are_told_by_the_median():
     assert outliers(times) == [False] * 5 + [True, False]
     assert outliers([1.0, 50.0]) == [False, False] and outliers([]) == []
     assert outliers([2.0] * 5 + [2.5]) == [False] * 5 + [True]
+    assert outliers([5.0, 5.0, 5.0, 5.1, 4.9]) == outliers([5.0] * 5) == [False] * 5
 
 
 def test_a_sample_is_replayed_here_and_a_failure_is_a_line(room, monkeypatch):

@@ -18,6 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 from strategies import noise_image, recipes
 
 from tp2lib.errors import OutputError, RecordError, TP2Error
+from tp2lib.metadata.infotext import from_infotext
 from tp2lib.metadata.record import COMPOSITE, GENERATED, MAX_RECORD, digital_source_type, user_comment
 from tp2lib.recipe import Recipe
 from tp2lib.storage import files
@@ -180,6 +181,29 @@ def test_exports_do_not_tell_where_the_photo_lies(tmp_path: Path, source: str) -
         copy = export_picture(tmp_path / "a.png", tmp_path / name)
         assert b"alice" not in copy.read_bytes() and b"a\0l\0i\0c\0e" not in copy.read_bytes()
     assert read_recipe(tmp_path / "copy.png", trusted=True).recipe.source == "apple.jpg"
+
+
+@pytest.mark.parametrize("where", [f"/home/{'alice/' * 50}sd", "/home/alice/sd", "C:\\Users\\alice\\sd", "~/alice/x/sd", "/home/alice/a: b, c/sd"])
+def test_exports_do_not_tell_where_model_and_mask_lie(tmp_path: Path, where: str) -> None:
+    record = {"source": {"path": f"{where}.png", "pixels_sha256": "0" * 64}, "effective": {"model": where, "vae": where, "mode": "inpaint"}}
+    recipe = PHOTO.vary(model=where, mask=f"{where}.png", source=f"{where}.png", strength=1.0)
+    save_picture(IMAGE, tmp_path / "a.png", record, recipe, composite=True, infotext={"Model": where, "Note": "a/b", "Link": "https://c.d/e"})
+    for name in ("copy.png", "copy.jpg", "copy.webp"):
+        copy = export_picture(tmp_path / "a.png", tmp_path / name)
+        assert b"alice" not in copy.read_bytes() and b"a\0l\0i\0c\0e" not in copy.read_bytes()
+        image = opened(copy)
+        text = image.info.get("parameters") or user_comment(image)
+        assert from_infotext(text).ignored["model"] == "sd" and 'Note: a/b, Link: "https://c.d/e", Version: tp2lib' in text
+    kept = read_record(tmp_path / "copy.png")
+    assert kept["effective"] == {"model": "sd", "vae": "sd", "mode": "inpaint"} and kept["recipe"]["mask"] == "sd.png"
+    assert read_record(tmp_path / "a.png")["effective"]["model"] == where  # the original is needed here as it is
+
+
+@pytest.mark.parametrize("name", ["vitrine", "sd15", "stable-diffusion-v1-5/stable-diffusion-v1-5"])
+def test_exports_keep_the_names_that_others_have_too(tmp_path: Path, name: str) -> None:
+    save_picture(IMAGE, tmp_path / "a.png", {"effective": {"model": name}}, APPLE.vary(model=name), infotext={"Model": name})
+    copy = export_picture(tmp_path / "a.png", tmp_path / "copy.png")
+    assert read_record(copy) == read_record(tmp_path / "a.png") and opened(copy).text == opened(tmp_path / "a.png").text
 
 
 def test_what_bears_no_mark_is_not_exported(tmp_path: Path) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from plotted import words
 
 from tp2lib.course.findings import make_calibration, read_calibration
-from tp2lib.course.predictions import Predictions, judged, score
+from tp2lib.course.predictions import Judged, Predictions, judged, score
 from tp2lib.course.progress import FILE, summary
 from tp2lib.errors import RecordError
 
@@ -63,8 +64,6 @@ def test_what_is_no_number_of_the_range_is_refused(seconds, answer):
 
 
 def test_numpy_numbers_are_numbers(seconds, steps):
-    import numpy as np
-
     seconds.commit(np.float32(2.5))
     assert type(seconds.answer) is float and "as expected" in seconds.compare(np.float64(2.5)).text
     steps.commit(np.int64(15))
@@ -183,11 +182,23 @@ def test_few_predictions_make_no_comparison(tmp_path):
 
 def test_improvement_is_told_from_luck(tmp_path):
     found = learn(tmp_path, [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1])
-    assert found.change == 1 and found.interval == (1, 1) and found.said().endswith("better.")
+    low, high = found.interval
+    assert found.change == 1 and 0 < low < high and found.said().endswith("better.")
     (tmp_path / "other").mkdir()
     unsure = learn(tmp_path / "other", [1, 0, 0, 1, 0, 1, 0, 1])
     low, high = unsure.interval
     assert low < 0 < high and "not separable from luck" in unsure.said()
+
+
+@pytest.mark.parametrize("count", [4, 5, 8, 9, 12])
+def test_coin_flips_are_rarely_an_improvement(count, tmp_path, monkeypatch):
+    draw, wrong, rounds = np.random.default_rng(count), 0, 400
+    for _ in range(rounds):
+        flips = [Judged(notebook="01", question="q", answer=0, measured=0, score=float(hit), chance=0.5) for hit in draw.integers(0, 2, count)]
+        monkeypatch.setattr("tp2lib.course.findings.judged", lambda outputs, flips=flips: flips)
+        low, high = read_calibration(tmp_path).interval or (-1, 1)
+        wrong += low > 0 or high < 0
+    assert wrong / rounds <= 0.08
 
 
 def test_calibration_is_drawn_and_told(tmp_path):

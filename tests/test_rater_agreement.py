@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from filled import fill, scored
 
 from tp2lib.errors import RecordError
 from tp2lib.evaluation.experiments import EXPERIMENTS
-from tp2lib.evaluation.rater_agreement import agreement, compare, consistency, correlation, interval
+from tp2lib.evaluation.rater_agreement import Agreement, agreement, compare, consistency, correlation, interval
 from tp2lib.evaluation.ratings import Item, Ratings
 from tp2lib.evaluation.rubric import JUDGED
 
@@ -107,15 +108,33 @@ def test_somebody_who_always_gives_two_tells_nothing(runs, tmp_path):
     for one in agreement(generous):
         assert one.value is None and one.low is None and one.equal == 1.0 and not one.separable
     own = consistency(generous[0])
-    assert (own.n, own.value, own.equal) == (12, None, 1.0)
+    assert (own.n, own.value, own.equal) == (3, None, 1.0)
 
 
 def test_a_rater_is_held_against_herself_on_the_repeats_only(runs, tmp_path):
     own = consistency(scored(tmp_path, runs, "ann", noisy(0, 1)).ratings)
-    assert own.n == 3 * 4 and own.equal == 1.0 and own.value == pytest.approx(1)
+    assert own.n == 3 and own.equal == 1.0 and own.value == pytest.approx(1)
     count = iter(range(10**6))
     moody = consistency(scored(tmp_path, runs, "moody", lambda key, criterion: next(count) // 4 % 3).ratings)
-    assert moody.n == 12 and moody.equal < 1
+    assert moody.n == 3 and moody.equal < 1
+
+
+def test_differences_between_the_criteria_are_no_agreement(runs, tmp_path):
+    blind = scored(tmp_path, runs, "blind", lambda key, criterion: dict(zip(JUDGED, (2, 1, 1, 0), strict=True))[criterion]).ratings
+    assert consistency(blind).value is None and {one.value for one in agreement([blind, replace(blind, rater="too")])} == {None}
+
+
+def test_a_rater_with_herself_is_the_mean_of_her_criteria(runs, tmp_path):
+    log = scored(tmp_path, runs, "ann", noisy(1, 3)).ratings
+    pairs = np.array(log.repeats())
+    each = [kappa(*pairs[:, :, at].T) for at in range(len(JUDGED))]
+    assert consistency(log).value == pytest.approx(np.mean([one for one in each if one is not None]))
+
+
+def test_a_repeat_counts_once_all_its_points_are_given(runs, tmp_path):
+    log = scored(tmp_path, runs, "ann", noisy(0, 1)).ratings
+    again = next(item for item in log.items if item.repeat_of)
+    assert len(replace(log, scores={**log.scores, again.code: {JUDGED[0]: 2}}).repeats()) == len(log.repeats()) - 1
 
 
 def test_rank_correlation_against_a_worked_example():
@@ -125,6 +144,11 @@ def test_rank_correlation_against_a_worked_example():
     found = correlation(scores, measured)
     assert found.value == pytest.approx(0.9) and found.n == 5 and found.low < 0.9 <= found.high
     assert correlation(scores, {"a": 1.0}).value is None and correlation(scores, dict.fromkeys("abcde", 1.0)).value is None
+
+
+def test_a_correlation_of_either_sign_is_separable_and_disagreement_is_no_agreement():
+    found = Agreement(criterion="sharpness", raters=1, n=9, value=-0.9, low=-1.0, high=-0.6)
+    assert found.separable and not replace(found, equal=0.1).separable and not replace(found, high=0.1).separable
 
 
 # -- two pictures ------------------------------------------------------------------------------------
@@ -149,7 +173,41 @@ def test_two_pictures_are_apart_only_by_more_than_the_noise(runs, tmp_path):
 def test_one_noisy_rater_separates_little_and_one_without_repeats_nothing(runs, tmp_path):
     count = iter(range(10**6))
     moody = scored(tmp_path, runs, "moody", lambda key, criterion: next(count) // 4 % 3).ratings
-    noise = [sum(pair) for pair in zip(*([a - b for a, b in moody.repeats(name)] for name in JUDGED))]
+    noise = [sum(one) - sum(other) for one, other in moody.repeats()]
     found = compare([moody], runs[NINE[0]].key, runs[NINE[4]].key, by="key")
     assert found.high - found.mean == pytest.approx(max(1.96 * math.sqrt(np.mean(np.square(noise))), 1))
     assert compare([moody], runs[NINE[0]].key, "f" * 32, by="key") is None
+
+
+def of_two(number, points):
+    """A rater's log of two pictures without repeats: the points of each, criterion by criterion."""
+    items = tuple(Item(code=f"{at}", key=f"{at}" * 8, pixels_sha256=f"{at}", recipe="0" * 8) for at in (1, 2))
+    scores = {item.code: dict(zip(JUDGED, map(int, row), strict=True)) for item, row in zip(items, points, strict=True)}
+    return Ratings(rater=f"r{number}", items=items, scores=scores)
+
+
+@pytest.mark.parametrize("count", [3, 5])
+@pytest.mark.parametrize("draws", ["dice", "alike"])
+def test_pictures_that_do_not_differ_are_rarely_called_separable(count, draws):
+    draw, wrong, rounds = np.random.default_rng(count), 0, 400
+    for _ in range(rounds):
+        if draws == "dice":
+            points = draw.integers(0, 3, (count, 2, 4))
+        else:  # raters who see much the same, with the noise of a normal distribution
+            points = np.clip(np.round(draw.normal(1, 0.5, (count, 2, 4))), 0, 2)
+        wrong += compare([of_two(at, one) for at, one in enumerate(points)], "1", "2").separable
+    assert wrong / rounds <= 0.08
+
+
+def test_raters_who_agree_to_the_point_leave_an_interval(runs, tmp_path):
+    higher = [of_two(at, [[2, 1, 1, 1], [1, 1, 1, 1]]) for at in range(3)]
+    found = compare(higher, "1", "2")
+    assert found.mean == 1 and found.low < 0 and not found.separable
+    far = compare([of_two(at, [[2] * 4, [0] * 4]) for at in range(3)], "1", "2")
+    assert far.separable and far.low < far.mean == 8
+    count = iter(range(10**6))
+    moody = scored(tmp_path, runs, "moody", lambda key, criterion: next(count) // 4 % 3).ratings
+    key, other = (runs[name].key for name in (NINE[0], NINE[4]))
+    noisy_ones = compare([replace(moody, rater=name) for name in ("a", "b", "c")], key, other, by="key")  # they agree with each other, but not with themselves
+    noise = math.sqrt(np.mean([(sum(one) - sum(two)) ** 2 for one, two in moody.repeats()]))
+    assert noise > 1 and noisy_ones.high - noisy_ones.mean >= 1.96 * noise / math.sqrt(3)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import pytest
 
 from tp2lib.errors import OutputError, RecordError
+from tp2lib.evaluation.languages import LANGUAGES, words
 from tp2lib.evaluation.panels import ReflectionPanel
 from tp2lib.evaluation.reflection import ASKED, FILE, answer, answers
 
 
 def test_the_reports_six_topics_are_asked_in_both_languages():
     assert list(ASKED) == ["quality", "latency", "reproducibility", "risks", "negative", "disclosure"]
-    for one in ASKED.values():
-        assert set(one.title) == set(one.question) == {"en", "fr"} and all(words.rstrip().endswith("?") or "what" in words for words in one.question.values())
+    for code in LANGUAGES:
+        assert list(words(code)["reflection"]) == list(ASKED)
+        assert all(one["title"] and one["question"].endswith("?") for one in words(code)["reflection"].values())
 
 
 def test_an_answer_is_kept_and_replaced(tmp_path):
@@ -42,7 +44,10 @@ def test_the_form_saves_what_is_not_blank_and_shows_it_again(tmp_path):
     form.boxes["negative"].set_state({"value": "Nothing, with guidance off."})
     form.button.click()
     assert answers(tmp_path) == {"negative": "Nothing, with guidance off."} and "1 of 6" in form.status.value
-    assert ReflectionPanel(tmp_path, "fr").boxes["negative"].value == "Nothing, with guidance off."
+    french = ReflectionPanel(tmp_path, "fr")
+    assert french.boxes["negative"].value == "Nothing, with guidance off." and french.button.description == words("fr")["panels"]["save"]
+    french.button.click()
+    assert "1 réponses sur 6" in french.status.value
 
 
 def test_the_form_says_what_went_wrong(tmp_path):

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from filled import apple, fill, made, prove, scored
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from tp2lib.cli.main import main
 from tp2lib.course.progress import note
@@ -24,10 +25,13 @@ from tp2lib.errors import OutputError, RecordError
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.languages import words
 from tp2lib.evaluation.reflection import ASKED, answer
+from tp2lib.evaluation.reproducibility import Evidence
 from tp2lib.evaluation.rubric import JUDGED
+from tp2lib.evaluation.scoring import BlindScoring
 from tp2lib.metadata.record import digital_source_type
 from tp2lib.recipe import Recipe
-from tp2lib.report.pages import Cell, Trace, escape
+from tp2lib.report.gather import Material
+from tp2lib.report.pages import NOTHING, Cell, Trace, escape, without_folders
 from tp2lib.report.report import audit_report, make_report, write_report
 from tp2lib.storage.favourites import Favourites
 from tp2lib.storage.ledger import Ledger
@@ -232,6 +236,93 @@ def test_what_cannot_be_read_is_named_and_does_no_harm(tmp_path):
     assert "smoke.png cannot be used" in text and "scores/eve.jsonl cannot be used" in text and "4.1" not in text
 
 
+def test_a_log_without_points_counts_no_pictures(tmp_path):
+    session = BlindScoring(list(fill(tmp_path, NINE).values()), "me", outputs=tmp_path)
+    assert "me (not locked) scored 0 pictures, and 0 of them twice" in write_report(tmp_path)[0].read_text()
+    session.score("01", JUDGED[0], 2)
+    assert "scored 0 pictures" in write_report(tmp_path)[0].read_text()
+    for name in JUDGED:
+        session.score("01", name, 2)
+    assert "scored 1 pictures, and 0 of them twice" in write_report(tmp_path)[0].read_text()
+
+
+def test_a_copy_beside_a_log_does_not_take_its_place(tmp_path):
+    session = BlindScoring(list(fill(tmp_path, NINE[:2]).values()), "me", outputs=tmp_path, seed=1)
+    (tmp_path / "scores" / "me (copy).jsonl").write_bytes(session.path.read_bytes())
+    for code, name in session.ratings.missing():
+        session.score(code, name, 1)
+    session.lock()
+    material = Material(tmp_path)
+    assert [one.locked for one in material.ratings] == [True] and material.problems == [("scores/me (copy).jsonl", "second log")]
+    assert "autre journal du même juge" in make_report(tmp_path, "fr").render("markdown")
+
+
+def test_only_what_all_runs_share_is_said_of_all(tmp_path):
+    other = made(EXPERIMENTS["t2i_run02_steps15"], 3)
+    fill(tmp_path, ["t2i_run01_baseline", "t2i_run02_steps15"], t2i_run02_steps15=replace(other, recipe=other.recipe.vary(prompt="a mug")))
+    assert "use the prompt" not in write_report(tmp_path)[0].read_text().replace("uses", "use")
+
+
+def test_the_sentence_on_the_prompt_counts_no_runs(tmp_path):
+    fill(tmp_path, NINE[1:3])
+    text = write_report(tmp_path)[0].read_text()
+    assert "Each of these runs uses the prompt" in text and "All six" not in text
+    assert "Checked:" not in text  # without the baseline there is no first run that they were planned against
+
+
+def test_other_conditions_are_not_controlled(tmp_path):
+    fill(tmp_path, NINE[:2], **{NINE[1]: made(EXPERIMENTS[NINE[1]], 1, threads=4, weights_sha256="ef" * 32)})
+    text = write_report(tmp_path)[0].read_text()
+    assert "Checked:" not in text and re.search(r"differs from the first run in weights.*threads 2, 4", text)
+
+
+def test_runs_from_two_photos_are_not_said_to_start_from_one(tmp_path):
+    one, other = NINE[6:8]
+    fill(tmp_path, [one, other], **{other: made(EXPERIMENTS[other], 1, source_sha256="ef" * 32)})
+    assert "start from one photo" not in write_report(tmp_path)[0].read_text()
+    (tmp_path / "same").mkdir()
+    fill(tmp_path / "same", [one, other])
+    assert "start from one photo" in write_report(tmp_path / "same")[0].read_text()
+
+
+def test_a_picture_without_its_mark_is_left_out_and_named(tmp_path):
+    fill(tmp_path, ["smoke", "baseline"])
+    with Image.open(tmp_path / "smoke.png") as image:
+        text = PngInfo()
+        for key in ("tp2", "parameters"):
+            text.add_text(key, image.info[key])
+        image.info.clear()
+        image.save(tmp_path / "smoke.png", pnginfo=text)
+    text = write_report(tmp_path)[0].read_text()
+    assert "smoke.png cannot be used: it has no mark of origin" in text and "t2i" in text
+
+
+def test_half_a_character_does_not_stop_the_report(tmp_path):
+    outputs = tmp_path / "sorties \udce9"
+    outputs.mkdir()
+    (outputs / "reflection.json").write_text('{"risks": "half \\ud800 of it"}')
+    for path in write_report(outputs, to=tmp_path):
+        assert "half " in path.read_text() and "of it" in path.read_text()
+
+
+def test_numbers_that_cannot_be_are_not_known(tmp_path):
+    run = made(EXPERIMENTS["smoke"], 0)
+    fill(tmp_path, ["smoke"], smoke=replace(run, timings={"total": 10**400, "denoise": 10**400}))
+    Evidence(tmp_path).note("text read", run, words=5)
+    Evidence(tmp_path).note("replayed", run, grade="close", psnr_db=10**400)
+    document = make_report(tmp_path)
+    assert first(document, "seconds").text == first(document, "seconds a step").text == NOTHING
+    assert "text in pictures" in [gap.what for gap in document.gaps] and first(document, "grade").text == "close"
+
+
+def test_no_english_is_read_out_in_french(tmp_path):
+    fill(tmp_path, ["smoke", NINE[6]])
+    page = write_report(tmp_path, "fr")[1].read_text()
+    alts = [html.unescape(alt) for alt in re.findall(r'alt="([^"]*)"', page)]
+    assert words("fr")["report"]["prepared photo"] in alts and len(alts) == 3
+    assert not any(re.search(r"\bsource photo\b|\d steps\b|default schedule", alt) for alt in alts)
+
+
 # -- hostile words -----------------------------------------------------------------------------------
 
 
@@ -302,12 +393,26 @@ def test_the_page_needs_nothing_else_and_its_pictures_are_the_ledgers_own(full):
 
 
 def test_no_folder_of_this_machine_is_in_it(tmp_path):
-    run = made(EXPERIMENTS["i2i_run07_strength035"], 0)
-    run = replace(run, recipe=run.recipe.vary(source="/home/alice/secret/product.jpg"), source={**run.source, "path": "/home/alice/secret/product.jpg"})
-    fill(tmp_path, ["i2i_run07_strength035"], i2i_run07_strength035=run)
-    page = write_report(tmp_path)[1].read_text()
-    data = b"".join(base64.b64decode(data) for data in re.findall(r"base64,([^\"]+)", page))
-    assert "alice" not in page and b"alice" not in data and str(tmp_path) not in page
+    secret = {name: f"/home/{'alice/' * 30}secret/{name}" for name in ("product.jpg", "mask.png", "sd", "vae")}
+    run = made(EXPERIMENTS["i2i_run07_strength035"], 0, model=secret["sd"], vae=secret["vae"])
+    recipe = run.recipe.vary(source=secret["product.jpg"], mask=secret["mask.png"], model=secret["sd"])
+    run = replace(run, recipe=recipe, source={**run.source, "path": secret["product.jpg"]})
+    smoke = made(EXPERIMENTS["smoke"], 1, model=secret["sd"])
+    fill(tmp_path, ["i2i_run07_strength035", "smoke"], i2i_run07_strength035=run, smoke=smoke)
+    (tmp_path / "baseline.png").write_bytes(b"\x89PNG not")
+    ledger = Ledger(tmp_path)
+    ledger.start("ab" * 16)
+    ledger.fail("ab" * 16, f"ModelNotFound: there is no model {secret['sd']!r}, nor C:\\Users\\alice\\sd or '~/alice b/sd'; it must be auto")
+    texts = [path.read_text() for path in write_report(tmp_path)]
+    data = b"".join(base64.b64decode(data) for data in re.findall(r"base64,([^\"]+)", texts[1]))
+    assert b"alice" not in data and b"mask.png" in data
+    for text in texts:
+        assert "alice" not in text and str(tmp_path) not in text and "there is no model" in text and "baseline.png cannot be used" in text
+
+
+@pytest.mark.parametrize("text", ["a/b and 3/4 of km/h", "https://huggingface.co/owner/name", "n / a", "owner/name", "and/or"])
+def test_what_is_no_path_of_this_machine_stays(text):
+    assert without_folders(text) == text
 
 
 def test_sentences_hold_no_figures_of_their_own():

@@ -94,6 +94,19 @@ def test_text_that_is_on_the_photo_too_is_the_products_own(run, tmp_path, monkey
     assert found(run, tmp_path, "text")[1][0].reason == "no text"
 
 
+def test_text_that_the_prompt_asks_for_is_no_surprise(run, tmp_path, reader):
+    reader["words"] = ("Sale 50", "FRESH")
+    asked = replace(run, recipe=run.recipe.vary(prompt="a red apple with a sign that says fresh, sale 50%"))
+    assert found(asked, tmp_path, "text")[1][0].reason == "no text"
+    assert found(run, tmp_path, "text")[1][0].figures == {"words": "Sale 50, FRESH"}  # the same picture: what was read is kept
+
+
+@pytest.mark.parametrize("odd", [5, "SALE", None, {"a": 1}])
+def test_a_forged_list_of_words_counts_as_not_read(run, tmp_path, odd):
+    Evidence(tmp_path).note(tp2lib.evaluation.risks.TEXT, run, words=odd)
+    assert inspect(run, outputs=tmp_path, read=False).unchecked == ("text",)
+
+
 def test_without_a_reader_nobody_claims_that_there_is_no_text(run, tmp_path, reader):
     reader["words"] = None
     inspection, (text,) = found(run, tmp_path, "text")

@@ -12,8 +12,8 @@ from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.running_costs import costs, energy_kwh
 
 
-def timed(number, calls, denoise, total, **known):
-    run = made(EXPERIMENTS["smoke"], number, model_calls=calls, **known)
+def timed(number, steps, denoise, total, **known):
+    run = made(EXPERIMENTS["smoke"], number, steps=steps, **known)
     return replace(run, timings={"denoise": denoise, "total": total})
 
 
@@ -25,9 +25,14 @@ def test_medians_by_kind_the_commonest_first():
     assert small.per_hour == 1200 and large.size == "512 × 512" and small.runs == tuple(run.key for run in runs[:3])
 
 
-@pytest.mark.parametrize("calls", [0, None, "30", -1])
-def test_a_record_that_cannot_be_is_left_out(calls):
-    assert costs([timed(0, calls, 1.0, 2.0)]) == []
+def test_a_step_is_no_call_of_the_model():
+    (heun,) = costs([timed(0, 15, 3.0, 4.0, model_calls=29)])
+    assert heun.step_s == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("steps", [0, None, "30", -1, 10**400, float("nan")])
+def test_a_record_that_cannot_be_is_left_out(steps):
+    assert costs([timed(0, steps, 1.0, 2.0)]) == [] == costs([timed(0, 10, 1.0, 10**400)])
     assert costs([replace(timed(0, 10, 1.0, 2.0), timings={})]) == [] == costs([])
 
 

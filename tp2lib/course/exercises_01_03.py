@@ -181,8 +181,8 @@ def judge_3_4(answer: Any, model: Any) -> str:
     recipe, baseline = as_recipe(answer), EXPERIMENTS["t2i_run01_baseline"].recipe
     if not recipe.negative_prompt.strip():
         raise Wrong("it has no negative prompt, so there is nothing to be unheard.")
-    if recipe.prompt != baseline.prompt:
-        raise Wrong(f"its prompt is {shown(recipe.prompt)}; leave the prompt as in baseline.")
+    if odd := [name for name in differing(recipe, baseline) if name not in ("negative_prompt", "guidance")]:
+        raise Wrong(f"{', '.join(odd)} is not as in baseline, and can stay so.")
     if resolve(recipe, model)["negative_used"]:
         raise Wrong(f"it is heard: with guidance {recipe.guidance:g} the negative prompt takes part.")
     return f"with guidance {recipe.guidance:g} it is not heard."

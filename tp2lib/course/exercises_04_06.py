@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -45,8 +46,8 @@ def ninths(picture: Any, reference: Any) -> dict[str, float]:
 def judge_4_1(answer: Any, run: Any, photo: Any) -> str:
     """Measure the ninths of the learner's own run."""
     if isinstance(answer, str):
-        words = answer.casefold().replace("-", " ").replace("_", " ").split()
-        answer = " ".join(_ALIASES.get(word, word) for word in words)
+        words = [_ALIASES.get(word, word) for word in re.findall(r"[^\s_-]+", answer.casefold())]
+        answer = " ".join(word for word in words if len(words) != 2 or word != "centre")  # the bottom centre is the bottom
     name, change = one_of(answer, NINTHS, "brightest"), ninths(run, photo)
     most = max(change.values())
     if change[name] < _AS_GOOD * most:
@@ -224,12 +225,11 @@ def judge_6_2(answer: Any) -> str:
     seeds = axis_values("seeds", plan.seeds or [plan.recipe.seed])
     if len(seeds) < _FEWEST_SEEDS:
         raise Wrong(f"it has {counted(len(seeds), 'seed')}; take {_FEWEST_SEEDS} or more, to tell an effect from luck.")
-    for name, values in (*axes.items(), ("seed", seeds)):
-        for value in values:
-            plan.recipe.vary(**{name: value})  # raises a RecipeError if a recipe cannot have it
     count = len(seeds) * math.prod(map(len, axes.values()))
     if count > _MOST_PICTURES:
         raise Wrong(f"it asks for {count} pictures; keep it to {_MOST_PICTURES}, so that it ends today.")
+    for place in itertools.product(*axes.values(), seeds):
+        plan.recipe.vary(**dict(zip((*axes, "seed"), place, strict=True)))  # raises a RecipeError if a recipe cannot have it
     shape = " × ".join(f"{name} {shown(list(values))}" for name, values in axes.items())
     return f"{shape}, {len(seeds)} seeds: {count} pictures in all."
 

@@ -12,18 +12,22 @@ from typing import Any
 import ipywidgets as widgets
 
 from tp2lib.errors import TP2Error
-from tp2lib.evaluation.reflection import ASKED, answer, answers
+from tp2lib.evaluation.languages import words
+from tp2lib.evaluation.reflection import answer, answers
 from tp2lib.evaluation.rubric import CRITERIA, JUDGED, LEVELS
 from tp2lib.evaluation.scoring import BlindScoring
 from tp2lib.plots.display import image_html, status_html
 
 
 class _Panel:
-    """Shows its `widget`, and says in its `status` what happened."""
+    """Shows its `widget`, and says in its `status` what happened, in its language."""
 
     widget: widgets.Box
     status: widgets.HTML
     _quiet = False
+
+    def __init__(self, language: str) -> None:
+        self.language, self._sentences = language, words(language)["panels"]
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return self.widget._repr_mimebundle_(**options)
@@ -60,7 +64,8 @@ class ScorePanel(_Panel):
     """
 
     def __init__(self, session: BlindScoring, language: str = "en") -> None:
-        self.session, self.language = session, language
+        super().__init__(language)
+        self.session = session
         self._showing: str | None = None
         self._build()
         self._move(next(iter(session.ratings.missing()), None))
@@ -74,7 +79,7 @@ class ScorePanel(_Panel):
             The points cannot be, or the log is locked.
         """
         if self.at is None:
-            self._say("All points are given. Lock them to see what the pictures were.")
+            self._say(self._sentences["all given"])
             return
         code, criterion = self.at
         self.session.score(code, criterion, points)
@@ -96,7 +101,7 @@ class ScorePanel(_Panel):
         """Lock the points; they cannot be changed afterwards."""
         self.session.lock()
         self._move(None)
-        self._say("Locked. session.reveal() shows the settings.")
+        self._say(self._sentences["locked now"])
 
     def type(self, text: str) -> None:
         """Take what was typed, a key at a time; other keys do nothing."""
@@ -107,14 +112,15 @@ class ScorePanel(_Panel):
                 self.press(int(key))
 
     def _build(self) -> None:
+        said = self._sentences
         self.picture, self.words, self.status = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        self.bar = widgets.IntProgress(value=0, max=1, description="given", layout={"width": "20em"})
-        how = {"placeholder": "0, 1, 2 or b", "tooltip": "type 0, 1 or 2; b goes back by one point"}
-        self.keys = widgets.Text(description="keys", continuous_update=True, layout={"width": "14em"}, **how)
+        self.bar = widgets.IntProgress(value=0, max=1, description=said["given"], layout={"width": "20em"})
+        how = {"placeholder": said["which keys"], "tooltip": said["what keys do"]}
+        self.keys = widgets.Text(description=said["keys"], continuous_update=True, layout={"width": "14em"}, **how)
         self.keys.observe(lambda change: self._guard(self._typed), "value")
-        self.back_button = widgets.Button(description="Back", tooltip="go back by one point")
+        self.back_button = widgets.Button(description=said["back"], tooltip=said["what back does"])
         self.back_button.on_click(lambda button: self._guard(self.back))
-        self.lock_button = widgets.Button(description="Lock", button_style="warning", tooltip="points cannot be changed afterwards")
+        self.lock_button = widgets.Button(description=said["lock"], button_style="warning", tooltip=said["what lock does"])
         self.lock_button.on_click(lambda button: self._guard(self.lock))
         self.buttons = {name: self._row(name) for name in JUDGED}
         foot = widgets.HBox([self.keys, self.back_button, self.lock_button], layout={"flex_flow": "row wrap"})
@@ -157,28 +163,27 @@ class ScorePanel(_Panel):
         self.keys.disabled = self.back_button.disabled = ratings.locked
         self.lock_button.disabled = ratings.locked or place is not None
         if place is None:
-            self._say(f"{given} of {whole} points. " + ("They are locked." if ratings.locked else "All are given: lock them."))
+            self._say(self._sentences["locked" if ratings.locked else "to lock"].format(given=given, whole=whole))
         else:
             one, codes = CRITERIA[place[1]], [item.code for item in ratings.items]
-            number = codes.index(place[0]) + 1
-            self._say(f"Picture {number} of {len(codes)}, {one.label[self.language]}: {one.question[self.language]}")
+            place_of = {"number": codes.index(place[0]) + 1, "count": len(codes)}
+            self._say(self._sentences["asked now"].format(**place_of, criterion=one.label[self.language], question=one.question[self.language]))
 
     def _show(self, code: str) -> None:
         self._showing = code
-        alt = f"Picture {code}, to be scored. Its settings are not shown."
+        said = self._sentences
         image, photo = self.session.image(code), self.session.photo(code)
-        shown = image_html(image, alt=alt, style="width:320px;max-width:100%")
+        shown = image_html(image, alt=said["picture"].format(code=code), style="width:320px;max-width:100%")
         if photo is not None:
-            about = "The photo of the product, to compare with."
-            shown += f"<figure style='margin:.6em 0'>{image_html(photo, alt=about, style='width:160px')}"
-            shown += "<figcaption>the product, as photographed</figcaption></figure>"
+            shown += f"<figure style='margin:.6em 0'>{image_html(photo, alt=said['photo'], style='width:160px')}"
+            shown += f"<figcaption>{html.escape(said['as photographed'])}</figcaption></figure>"
         self.picture.value = shown
         levels = ""
         for one in (CRITERIA[name] for name in JUDGED):
             levels += f"<dt><b>{html.escape(one.label[self.language])}</b></dt>"
             levels += "".join(f"<dd>{level}: {html.escape(one.levels[self.language][level])}</dd>" for level in LEVELS)
-        prompt = f"<p>Asked for: <q>{html.escape(self.session.prompt(code))}</q></p>"
-        self.words.value = f"{prompt}<details><summary>What the points mean</summary><dl>{levels}</dl></details>"
+        prompt = f"<p>{html.escape(said['prompt'])} <q>{html.escape(self.session.prompt(code))}</q></p>"
+        self.words.value = f"{prompt}<details><summary>{html.escape(said['levels'])}</summary><dl>{levels}</dl></details>"
 
 
 class ReflectionPanel(_Panel):
@@ -197,15 +202,15 @@ class ReflectionPanel(_Panel):
     """
 
     def __init__(self, outputs: str | os.PathLike[str], language: str = "en") -> None:
+        super().__init__(language)
         self.outputs = outputs
         kept, layout = answers(outputs), {"width": "44em", "max_width": "100%"}
         self.boxes: dict[str, widgets.Textarea] = {}
         rows: list[Any] = []
-        for name, asked in ASKED.items():
-            title, question = html.escape(asked.title[language]), html.escape(asked.question[language])
-            self.boxes[name] = widgets.Textarea(value=kept.get(name, ""), rows=4, layout=layout, tooltip=asked.title[language], continuous_update=False)
-            rows += [widgets.HTML(f"<b>{title}</b><br>{question}"), self.boxes[name]]
-        self.button = widgets.Button(description="Save answers", button_style="primary", tooltip="save them for the report")
+        for name, asked in words(language)["reflection"].items():
+            self.boxes[name] = widgets.Textarea(value=kept.get(name, ""), rows=4, layout=layout, tooltip=asked["title"], continuous_update=False)
+            rows += [widgets.HTML(f"<b>{html.escape(asked['title'])}</b><br>{html.escape(asked['question'])}"), self.boxes[name]]
+        self.button = widgets.Button(description=self._sentences["save"], button_style="primary", tooltip=self._sentences["what save does"])
         self.status = widgets.HTML()
         self.button.on_click(lambda button: self._guard(self.save))
         self.widget = widgets.VBox([*rows, self.button, self.status])
@@ -223,5 +228,5 @@ class ReflectionPanel(_Panel):
         given = [name for name, box in self.boxes.items() if box.value.strip()]
         for name in given:
             answer(name, self.boxes[name].value, self.outputs)
-        self._say(f"{len(given)} of {len(ASKED)} answers are saved.")
+        self._say(self._sentences["saved"].format(count=len(given), whole=len(self.boxes)))
         return given

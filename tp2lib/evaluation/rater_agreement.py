@@ -1,6 +1,6 @@
 """Do raters agree, does a rater agree with herself, do scores correlate with a measure, and do two pictures differ?
 
-Every figure comes with its n and a bootstrap interval, and says "not separable" where the interval leaves it open:
+Every figure comes with its n and an interval, and says "not separable" where the interval leaves it open:
 in published studies of generated pictures two people's scores correlate at about 0.45 only (Ku et al., "VIEScore",
 ACL 2024), so a difference of a point between single scores means little.
 """
@@ -8,12 +8,13 @@ ACL 2024), so a difference of a point between single scores means little.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
+from scipy.stats import rankdata, t
 
 from tp2lib.errors import RecordError, shown
 from tp2lib.evaluation.ratings import Ratings
@@ -51,8 +52,8 @@ class Agreement:
 
     @property
     def separable(self) -> bool:
-        """Whether the interval says that it is more than chance."""
-        return self.low is not None and self.low > 0
+        """Whether the interval says that it is more than chance: for scores, agreement; for a correlation, of either sign."""
+        return self.low is not None and (self.low > 0 or (self.equal is None and self.high < 0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,7 @@ class Difference:
     """The difference between two pictures' judged points."""
 
     mean: float  # first minus second picture, in points, mean over raters
-    low: float  # with three raters or more, the 95 % bootstrap interval over raters; with fewer, what one rater's repeats allow
+    low: float  # with three raters or more, the 95 % t interval over raters; with fewer, what one rater's repeats allow
     high: float
     raters: int  # what the interval rests on: raters, and repeats
     repeats: int
@@ -124,14 +125,13 @@ def agreement(ratings: Sequence[Ratings], *, by: str = "pixels_sha256") -> list[
     for criterion in JUDGED:
         points = [one.points(criterion, by=by) for one in ratings]
         shared = sorted(set.intersection(*(set(one) for one in points)))
-        found.append(_agreement(criterion, [[one[picture] for picture in shared] for one in points], len(names)))
+        found.append(_agreement(criterion, [[[one[picture] for picture in shared] for one in points]], len(names)))
     return found
 
 
 def consistency(ratings: Ratings) -> Agreement:
-    """Compare a rater with herself, on the pictures that were shown to her twice, all criteria together."""
-    pairs = [pair for name in JUDGED for pair in ratings.repeats(name)]
-    return _agreement("all", np.array(pairs).reshape(-1, 2).T, 1)
+    """Compare a rater with herself, on the pictures that were shown to her twice: the mean of the criteria's kappas, where they are defined."""
+    return _agreement("all", np.array(ratings.repeats()).reshape(-1, 2, len(JUDGED)).T, 1)
 
 
 def correlation(scores: Mapping[Any, float], measured: Mapping[Any, float], *, name: str = "") -> Agreement:
@@ -156,33 +156,29 @@ def correlation(scores: Mapping[Any, float], measured: Mapping[Any, float], *, n
 def compare(ratings: Sequence[Ratings], first: str, second: str, *, by: str = "pixels_sha256") -> Difference | None:
     """Ask whether two pictures' judged points (0 to 8) differ by more than the raters' own noise.
 
-    With three raters or more: the bootstrap interval of the mean difference, over raters. With fewer, the noise
-    is known from hidden repeats only: 95 % of repeated scores differ by less than 1.96 times their root mean square
-    difference (the coefficient of repeatability of Bland and Altman, Lancet 327, 1986), at least one point. Without
-    repeats, nothing is known of the noise.
+    Hidden repeats show the noise: 95 % of repeated scores differ by less than 1.96 times their root mean square difference
+    (the coefficient of repeatability of Bland and Altman, Lancet 327, 1986), taken for at least one point. With three raters or
+    more: the t interval of the mean difference, over raters (Student, Biometrika 6, 1908). Their standard deviation is taken for
+    that root mean square at least: raters who happen to agree would leave no interval. With fewer, the noise of their repeats alone.
 
     Returns
     -------
     Difference or None
-        None where no rater scored both, or the noise is unknown.
+        None where no rater scored both, or where fewer than three did and have no repeats.
     """
     sums = [[sum(of.values()) for picture in (first, second) if len(of := one.of(picture, by=by)) == len(JUDGED)] for one in ratings]
     apart = np.array([both[0] - both[1] for both in sums if len(both) == 2], float)
-    if not apart.size:
+    repeats = [sum(one) - sum(other) for rating in ratings for one, other in rating.repeats()]
+    if apart.size < _LEAST and not (apart.size and repeats):
         return None
-    mean, repeats = float(apart.mean()), _repeat_differences(ratings)
-    if apart.size >= _LEAST:
-        low, high = interval(apart.size, lambda chosen: apart[chosen].mean(-1)) or (-math.inf, math.inf)
-    elif repeats:
-        noise = max(_Z * math.sqrt(np.mean(np.square(repeats))), 1.0) / math.sqrt(apart.size)
-        low, high = mean - noise, mean + noise
-    else:
-        return None
-    return Difference(mean=mean, low=low, high=high, raters=int(apart.size), repeats=len(repeats))
+    mean, noise = float(apart.mean()), max(math.sqrt(np.mean(np.square(repeats))) if repeats else 0, 1 / _Z)  # points are whole
+    wide = t.ppf(0.975, apart.size - 1) * max(apart.std(ddof=1), noise) if apart.size >= _LEAST else _Z * noise
+    half = float(wide) / math.sqrt(apart.size)
+    return Difference(mean=mean, low=mean - half, high=mean + half, raters=int(apart.size), repeats=len(repeats))
 
 
 def _agreement(criterion: str, rows: Any, raters: int) -> Agreement:
-    """Mean pairwise quadratic weighted kappa of rows of points, a rater each.
+    """Mean quadratic weighted kappa over criteria and pairs of raters; `rows` has the shape (criteria, raters, pictures).
 
     2·cov / (var + var + (difference of means)²), all resamples at once: by algebra the same number as Cohen's weighted
     kappa of the table of two raters with quadratic weights; Lin's concordance correlation (Biometrics 45, 1989).
@@ -191,19 +187,18 @@ def _agreement(criterion: str, rows: Any, raters: int) -> Agreement:
     n = rows.shape[-1]
     if not n:
         return Agreement(criterion=criterion, raters=raters, n=0)
-    first, second = np.triu_indices(len(rows), 1)
+    one, other = (rows[:, of] for of in np.triu_indices(rows.shape[1], 1))
 
     def kappa(chosen: np.ndarray) -> np.ndarray:
-        drawn = rows[:, chosen]
-        means, variance = drawn.mean(-1), drawn.var(-1)
-        covariance = (drawn[first] * drawn[second]).mean(-1) - means[first] * means[second]
-        apart = variance[first] + variance[second] + (means[first] - means[second]) ** 2
+        a, b = one[..., chosen], other[..., chosen]
+        means = a.mean(-1), b.mean(-1)
+        covariance = (a * b).mean(-1) - means[0] * means[1]
+        apart = a.var(-1) + b.var(-1) + (means[0] - means[1]) ** 2
         each = np.divide(2 * covariance, apart, out=np.full_like(apart, np.nan), where=apart > 1e-12)
-        counts = (~np.isnan(each)).sum(0)
-        return np.divide(np.nansum(each, 0), counts, out=np.full(counts.shape, np.nan), where=counts > 0)
+        with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # where none is defined, neither is the mean
+            return np.nanmean(each, axis=(0, 1))
 
-    equal = float((rows[first] == rows[second]).mean())
-    return Agreement(criterion=criterion, raters=raters, n=n, equal=equal, **_estimate(n, kappa, 1))
+    return Agreement(criterion=criterion, raters=raters, n=n, equal=float((one == other).mean()), **_estimate(n, kappa, 1))
 
 
 def _estimate(n: int, statistic: Callable[[np.ndarray], np.ndarray], least: int) -> dict[str, float]:
@@ -213,13 +208,3 @@ def _estimate(n: int, statistic: Callable[[np.ndarray], np.ndarray], least: int)
         return {}
     ends = interval(n, statistic)
     return {"value": value} | (dict(zip(("low", "high"), ends, strict=True)) if ends else {})
-
-
-def _repeat_differences(ratings: Sequence[Ratings]) -> list[float]:
-    """Differences of the judged totals between the first and the second showing, over all raters."""
-    found = []
-    for one in ratings:
-        pairs = [one.repeats(name) for name in JUDGED]
-        if all(len(pair) == len(pairs[0]) for pair in pairs):
-            found += [float(sum(a - b for a, b in whole)) for whole in zip(*pairs, strict=True)]
-    return found

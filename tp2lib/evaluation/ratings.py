@@ -1,8 +1,7 @@
 """Read and check a rater's log: the pictures shown, the points given, and whether it was locked.
 
 A log is lines of JSON: ``opened`` (the order of the pictures), ``scored`` (one point given), ``locked`` (the digest
-of all that stands before). Lines after the lock have no effect; their number is reported. The digest shows
-accidental edits. It is not a signature: whoever can write the file can also write a new digest.
+of all that stands before). Lines after the lock have no effect. The digest shows accidental edits. It is not a signature: whoever can write the file can also write a new digest.
 """
 
 from __future__ import annotations
@@ -54,8 +53,6 @@ class Ratings:
         Item's code to criterion to points; the last ones given before the lock.
     locked, altered : bool
         Whether it was locked, and whether it is not what was locked then.
-    changed, late, damaged : int
-        Points that were given anew before the lock, lines after it, and lines that cannot be read.
     """
 
     rater: str
@@ -63,9 +60,6 @@ class Ratings:
     scores: dict[str, dict[str, int]] = field(repr=False)
     locked: bool = False
     altered: bool = False
-    changed: int = 0
-    late: int = 0
-    damaged: int = 0
 
     @property
     def valid(self) -> bool:
@@ -95,14 +89,16 @@ class Ratings:
         """Points by run and criterion, if they count."""
         return {item.key: self.of(item.key) for item in self.items} if self.valid else {}
 
-    def repeats(self, criterion: str) -> list[tuple[int, int]]:
-        """Points of the hidden repeats: first and second time."""
-        pairs = []
-        for item in self.items:
-            first, second = (self.scores.get(code or "", {}).get(criterion) for code in (item.repeat_of, item.code))
-            if item.repeat_of and first is not None and second is not None:
-                pairs.append((first, second))
-        return pairs
+    def whole(self, item: Item) -> list[int]:
+        """Points of one place, in the order of JUDGED; none until all are given."""
+        given = self.scores.get(item.code, {})
+        return [given[name] for name in JUDGED] if len(given) == len(JUDGED) else []
+
+    def repeats(self) -> list[tuple[list[int], list[int]]]:
+        """Points of the hidden repeats, in the order of JUDGED: first and second time, where all were given."""
+        firsts = {item.code: item for item in self.items}
+        pairs = [(self.whole(firsts[item.repeat_of]), self.whole(item)) for item in self.items if item.repeat_of]
+        return [(first, second) for first, second in pairs if first and second]
 
     def missing(self) -> list[tuple[str, str]]:
         """(code, criterion) of every point that was not given yet, in the order shown."""
@@ -136,15 +132,13 @@ def read_ratings(path: str | os.PathLike[str]) -> Ratings:
         raise RecordError(f"{shown(str(path), 200)} cannot be read ({error.strerror}). Give a rater's .jsonl file.") from error
     if size > _MAX_BYTES:
         raise RecordError(f"{shown(str(path), 200)} has {size} bytes; a log of scores has {_MAX_BYTES} at most. It is probably another file.")
-    journal = Journal(path)
     try:
-        _, events = journal.read()
+        return from_events(Journal(path).read()[1], str(path))
     except OutputError as error:
         raise RecordError(str(error)) from error
-    return from_events(events, str(path), damaged=journal.damaged)
 
 
-def from_events(events: Sequence[Mapping[str, Any]], name: str, *, damaged: int = 0) -> Ratings:
+def from_events(events: Sequence[Mapping[str, Any]], name: str) -> Ratings:
     """Make the ratings of a log's events, oldest first, once each is one that can be."""
     if not events or events[0].get("event") != "opened":
         raise RecordError(f"{shown(name, 200)} is not a log of scores: its first line does not open a session.")
@@ -152,19 +146,15 @@ def from_events(events: Sequence[Mapping[str, Any]], name: str, *, damaged: int 
     codes = {item.code for item in items}
     scores: dict[str, dict[str, int]] = {}
     locked = altered = False
-    changed = late = 0
     for number, event in enumerate(events[1:], start=1):
-        if locked:
-            late += 1
-        elif event.get("event") == "locked":
+        item, criterion = event.get("item"), event.get("criterion")
+        if event.get("event") == "locked":
             locked, altered = True, event.get("digest") != digest(events[:number])
-        elif event.get("event") == "scored" and event.get("item") in codes:
-            given = check_scores({event.get("criterion"): event.get("points")})
-            of_item = scores.setdefault(event["item"], {})
-            changed += sum(of_item.get(criterion, points) != points for criterion, points in given.items())
-            of_item.update(given)
-    rater = rater_name(events[0].get("rater"))
-    return Ratings(rater=rater, items=items, scores=scores, locked=locked, altered=altered, changed=changed, late=late, damaged=damaged)
+            break
+        if event.get("event") == "scored" and isinstance(item, str) and item in codes:
+            given = check_scores({criterion if isinstance(criterion, str) else shown(criterion): event.get("points")})
+            scores.setdefault(item, {}).update(given)
+    return Ratings(rater=rater_name(events[0].get("rater")), items=items, scores=scores, locked=locked, altered=altered)
 
 
 def digest(events: Sequence[Mapping[str, Any]]) -> str:

@@ -8,12 +8,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 from tp2lib.errors import OutputError, RecordError, did_you_mean, shown
-from tp2lib.evaluation.languages import translations, words
+from tp2lib.evaluation.languages import words
 from tp2lib.metadata.record import MAX_RECORD, dump_json, load_json
 from tp2lib.storage.files import write_atomically
 
@@ -21,22 +19,8 @@ FILE = "reflection.json"
 _MOST = 4000  # characters of an answer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """One question; its texts are by language."""
-
-    name: str
-    title: Mapping[str, str]
-    question: Mapping[str, str]
-
-
-ASKED: Mapping[str, Asked] = MappingProxyType(
-    {
-        name: Asked(name=name, title=translations("reflection", name, "title"), question=translations("reflection", name, "question"))
-        for name in words("en")["reflection"]
-    }
-)
-"""Every question under its name, in order."""
+ASKED: Mapping[str, Mapping[str, str]] = words("en")["reflection"]
+"""Every question under its name, in order: its `title` and its `question`, in English; ``words(code)["reflection"]`` has another language's."""
 
 
 def answer(name: str, text: str, outputs: str | os.PathLike[str]) -> Path:

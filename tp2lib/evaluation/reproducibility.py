@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -47,27 +47,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """The result of rendering a picture again.
+    """The result of rendering a picture again."""
 
-    Attributes
-    ----------
-    grade : str
-        One of `tp2lib.engine.replay.GRADES`.
-    points : int
-        0 to 2, as the rubric has it.
-    psnr_db : float or None
-        Decibels; None for identical pictures.
-    suspects : tuple of str
-        What differs from the first time.
-    at : str
-        When, in UTC.
-    """
-
-    grade: str
-    points: int
-    psnr_db: float | None = None
-    suspects: tuple[str, ...] = field(default=())
-    at: str = ""
+    grade: str  # one of `tp2lib.engine.replay.GRADES`
+    points: int  # 0 to 2, as the rubric has it
 
 
 def prove_all(runs: Sequence[Run], outputs: str | os.PathLike[str], *, again: bool = False) -> list[Proof]:
@@ -101,10 +84,5 @@ def prove_all(runs: Sequence[Run], outputs: str | os.PathLike[str], *, again: bo
 
 def known_proof(run: Run, evidence: Evidence) -> Proof | None:
     """Return the last grade of a run's picture, or None if it was never replayed."""
-    event = evidence.latest(KIND, run) or {}  # the line is untrusted
-    grade, psnr, suspects = (event.get(name) for name in ("grade", "psnr_db", "suspects"))
-    if not isinstance(grade, str) or grade not in POINTS:
-        return None
-    named = tuple(str(one)[:80] for one in suspects[:20]) if isinstance(suspects, list) else ()
-    decibels = float(psnr) if isinstance(psnr, (int, float)) else None
-    return Proof(grade=grade, points=POINTS[grade], psnr_db=decibels, suspects=named, at=str(event.get("at", ""))[:40])
+    grade = (evidence.latest(KIND, run) or {}).get("grade")  # the line is untrusted
+    return Proof(grade=grade, points=POINTS[grade]) if isinstance(grade, str) and grade in POINTS else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -192,18 +193,23 @@ def _product(run: Run, use: str, photo: Image.Image | None, mask: Mask | None) -
 
 
 def _text(run: Run, evidence: Evidence, photo: Image.Image | None, read: bool) -> Finding:
-    """Text that is in a picture and not on its photo, as it was found before, or as it is read and kept now."""
-    known = evidence.latest(TEXT, run)
-    words = None if known is None else tuple(str(word)[:80] for word in known.get("words") or ())
-    if words is None and read and (seen := read_text(run.picture)) is not None:
+    """Text that is in a picture and neither on its photo nor in its prompt; what was found before is not read again."""
+    known = (evidence.latest(TEXT, run) or {}).get("words")
+    found = [str(word)[:80] for word in known] if isinstance(known, list) else None  # the line is untrusted
+    if found is None and read and (seen := read_text(run.picture)) is not None:
         on_photo = {word.casefold() for word in (read_text(photo) or ())} if seen and photo is not None else set()
-        words = tuple(word for word in seen if word.casefold() not in on_photo)
-        evidence.note(TEXT, run, words=list(words), reader=READER)
-    if words is None:
+        found = [word for word in seen if word.casefold() not in on_photo]
+        evidence.note(TEXT, run, words=found, reader=READER)
+    if found is None:
         return Finding(risk="text", verdict="unknown", reason="no reader")
-    if not words:
+    asked = _words_of(run.recipe.prompt)
+    if not (odd := [text for text in found if not _words_of(text) <= asked]):
         return Finding(risk="text", verdict="publish", reason="no text")
-    return Finding(risk="text", verdict="retouch", reason="text", figures={"words": ", ".join(words)[:200]})
+    return Finding(risk="text", verdict="retouch", reason="text", figures={"words": ", ".join(odd)[:200]})
+
+
+def _words_of(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.casefold()))
 
 
 def _clipped(image: Image.Image, product: Product | None, photo: Image.Image | None) -> Finding:

@@ -10,6 +10,8 @@ from typing import Any
 from tp2lib.engine.runs import Run
 from tp2lib.errors import RecipeError, shown
 
+MOST = 1e9  # seconds, or steps: a record that says more is from elsewhere
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
@@ -20,7 +22,7 @@ class Cost:
     size: str  # such as "256 × 256"
     threads: int
     runs: tuple[str, ...]  # the keys of those that were counted
-    step_s: float  # median seconds of a model call, guidance included
+    step_s: float  # median seconds of a step, guidance included
     image_s: float  # median seconds of a whole picture
 
     @property
@@ -34,16 +36,16 @@ def costs(runs: Iterable[Run]) -> list[Cost]:
     kinds: dict[tuple[Any, ...], list[tuple[str, float, float]]] = {}
     for run in runs:
         known = run.effective
-        calls, spent, whole = known.get("model_calls", 0), run.timings.get("denoise", 0.0), run.timings.get("total", 0.0)
-        if not all(isinstance(one, (int, float)) and one > 0 for one in (calls, spent, whole)):
+        steps, spent, whole = known.get("steps", 0), run.timings.get("denoise", 0.0), run.timings.get("total", 0.0)
+        if not all(isinstance(one, (int, float)) and 0 < one < MOST for one in (steps, spent, whole)):
             continue  # a record from elsewhere
         size = f"{known.get('width')} × {known.get('height')}"
-        kind = (shown(known.get("model"))[1:-1], shown(known.get("device"))[1:-1], size, known.get("threads"))
-        kinds.setdefault(kind, []).append((run.key, spent / calls, whole))
+        kind = (shown(known.get("model"), 1000)[1:-1], shown(known.get("device"))[1:-1], size, known.get("threads"))
+        kinds.setdefault(kind, []).append((run.key, spent / steps, whole))
     found = []
     for (model, device, size, threads), rows in sorted(kinds.items(), key=lambda item: -len(item[1])):
-        keys, steps, images = zip(*rows, strict=True)
-        found.append(Cost(model=model, device=device, size=size, threads=threads, runs=keys, step_s=median(steps), image_s=median(images)))
+        keys, each, images = zip(*rows, strict=True)
+        found.append(Cost(model=model, device=device, size=size, threads=threads, runs=keys, step_s=median(each), image_s=median(images)))
     return found
 
 

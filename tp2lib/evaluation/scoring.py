@@ -11,7 +11,7 @@ import os
 import random
 import secrets
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,7 @@ class Revealed:
     """One picture after locking: its run and its points."""
 
     run: Run
-    scores: dict[str, int]
-    again: dict[str, int] = field(default_factory=dict)  # of its hidden repeat; empty where there was none
+    scores: dict[str, int]  # where it was first shown
 
 
 class BlindScoring:
@@ -160,11 +159,7 @@ class BlindScoring:
             raise RecordError(f"the scores of {self.rater} are not locked; {left} points are missing. Lock them first.")
         if ratings.altered:
             raise RecordError(f"the log {shown(str(self.path), 200)} was edited after locking. Score again under another name.")
-        rows: dict[str, dict[str, dict[str, int]]] = {}
-        for item in ratings.items:
-            part = "scores" if item.repeat_of is None else "again"
-            rows.setdefault(item.pixels_sha256, {})[part] = ratings.scores[item.code]
-        return [Revealed(run=run, **rows[pixels]) for pixels, run in self._runs.items()]
+        return [Revealed(run=run, scores=ratings.of(pixels, by="pixels_sha256")) for pixels, run in self._runs.items()]
 
     def progress(self) -> tuple[int, int]:
         """Points given, and points to give."""

@@ -12,7 +12,6 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from tp2lib.errors import ModelNotFound, RecipeError, shown
@@ -154,11 +153,14 @@ def clip_score(image: Image.Image, prompt: str, clip: str = CLIP) -> float:
         There is no such CLIP on this machine.
     """
     import torch
+    from transformers import CLIPImageProcessorPil
 
     tokenizer, model = _load_clip(str(clip))
+    side = model.config.vision_config.image_size
+    pixels = CLIPImageProcessorPil(size={"shortest_edge": side}, crop_size=side)(image, return_tensors="pt")
     tokens = tokenizer([prompt], truncation=True, return_tensors="pt")
     with torch.inference_mode():
-        out = model(**tokens, pixel_values=torch.from_numpy(_clip_pixels(image, model.config.vision_config.image_size)))
+        out = model(**tokens, **pixels)
     return 100 * max(float(torch.cosine_similarity(out.image_embeds, out.text_embeds)), 0.0)
 
 
@@ -173,14 +175,3 @@ def _load_clip(clip: str) -> tuple[Any, Any]:
         told = f"there is no CLIP {shown(clip)} on this machine, and none is fetched for a measure"
         raise ModelNotFound(f"{told}. Fetch it once (hf download {CLIP}), or give the folder of one.") from error
     return tokenizer, model.eval()
-
-
-def _clip_pixels(image: Image.Image, side: int) -> np.ndarray:
-    """Scale and crop a picture to CLIP's square, and standardise it; shape (1, 3, side, side), float32."""
-    scale = side / min(image.size)
-    image = image.resize([max(side, round(length * scale)) for length in image.size], Image.Resampling.BICUBIC)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    pixels = np.asarray(image.crop((left, top, left + side, top + side)), np.float32) / 255
-    mean, std = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # of CLIP's training photos
-    standard = (pixels - np.array(mean, np.float32)) / np.array(std, np.float32)
-    return standard.transpose(2, 0, 1)[None]

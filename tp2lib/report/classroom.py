@@ -6,8 +6,9 @@ Folders are untrusted: what cannot be read becomes a remark about its learner an
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean, median
 
@@ -17,8 +18,9 @@ from tp2lib.evaluation.rater_agreement import agreement
 from tp2lib.evaluation.ratings import Ratings
 from tp2lib.evaluation.reflection import ASKED
 from tp2lib.evaluation.rubric import CRITERIA
+from tp2lib.evaluation.running_costs import MOST
 from tp2lib.report.gather import Material
-from tp2lib.report.pages import Page
+from tp2lib.report.pages import Page, without_folders
 
 FILE = "class"
 _MOST = 200  # folders
@@ -39,14 +41,19 @@ class Learner:
     predictions: int = 0
     exercises: int = 0  # done, in all notebooks
     answers: int = 0  # of the closing questions
-    ratings: tuple[Ratings, ...] = field(default=(), repr=False)
-    judged: float | None = None  # mean judged points (0 to 8) that this learner gave
-    remarks: tuple[str, ...] = ()
+    ratings: tuple[Ratings, ...] = field(default=(), repr=False)  # this learner's own logs; their raters are called folder/rater
+    remarks: tuple[tuple[str, str], ...] = ()  # file; and why, or its key in the file of words
 
     @property
     def locked(self) -> list[str]:
         """Raters whose log is locked."""
-        return [one.rater for one in self.ratings if one.locked]
+        return [one.rater.rpartition("/")[2] for one in self.ratings if one.locked]
+
+    @property
+    def judged(self) -> float | None:
+        """Mean judged points (0 to 8) that this learner gave."""
+        sums = [sum(points.values()) for rating in self.ratings for points in rating.counted().values()]
+        return fmean(sums) if sums else None
 
 
 def learners(folder: str | os.PathLike[str]) -> list[Learner]:
@@ -65,9 +72,9 @@ def learners(folder: str | os.PathLike[str]) -> list[Learner]:
     for place in places[:_MOST]:
         try:
             found.append(_learner(place.name, Material(_outputs(place))))
-        except (TP2Error, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            found.append(Learner(name=place.name, remarks=(f"{type(error).__name__}: {shown(str(error), 200)}",)))
-    return found
+        except (TP2Error, OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
+            found.append(Learner(name=place.name, remarks=((type(error).__name__, without_folders(shown(str(error), 200))),)))
+    return [replace(one, ratings=_own_logs(one, found)) for one in found]
 
 
 def replay_sample(folder: str | os.PathLike[str], names: Sequence[str] = ("baseline",)) -> dict[str, str]:
@@ -82,7 +89,7 @@ def replay_sample(folder: str | os.PathLike[str], names: Sequence[str] = ("basel
                 try:
                     found[f"{one.name}/{name}"] = str(replay(path))
                 except TP2Error as error:
-                    found[f"{one.name}/{name}"] = f"not replayed: {error}"
+                    found[f"{one.name}/{name}"] = without_folders(f"not replayed: {error}")
     return found
 
 
@@ -90,25 +97,25 @@ def outliers(values: Sequence[float | None]) -> list[bool]:
     """Find the values that lie far from the others; with fewer than five, none.
 
     0.6745·|x - median| / MAD above 3.5 (Iglewicz and Hoaglin, "How to detect and handle outliers", 1993): unlike mean and
-    standard deviation, it is not moved by the very values that it looks for.
+    standard deviation, it is not moved by the very values that it looks for. Where half of the values are equal, MAD is 0, and
+    1.2533 times the mean of the distances takes the place of MAD / 0.6745.
     """
     known = [value for value in values if value is not None]
     if len(known) < 5:
         return [False] * len(values)
     middle = median(known)
-    spread = median(abs(value - middle) for value in known)
-    if spread == 0:
-        return [value is not None and value != middle for value in values]
-    return [value is not None and 0.6745 * abs(value - middle) / spread > 3.5 for value in values]
+    away = [abs(value - middle) for value in known]
+    spread = median(away) / 0.6745 or 1.253314 * fmean(away)
+    return [value is not None and abs(value - middle) > 3.5 * spread for value in values]
 
 
 def make_class(folder: str | os.PathLike[str], language: str = "en", replayed: dict[str, str] | None = None) -> Page:
     """Make the instructor's view of a folder of learners."""
     found = learners(folder)
-    sound = {rating.rater: rating for one in found for rating in one.ratings if rating.valid}
-    by, kappas = "pixels_sha256", agreement(list(sound.values())) if len(sound) > 1 else []
+    sound = [rating for one in found for rating in one.ratings if rating.valid]
+    by, kappas = "pixels_sha256", agreement(sound) if len(sound) > 1 else []
     if not any(one.n for one in kappas):  # other machines, other pixels
-        by, kappas = "recipe", agreement(list(sound.values()), by="recipe") if kappas else []
+        by, kappas = "recipe", agreement(sound, by="recipe") if kappas else []
     far = [
         (key, one)
         for key, values in (("slow", [one.image_s for one in found]), ("scores", [one.judged for one in found]))
@@ -139,9 +146,21 @@ def _outputs(place: Path) -> Path:
     return place / "outputs" if (place / "outputs" / "ledger.jsonl").is_file() else place
 
 
+def _own_logs(one: Learner, found: Sequence[Learner]) -> tuple[Ratings, ...]:
+    """Return the logs of a folder that are its learner's: a classmate's may lie beside them, and several raters may be called "me".
+
+    A log belongs to the folders that have its rater's name in their own; where none has, to the first that holds it.
+    """
+
+    def is_own(log: Ratings) -> bool:
+        named = [other.name for other in found if log.rater.casefold() in (other.name.casefold(), *re.findall(r"[^\W_]+", other.name.casefold()))]
+        return one.name in (named or [other.name for other in found if log in other.ratings][:1])
+
+    return tuple(replace(log, rater=f"{one.name}/{log.rater}") for log in one.ratings if is_own(log))
+
+
 def _learner(name: str, material: Material) -> Learner:
-    seconds = [total for run in material.named.values() if isinstance(total := run.timings.get("total"), (int, float)) and total > 0]
-    sums = [sum(points.values()) for rating in material.ratings for points in rating.counted().values()]
+    seconds = [total for run in material.named.values() if isinstance(total := run.timings.get("total"), (int, float)) and 0 < total < MOST]
     return Learner(
         name=name,
         pictures=len(material.named) + len(material.strangers),
@@ -154,6 +173,5 @@ def _learner(name: str, material: Material) -> Learner:
         proofs=len(material.proofs),
         not_replayed=tuple(experiment for experiment, proof in material.proofs.items() if proof.points == 0),
         image_s=median(seconds) if seconds else None,
-        judged=fmean(sums) if sums else None,
-        remarks=tuple(dict.fromkeys(f"{file}: {why}" for file, why in material.problems)),
+        remarks=tuple(dict.fromkeys(material.problems)),
     )

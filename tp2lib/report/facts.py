@@ -20,7 +20,8 @@ from tp2lib.evaluation.rubric import CRITERIA, JUDGED, total
 from tp2lib.evaluation.running_costs import costs
 from tp2lib.metrics.measures import perceptual_distance, take
 from tp2lib.report.gather import Material
-from tp2lib.report.pages import NOTHING, Cell, Trace
+from tp2lib.report.pages import NOTHING, Cell, Trace, without_folders
+from tp2lib.storage.pictures import known_as
 
 REPORT = "rapport_tp2"  # stands for the seed report's own figures: they are data of the pack
 
@@ -84,7 +85,8 @@ FACTS: dict[str, tuple[str, _Read]] = {
     "recipe": ("text", attrgetter("run.recipe.hash")),
     "key": ("text", attrgetter("run.key")),
     "name": ("text", lambda of: of.material.names.get(of.run.key, of.run.key[:8])),
-    **{name: ("text", _from("effective", name)) for name in ("model", "device", "dtype", "mode")},
+    **{name: ("text", _from("effective", name)) for name in ("device", "dtype", "mode", "source_sha256")},
+    "model": ("text", lambda of: known_as(of.run.effective["model"])),
     "weights": ("text", lambda of: str(of.run.effective.get("weights_sha256"))[:16]),
     "threads": ("number", _from("effective", "threads")),
     "calls": ("number", _from("effective", "model_calls")),
@@ -94,7 +96,7 @@ FACTS: dict[str, tuple[str, _Read]] = {
     "size": ("text", lambda of: f"{of.run.picture.width} × {of.run.picture.height}"),
     "photo": ("text", lambda of: "; ".join(map(str, (of.run.source or {}).get("chain") or ()))),
     "seconds": ("{:.1f} s", _from("timings", "total")),
-    "seconds a step": ("{:.2f} s", lambda of: of.run.timings["denoise"] / of.run.effective["model_calls"]),
+    "seconds a step": ("{:.2f} s", lambda of: of.run.timings["denoise"] / of.run.effective["steps"]),
     **{name: ("text", _from("environment", name)) for name in ("torch", "diffusers", "transformers", "python", "system", "cpu", "gpu")},
     "sharpness": ("{:.0f}", _measured("sharpness")),
     "contrast": ("{:.3f}", _measured("contrast")),
@@ -123,12 +125,12 @@ def written(material: Material, what: str, runs: Sequence[Run], language: str) -
         form, read = FACTS[what]
         try:
             value = read(_Of(material, language, *runs))
-        except (TP2Error, TypeError, ValueError, AttributeError, LookupError, ZeroDivisionError):  # the record is untrusted
+            if isinstance(value, (int, float)) and not isinstance(value, bool) and "{" in form:
+                return form.format(Number(value, language))
+        except (TP2Error, TypeError, ValueError, AttributeError, LookupError, ArithmeticError):  # the record is untrusted
             value = None
         if value is None or value == "":
             return NOTHING
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and "{" in form:
-            return form.format(Number(value, language))
         text = " ".join(str(value).split())
         return text if len(text) <= 400 else text[:399] + "…"
 
@@ -182,8 +184,7 @@ class _Writer:
         elif one.low is None or one.high is None:
             verdict = self.words["too few"]
         else:
-            separable = one.low > 0 or one.high < 0 if one.equal is None else one.separable
-            verdict = self.words["separable" if separable else "not separable"]
+            verdict = self.words["separable" if one.separable else "not separable"]
         numbers = {"value": self.number(one.value, form), "interval": self.interval(one.low, one.high, form), "n": one.n}
         return {**numbers, "raters": one.raters, "equal": self.number(one.equal, "{:.0%}"), "verdict": verdict}
 
@@ -221,7 +222,8 @@ def _scores(material: Material, say: _Writer) -> _Facts:
         file = f"{FOLDER}/{one.rater}.jsonl"
         state = say.words["altered" if one.altered else "locked" if one.locked else "open"]
         own = say.estimate(consistency(one))
-        yield file, "", {"rater": one.rater, "state": state, "pictures": sum(item.repeat_of is None for item in one.items), "repeats": own["n"]}
+        pictures = sum(item.repeat_of is None and bool(one.whole(item)) for item in one.items)
+        yield file, "", {"rater": one.rater, "state": state, "pictures": pictures, "repeats": own["n"]}
         yield file, "own", {"kappa": own["value"], **{name: own[name] for name in ("equal", "interval", "verdict")}}
         for name, run in material.named.items():
             points = one.counted().get(run.key, {})
@@ -263,9 +265,9 @@ def _correlations(material: Material, sound: Sequence[Ratings], say: _Writer) ->
 def _ledger(material: Material, say: _Writer) -> _Facts:
     """What pictures took, for each kind of machine and model, and which runs failed."""
     for number, one in enumerate(costs(material.timed)[:6]):
-        kind = {"model": f"{one.model}, {one.size}", "device": one.device, "threads": say.short(one.threads), "runs": len(one.runs)}
+        kind = {"model": f"{known_as(one.model)}, {one.size}", "device": one.device, "threads": say.short(one.threads), "runs": len(one.runs)}
         seconds = {"step": say.number(one.step_s, "{:.2f} s"), "image": say.number(one.image_s, "{:.1f} s"), "hour": say.number(one.per_hour, "{:.0f}")}
         yield LEDGER, f"cost {number}", {**kind, **seconds}
     for number, event in enumerate(material.failures):
-        facts = {"key": str(event.get("key"))[:8], "at": str(event.get("at"))[:19], "reason": str(event.get("reason"))[:300]}
+        facts = {"key": str(event.get("key"))[:8], "at": str(event.get("at"))[:19], "reason": without_folders(str(event.get("reason")))[:300]}
         yield LEDGER, f"failure {number}", facts

@@ -23,9 +23,10 @@ from tp2lib.evaluation.reflection import answers
 from tp2lib.evaluation.reproducibility import Evidence, Proof, known_proof
 from tp2lib.evaluation.risks import Inspection, inspect
 from tp2lib.metadata.pixels import open_image, pixels_sha256
-from tp2lib.metadata.record import load_record
+from tp2lib.metadata.record import COMPOSITE, GENERATED, digital_source_type, load_record
 from tp2lib.metrics.measures import take
 from tp2lib.metrics.prompt_adherence import adherence
+from tp2lib.report.pages import without_folders
 from tp2lib.storage.favourites import Favourites, earlier_keys
 from tp2lib.storage.ledger import Ledger
 
@@ -34,7 +35,7 @@ NOTEBOOK_OF = {"smoke": "01_smoke", "baseline": "02_baseline", "text2img": "03_t
 
 
 class Material:
-    """An outputs folder, read once; what cannot be read is listed in `problems` (file, why), and does not stop the report.
+    """An outputs folder, read once; what cannot be read is listed in `problems` (file; why, or its key in the file of words), and does not stop the report.
 
     `named` holds the report's pictures that are there and in the ledger, by experiment; `strangers` those under the
     report's names that the ledger does not know: they are left out.
@@ -52,12 +53,12 @@ class Material:
         for name, experiment in EXPERIMENTS.items():
             path = self.outputs / experiment.file
             run = self._safely(path.name, lambda path=path: Run.from_picture(path), None) if path.is_file() else None
-            if run is not None:
+            if run is not None and self._marked(run):
                 self.named[name] = run
         self.strangers = [name for name, run in self.named.items() if not self._in_ledger(run)]
         for name in self.strangers:
             del self.named[name]
-            self.problems.append((EXPERIMENTS[name].file, "the ledger knows no run with these pixels, so it is left out"))
+            self.problems.append((EXPERIMENTS[name].file, "stranger"))
         self.names = {run.key: name for name, run in self.named.items()}
         self.ratings = self._ratings()
         self.answers = answers(self.outputs)  # to the closing questions
@@ -71,7 +72,7 @@ class Material:
     def favourites(self) -> list[Run]:
         """Favourites of the mini-product, the latest first."""
         keys = list(Favourites(self.ledger))[::-1][:50]
-        return [run for key in keys if (run := read_run(self.ledger, key)) is not None]
+        return [run for key in keys if (run := read_run(self.ledger, key)) is not None and self._marked(run)]
 
     @cached_property
     def runs(self) -> dict[str, Run]:
@@ -136,6 +137,13 @@ class Material:
         free = ("model", "source", "width", "height")  # an alias, a path, and the model's own size
         return [setting for setting in wanted if setting not in free and wanted[setting] != made[setting]]
 
+    def _marked(self, run: Run) -> bool:
+        """Whether a run's file has its mark of origin: without it, the report must hold no copy."""
+        path = Path(run.path or "")
+        marked = digital_source_type(open_image(path)[0]) in (GENERATED, COMPOSITE)
+        self.problems += [] if marked else [(path.name, "unmarked")]
+        return marked
+
     def _in_ledger(self, run: Run) -> bool:
         try:
             event = self.ledger.lookup(run.key)
@@ -149,21 +157,21 @@ class Material:
         return {str(one["question"]): (str(one["title"])[:200], str(one["text"])[:2000]) for one in found}
 
     def _ratings(self) -> list[Ratings]:
+        read = {path: self._safely(f"scores/{path.name}", lambda path=path: read_ratings(path), None) for path in find_ratings(self.outputs)[:100]}
         found: dict[str, Ratings] = {}
-        for path in find_ratings(self.outputs)[:100]:
-            one = self._safely(f"scores/{path.name}", lambda path=path: read_ratings(path), None)
-            if one is not None:
-                found.setdefault(one.rater, one)
-        return list(found.values())
+        for path, one in sorted(((path, one) for path, one in read.items() if one), key=lambda log: log[0].stem != log[1].rater):  # a copy has another name
+            if found.setdefault(one.rater, one) is not one:
+                self.problems.append((f"scores/{path.name}", "second log"))
+        return [found[rater] for rater in sorted(found)]
 
     def _safely(self, name: str, read: Any, otherwise: Any) -> Any:
         """Read a part; a file from elsewhere can fail in unexpected ways."""
         try:
             return read()
         except TP2Error as error:
-            self.problems.append((name, str(error)))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            self.problems.append((name, f"{type(error).__name__}: {shown(str(error))}"))
+            self.problems.append((name, without_folders(str(error))))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
+            self.problems.append((name, f"{type(error).__name__}: {shown(without_folders(str(error)))}"))
         return otherwise
 
 

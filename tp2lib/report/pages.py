@@ -30,6 +30,8 @@ from tp2lib.storage.pictures import export_picture
 NOTHING = "–"  # stands for what is not known
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~!$])")
+# all of an absolute path but its last part; in quotes its folders may have blanks
+_PATH = re.compile(r"""(?<=['"])(?:~?/|[A-Za-z]:[\\/]|\\\\)(?:[^'"\n]*[\\/])?|(?<![\w.:/<~-])(?:~?/(?=[^\s'"/]+/)|[A-Za-z]:[\\/]|\\\\)(?:[^\s'"]*[\\/])?""")
 _LIST = re.compile(r"^(\d*)([-+.)])(?=\s|$)")  # at the start of a line these would begin a list
 
 
@@ -118,7 +120,7 @@ class Page:
         """Write both files into a folder, and return their paths."""
         texts = {folder / f"{name}.md": self.render("markdown", folder), folder / f"{name}.html": self.render("html")}
         for path, text in texts.items():
-            write_atomically(path, methodcaller("write", text.encode()))
+            write_atomically(path, methodcaller("write", text.encode(errors="backslashreplace")))  # a file can hold half a character
         return folder / f"{name}.md", folder / f"{name}.html"
 
     @property
@@ -191,6 +193,11 @@ def escape(text: str) -> str:
     """Escape untrusted text for Markdown, on one line."""
     plain = html.escape(" ".join(text.split()), quote=False)
     return _LIST.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", plain))
+
+
+def without_folders(text: str) -> str:
+    """Cut absolute paths in a message to the file's name: a report is handed in, and a folder can name its owner."""
+    return _PATH.sub("", text)
 
 
 @functools.cache

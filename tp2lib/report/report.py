@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tp2lib.engine.runs import Run
@@ -16,9 +16,8 @@ from tp2lib.errors import RecordError
 from tp2lib.evaluation.experiments import CASES, EXPERIMENTS, choose_experiments
 from tp2lib.evaluation.languages import words
 from tp2lib.evaluation.ratings import FOLDER
-from tp2lib.evaluation.reflection import ASKED
 from tp2lib.evaluation.rubric import CRITERIA, JUDGED
-from tp2lib.plots.labels import label, varying
+from tp2lib.plots.labels import unplanned, varying
 from tp2lib.report.facts import CORRELATED, FACTS, filed, written
 from tp2lib.report.gather import NOTEBOOK_OF, Material
 from tp2lib.report.pages import NOTHING, Cell, Page, Picture, Trace
@@ -28,7 +27,7 @@ class Report(Page):
     """The report of an outputs folder, in one language."""
 
     def __init__(self, material: Material, language: str) -> None:
-        super().__init__("report.j2", language, CASES=CASES, CRITERIA=CRITERIA, JUDGED=JUDGED, ASKED=ASKED, CORRELATED=CORRELATED, FOLDER=FOLDER)
+        super().__init__("report.j2", language, CASES=CASES, CRITERIA=CRITERIA, JUDGED=JUDGED, CORRELATED=CORRELATED, FOLDER=FOLDER)
         self.material = material
         self.filed = filed(material, language, self.words)  # once: it takes seconds
 
@@ -80,7 +79,7 @@ class Report(Page):
 
     def picture(self, run: Run, name: str) -> Picture:
         """Place a run's picture; its alternative text is what was asked for, not what a machine would see in it."""
-        asked = ", ".join(label(run, axis)[0] for axis in ("prompt", "scheduler", "schedule", "steps", "guidance", "seed"))
+        asked = ", ".join(f"{self.word(what)} {self.fact(what, run).text}" for what in ("prompt", "scheduler", "schedule", "steps", "guidance", "seed"))
         named = self.material.outputs / f"{self.material.names.get(run.key, '')}.png"  # the name for people, if there is one
         path = named if named.is_file() else self.material.ledger.picture(run.key)
         return Picture(run=run.key, path=path, caption=self.fact("name", run), alt=f"{name}: {asked}")
@@ -90,7 +89,7 @@ class Report(Page):
         kept = self.material.ledger.find_source(run.effective.get("source_sha256"))
         if kept is None:
             return []
-        return [Picture(run=run.key, path=kept, caption=self.fact("photo", run), alt="The source photo, as it was prepared.", photo=True)]
+        return [Picture(run=run.key, path=kept, caption=self.fact("photo", run), alt=self.word("prepared photo"), photo=True)]
 
     def favourites(self, mode: str) -> list[Run]:
         """Return the favourites of a mode, the latest first."""
@@ -109,12 +108,16 @@ class Report(Page):
         runs = [run for key in self.runs if (run := self.material.runs.get(key)) is not None]
         return [[self.label(run.key[:8]), *self.facts(run, "name", "key", "recipe", "model").values()] for run in runs]
 
+    def same(self, runs: Mapping[str, Run], *names: str) -> bool:
+        """Whether facts are the same in all runs."""
+        return all(len({self.fact(name, run).text for run in runs.values()}) == 1 for name in names)
+
     def uncontrolled(self, name: str, first: str) -> list[str]:
-        """List what a run differs in from the first one, besides the settings of its experiment."""
+        """List what a run differs in from the first one, besides the settings of its experiment: settings, conditions, and the noise."""
         run, one = self.material.named[name], self.material.named[first]
         wanted, base = (EXPERIMENTS[which].recipe.to_dict() for which in (name, first))
         also = [setting for setting in varying([one, run]) if wanted.get(setting) == base.get(setting)]
-        return also + (["noise"] if one.effective.get("noise_sha256") != run.effective.get("noise_sha256") else [])
+        return also + unplanned([one, run]) + (["noise"] if one.effective.get("noise_sha256") != run.effective.get("noise_sha256") else [])
 
     def audit(self, material: Material | None = None) -> list[str]:
         """List the figures of the last rendering whose source is missing or has another value; `material` is read again."""

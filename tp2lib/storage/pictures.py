@@ -8,8 +8,9 @@ that gets loaded unless the caller says that the file is trusted.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from PIL import Image
@@ -36,6 +37,8 @@ from tp2lib.recipe import KNOWN_MASKS, Recipe
 from tp2lib.storage.files import write_atomically
 
 _RESERVED = ("tp2", "recipe", "pixels_sha256", "digital_source_type")
+_MODEL_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")  # of the catalogue, or of the hub: owner/name
+_MODEL = re.compile(r'(?<=, Model: )(?:"((?:\\.|[^\\"\n])+)"|[^",\n][^,\n]*)')  # in the parameters text, quoted or not
 _SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
@@ -162,7 +165,7 @@ def export_picture(path: str | os.PathLike[str], to: str | os.PathLike[str], *, 
     """Write a copy for publication as PNG, JPEG or WebP (by its suffix) that keeps its mark of origin.
 
     The copy carries the XMP mark and the WebUI's parameters (EXIF UserComment in JPEG and WebP). A
-    PNG copy keeps the record too, with the source photo's folder left out.
+    PNG copy keeps the record too. Folders are left out: of the source photo, its mask and the model, the names stay.
 
     Raises
     ------
@@ -183,6 +186,7 @@ def export_picture(path: str | os.PathLike[str], to: str | os.PathLike[str], *, 
         raise RecordError(f"{_named(path)} has DigitalSourceType {shown(mark)}; only {GENERATED} or {COMPOSITE} can be kept. Export the PNG that tp2lib wrote.")
     record, text = _record(image), image.info.get("parameters")
     text = text if isinstance(text, str) else user_comment(image)
+    text = text and _MODEL.sub(lambda found: f'"{known_as(found[1])}"' if found[1] else known_as(found[0]), text)
     if image.mode != "RGB":
         raise RecordError(f"{_named(path)} is {image.mode}; tp2lib's pictures are RGB. Export the PNG it wrote.")
     if kind == "PNG":
@@ -218,11 +222,18 @@ def _write_png(image: Image.Image, path: str | os.PathLike[str], texts: Mapping[
 
 
 def _without_folders(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the record with source paths cut to the file's name: a home folder is nobody's business."""
-    for holder, key in ((record["recipe"], "source"), (record.get("source"), "path")):
-        if isinstance(holder, dict) and isinstance(holder.get(key), str):
-            holder[key] = PureWindowsPath(PurePosixPath(holder[key]).name).name or "photo"
+    """Return the record with its paths cut to the file's name: a home folder is nobody's business."""
+    for part, keys in (("recipe", ("source", "mask", "model")), ("source", ("path",)), ("effective", ("model", "vae"))):
+        holder = record.get(part)
+        for key in keys if isinstance(holder, dict) else ():
+            if isinstance(holder.get(key), str):
+                holder[key] = known_as(holder[key]) if key in ("model", "vae") else PureWindowsPath(holder[key]).name or key
     return record
+
+
+def known_as(model: str) -> str:
+    """Return what is published of a model's name: of a path its last part, any other name as it is."""
+    return model if _MODEL_NAME.fullmatch(model) else PureWindowsPath(model).name or "model"
 
 
 def _opened(path: str | os.PathLike[str] | bytes) -> Image.Image:
