@@ -118,6 +118,19 @@ def test_a_model_that_is_not_here_is_not_fetched_unless_that_is_allowed(monkeypa
         load("sd15", device="cpu", download=False)
 
 
+@pytest.mark.parametrize("name", ["models/mine", "models/mine.safetensors", "../mine", "./mine"])
+def test_a_relative_path_is_never_taken_for_a_hub_id(name, tmp_path, monkeypatch):
+    (tmp_path / "here" / "models").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    path = tmp_path / "here" / name
+    path.touch() if name.endswith(".safetensors") else path.mkdir()
+    monkeypatch.setattr(hub, "cached", lambda *where: pytest.fail("the hub was asked"))
+    card = find_card(name)
+    assert card.name == name and catalogue.HUB_ID.fullmatch(card.where) is None and path.samefile(card.where)
+    with pytest.raises(ModelError, match="no model in|damaged"):
+        load(name, device="cpu")
+
+
 def test_unknown_names_get_a_suggestion():
     with pytest.raises(ModelNotFound, match="there is no model 'vitrin'.*Did you mean 'vitrine'"):
         load("vitrin", device="cpu")

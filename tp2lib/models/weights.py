@@ -187,7 +187,7 @@ def kind_of(shapes: Mapping[str, Sequence[int]]) -> str:
 def check_file(path: Path, wanted: str = "Stable Diffusion 1") -> None:
     """Check that a file is of the kind that is wanted, by its header alone; raise ModelNotFound if there is none, ModelError for a pickle or damage."""
     if not path.is_file():
-        raise ModelNotFound(f"there is no file {str(path)!r}. Check the path; it starts at the current folder.")
+        raise ModelNotFound(f"there is no file {str(path)!r}. Check the path; a relative one starts at the current folder.")
     if path.suffix.lower() != ".safetensors":
         raise ModelError(
             f"{path.name} is a pickle ({path.suffix}), which can run anything when it is opened; that is never done. Take the .safetensors file of the same "
