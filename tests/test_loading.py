@@ -196,6 +196,23 @@ def test_a_config_that_does_not_fit_the_weights_is_an_error_in_words(folder):
         load(folder, device="cpu")
 
 
+def test_what_is_wrong_with_a_vae_is_not_laid_on_the_model(vitrine, folder):
+    with pytest.raises(ModelNotFound, match="^there is no file"):
+        load("vitrine", vae=folder / "nothing.safetensors", device="cpu")
+    (folder / "vae" / "config.json").write_text('{"latent_channels": 16}')
+    with pytest.raises(ModelError, match="^the VAE in"):
+        load("vitrine", vae=folder / "vae", device="cpu")
+
+
+def test_a_model_that_does_not_fit_on_its_device_is_an_error_in_words(folder, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("diffusers.StableDiffusionPipeline.to", full)
+    with pytest.raises(ModelError, match="does not fit in the free memory of cpu.*model='vitrine'"):
+        load(folder, device="cpu")
+
+
 @pytest.mark.slow
 def test_half_weights_are_found_under_their_own_names(folder):
     for path in folder.glob("*/*.safetensors"):
