@@ -98,6 +98,11 @@ def test_auto_is_what_the_environment_says(vitrine, monkeypatch):
     assert model.name == str(vitrine) and "TP2_MODEL asks for it" in model.notes[0]
 
 
+def test_an_empty_environment_variable_asks_for_nothing(vitrine, monkeypatch):
+    monkeypatch.setenv("TP2_MODEL", "")
+    assert load(device="cpu").name == "vitrine"
+
+
 def test_the_report_s_model_id_is_accepted_with_one_line(monkeypatch, tiny_folder, caplog):
     monkeypatch.setattr(hub, "cached", lambda repo, revision=None: tiny_folder)
     with caplog.at_level(logging.WARNING, "tp2lib"):

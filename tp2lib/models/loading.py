@@ -110,8 +110,8 @@ def load(
     placement = choose_device(device)
     notes: list[str] = []
     name = str(model)
-    if name == "auto" and "TP2_MODEL" in os.environ:
-        name = os.environ["TP2_MODEL"]
+    if name == "auto" and (asked := os.environ.get("TP2_MODEL")):
+        name = asked
         notes.append(f"model {name}: TP2_MODEL asks for it")
     if name == "auto":
         name, why = choose_model(placement, bool(download))
