@@ -16,8 +16,9 @@ from foreign_files import A1111, comfy_png, png
 from PIL import Image
 
 from tp2lib.cli.main import main
+from tp2lib.engine.planfile import read_plan
 from tp2lib.evaluation.experiments import EXPERIMENTS
-from tp2lib.recipe import Recipe
+from tp2lib.recipe import KNOWN_MASKS, Recipe
 from tp2lib.storage.pictures import read_recipe
 
 COMMANDS = ("lab", "app", "run", "generate", "background", "sweep", "replay", "report", "doctor")
@@ -192,6 +193,16 @@ def test_a_sweeps_photo_is_found_beside_its_plan(vitrine, tmp_path, capsys):
     plan.write_text(text)
     assert status("sweep", plan, "--outputs", tmp_path, "--dry-run") == 0
     assert capsys.readouterr().out.splitlines()[0] == "strength 0.5, seed 1: planned"
+
+
+@pytest.mark.parametrize("name", ["photo.png", "../photo.png", "/photo.png", "sha256:" + "0" * 64])
+@pytest.mark.parametrize("mask", ["mask.png", "masks/mask.png", "/mask.png", *KNOWN_MASKS])
+def test_a_plans_photo_and_mask_are_files_beside_it_unless_their_names_say_more(name, mask, tmp_path):
+    plan = tmp_path / "plan.toml"
+    plan.write_text(PLAN.replace("[axes]", f'source = "{name}"\nmask = "{mask}"\n[axes]'))
+    recipe = read_plan(plan).recipe
+    assert recipe.source == (name if name.startswith("sha256:") else os.path.normpath(tmp_path / name))
+    assert recipe.mask == (mask if mask in KNOWN_MASKS else str(tmp_path / mask))
 
 
 @pytest.mark.parametrize(

@@ -146,12 +146,13 @@ def test_what_cannot_be_is_left_with_a_reason_and_named_as_assumed(old: str, new
     assert len(reading.found) >= 6
 
 
-@pytest.mark.parametrize("unit", ["a b ", 'ab:"', 'ab:"\\', "x:,", '\\"', "  ", "ab:", "ab: ,", '"', "a-/ "])
-def test_hostile_lines_cost_little_time(unit: str) -> None:
+@pytest.mark.parametrize("settings", ["", "Steps: 1, Seed: 2, CFG scale: 3"])
+@pytest.mark.parametrize("unit", ["a b ", 'ab:"', 'ab:"\\', "x:,", '\\"', "  ", "ab:", "ab: ,", '"', "a-/ ", "\n", "\x1f"])
+def test_hostile_lines_cost_little_time(unit: str, settings: str) -> None:
     begin = time.process_time()
-    for text in (unit * (16_000 // len(unit)) + "x", unit * (60_000 // len(unit)) + "x"):
+    for text in (unit * (16_000 // len(unit)) + "!", unit * (60_000 // len(unit)) + "x"):
         try:
-            from_infotext("p\n" + text)
+            from_infotext(f"p\n{settings}{text}")
         except RecordError:
             pass
     assert time.process_time() - begin < 1.0  # quadratic matching takes 2.5 s and more

@@ -98,6 +98,11 @@ def test_auto_is_what_the_environment_says(vitrine, monkeypatch):
     assert model.name == str(vitrine) and "TP2_MODEL asks for it" in model.notes[0]
 
 
+def test_an_empty_environment_variable_asks_for_nothing(vitrine, monkeypatch):
+    monkeypatch.setenv("TP2_MODEL", "")
+    assert load(device="cpu").name == "vitrine"
+
+
 def test_the_report_s_model_id_is_accepted_with_one_line(monkeypatch, tiny_folder, caplog):
     monkeypatch.setattr(hub, "cached", lambda repo, revision=None: tiny_folder)
     with caplog.at_level(logging.WARNING, "tp2lib"):
@@ -116,6 +121,19 @@ def test_a_model_that_is_not_here_is_not_fetched_unless_that_is_allowed(monkeypa
     monkeypatch.setattr(hub, "cached", lambda repo, revision=None: None)
     with pytest.raises(ModelNotFound, match="fetching it was not allowed"):
         load("sd15", device="cpu", download=False)
+
+
+@pytest.mark.parametrize("name", ["models/mine", "models/mine.safetensors", "../mine", "./mine"])
+def test_a_relative_path_is_never_taken_for_a_hub_id(name, tmp_path, monkeypatch):
+    (tmp_path / "here" / "models").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    path = tmp_path / "here" / name
+    path.touch() if name.endswith(".safetensors") else path.mkdir()
+    monkeypatch.setattr(hub, "cached", lambda *where: pytest.fail("the hub was asked"))
+    card = find_card(name)
+    assert card.name == name and catalogue.HUB_ID.fullmatch(card.where) is None and path.samefile(card.where)
+    with pytest.raises(ModelError, match="no model in|damaged"):
+        load(name, device="cpu")
 
 
 def test_unknown_names_get_a_suggestion():
@@ -180,6 +198,23 @@ def test_a_config_that_does_not_fit_the_weights_is_an_error_in_words(folder):
     config = json.loads((folder / "unet" / "config.json").read_text())
     (folder / "unet" / "config.json").write_text(json.dumps({**config, "block_out_channels": [8, 16]}))
     with pytest.raises(ModelError, match="cannot be loaded"):
+        load(folder, device="cpu")
+
+
+def test_what_is_wrong_with_a_vae_is_not_laid_on_the_model(vitrine, folder):
+    with pytest.raises(ModelNotFound, match="^there is no file"):
+        load("vitrine", vae=folder / "nothing.safetensors", device="cpu")
+    (folder / "vae" / "config.json").write_text('{"latent_channels": 16}')
+    with pytest.raises(ModelError, match="^the VAE in"):
+        load("vitrine", vae=folder / "vae", device="cpu")
+
+
+def test_a_model_that_does_not_fit_on_its_device_is_an_error_in_words(folder, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("diffusers.StableDiffusionPipeline.to", full)
+    with pytest.raises(ModelError, match="does not fit in the free memory of cpu.*model='vitrine'"):
         load(folder, device="cpu")
 
 

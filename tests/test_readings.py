@@ -173,6 +173,30 @@ def test_a_value_that_cannot_be_costs_nothing_else(old: str, new: str, name: str
     assert name in reading.ignored and any(name in note for note in reading.notes)
 
 
+BESIDE = {
+    "a drawing": {"workflow": '{"nodes": []}'},
+    "a graph with a sampler of its own": {"prompt": json.dumps({"1": node("MySampler", seed=1)})},
+    "a comment in JSON": {"Comment": '{"a": 1}'},
+    "a Dream of nothing": {"Dream": "x"},
+    "two megabytes of drawing": {"workflow": "x" * (MAX_TEXT + 1)},
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_parameters_are_read_beside_a_text_that_cannot_be(name: str) -> None:
+    with pytest.raises(RecordError) as alone:
+        read_texts({**BESIDE[name]})
+    assert read_texts({**BESIDE[name], "parameters": A1111}) == from_infotext(A1111)
+    with pytest.raises(RecordError) as caught:
+        read_texts({**BESIDE[name], "parameters": '{"prompt": "x"}'})
+    assert str(caught.value) == str(alone.value)
+
+
+def test_damaged_json_of_another_tool_is_not_taken_for_a_prompt() -> None:
+    with pytest.raises(RecordError, match="SwarmUI"):
+        read_texts({"parameters": json.dumps(SWARM)[:-1]})
+
+
 # -- words of other tools in a prompt ----------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -18,7 +19,7 @@ from tp2lib.engine.generate import generate
 from tp2lib.errors import ModelError, ModelNotFound
 from tp2lib.models import hub, loading
 from tp2lib.models.loading import load
-from tp2lib.models.weights import check_file, kind_of
+from tp2lib.models.weights import check_file, hash_files, kind_of
 from tp2lib.recipe import Recipe
 
 APPLE = Recipe(prompt="a red apple", steps=2, width=64, height=64)
@@ -177,6 +178,15 @@ def test_a_file_that_is_missing_or_damaged_is_said(tmp_path: Path) -> None:
     (tmp_path / "cut.safetensors").write_bytes(b"\x08\0\0\0")
     with pytest.raises(ModelError, match="damaged or cut short"):
         check_file(tmp_path / "cut.safetensors")
+
+
+def test_only_a_name_that_is_a_hash_promises_what_is_in_the_file(tmp_path: Path) -> None:
+    name, digest = "a" * 52 + ".safetensors", hashlib.sha256(b"x").hexdigest()
+    for path in (tmp_path / name, tmp_path / digest, tmp_path / ("a" * 64)):
+        path.write_bytes(b"x")
+    assert len(name) == 64 and hash_files(tmp_path / name) == hash_files(tmp_path / digest)
+    with pytest.raises(ModelError, match="is damaged"):
+        hash_files(tmp_path / ("a" * 64))
 
 
 def test_what_is_missing_offline_is_said(tiny_folder: Path, tmp_path: Path, monkeypatch) -> None:

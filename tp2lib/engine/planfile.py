@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tp2lib.errors import RecipeError, did_you_mean, shown
-from tp2lib.recipe import Recipe
+from tp2lib.recipe import KNOWN_MASKS, Recipe
 
 _KEYS = ("recipe", "axes", "seeds")
 _LIMIT = 1_000_000  # bytes; a normal plan has a few hundred
@@ -39,7 +39,7 @@ class PlanFile:
 
 
 def read_plan(path: str | os.PathLike[str]) -> PlanFile:
-    """Read a sweep's plan. A source photo is looked for beside the plan, unless its path is absolute; the axes are checked by `sweep`."""
+    """Read a sweep's plan. Its source photo and mask are looked for beside it, unless their paths are absolute; the axes are checked by `sweep`."""
     path = Path(path)
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device would never end
@@ -66,8 +66,10 @@ def read_plan(path: str | os.PathLike[str]) -> PlanFile:
             hint = did_you_mean(name, names) if name not in names else " It goes under [recipe]."
             raise RecipeError(f"{shown(name)} cannot be an axis of the plan; an axis is a setting such as steps.{hint}")
     given = dict(content["recipe"])
-    if isinstance(given.get("source"), str) and given["source"].strip():
-        given["source"] = os.path.normpath(path.parent / given["source"])
+    for name, no_files in (("source", ()), ("mask", KNOWN_MASKS)):
+        if isinstance(there := given.get(name), str) and there.strip() and there not in no_files and not there.startswith("sha256:"):
+            given[name] = os.path.normpath(path.parent / there)
+    if given.get("source"):
         for name in {"strength"} & {*content["axes"]} - {*given}:  # a photo needs a strength; here the axis gives it
             values = content["axes"][name]
             given[name] = values[0] if isinstance(values, list) and values else values

@@ -26,7 +26,7 @@ _KEYS = {"Steps": "steps", "Seed": "seed", "CFG scale": "guidance", "Sampler": "
 
 # The WebUI's own expression for a key, bounded, so that any text takes linear time.
 _KEY = re.compile(r"\w[\w \-/]{1,60}")
-_PAIR = re.compile(r"\s*(" + _KEY.pattern + r"):\s*")
+_PAIR = re.compile(r"\s*(?:(" + _KEY.pattern + r"):\s*)?")  # where no key is, it takes the blanks, so that they are read once
 _QUOTED = re.compile(r'"(?:\\.|[^\\"])+"')
 _SETTINGS = re.compile(r"\s*Steps:\s*[^\s,]")
 _TEMPLATE = re.compile(r"^(?:Negative )?Template:", re.MULTILINE)
@@ -147,11 +147,10 @@ def _pairs(text: str) -> dict[str, str]:
     text, templates = (text[: template.start()], text[template.start() :]) if template else (text, "")
     pairs: dict[str, str] = {}
     at, other = 0, []
-    while at < len(text):
-        found = _PAIR.match(text, at)
-        if found is None:
-            end = _after(text, at)
-            other.append(text[at:end].strip())
+    while at < len(text) and (found := _PAIR.match(text, at)):
+        if found[1] is None:
+            end = _after(text, found.end())
+            other.append(text[found.end() : end].strip())
         else:
             value, end = _value(text, found.end())
             pairs[found[1]] = value

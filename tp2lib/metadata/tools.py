@@ -234,14 +234,23 @@ def carried_texts(image: Image.Image) -> dict[str, str]:
 
 def read_texts(texts: dict[str, str]) -> Reading:
     """Read the settings in a picture's texts, whichever tool wrote them; raise RecordError if none did, or it is too large, damaged, or no possible prompt."""
+    faults = []
     for keywords, read in TOOLS.values():
         there = {keyword: texts[keyword] for keyword in keywords if keyword in texts}
-        if long := [keyword for keyword, text in there.items() if len(text) > MAX_TEXT]:
-            raise RecordError(f"the text {long[0]!r} has {len(there[long[0]])} characters; at most {MAX_TEXT} are read. No tool writes so much.")
-        if there and (reading := read(there)) is not None:
-            return reading
-    if text := texts.get("parameters", "").strip():
-        if text.startswith("{") and text.endswith("}"):
-            raise RecordError(f"its parameters are JSON that no tool known here writes; known are {', '.join(TOOLS)}. Type the settings yourself.")
+        try:
+            if long := [keyword for keyword, text in there.items() if len(text) > MAX_TEXT]:
+                raise RecordError(f"the text {long[0]!r} has {len(there[long[0]])} characters; at most {MAX_TEXT} are read. No tool writes so much.")
+            if there and (reading := read(there)) is not None:
+                return reading
+        except RecordError as error:
+            if "parameters" in there:
+                raise
+            faults.append(error)  # the parameters beside it may be readable
+    text = texts.get("parameters", "").strip()
+    if text and not (text.startswith("{") and text.endswith("}")):
         return from_infotext(text)
+    if faults:
+        raise faults[0]
+    if text:
+        raise RecordError(f"its parameters are JSON that no tool known here writes; known are {', '.join(TOOLS)}. Type the settings yourself.")
     raise RecordError(f"it carries no recipe: neither a tp2 record nor the settings of {', '.join(['A1111', *TOOLS])}. Take the file as its tool wrote it.")

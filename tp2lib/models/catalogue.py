@@ -86,10 +86,9 @@ def find_card(name: str) -> ModelCard:
         if name in (card.name, card.where):
             return card
     with contextlib.suppress(OSError, RuntimeError):  # a name too long for a file, or a home folder of an unknown user
-        if Path(name).expanduser().is_dir():
-            return ModelCard(name=name, where=str(Path(name).expanduser()), note="a local folder")
-        if name.lower().endswith(SINGLE_FILES):
-            return ModelCard(name=name, where=str(Path(name).expanduser()), note="a single file")
+        path = Path(name).expanduser().absolute()  # a relative one, such as models/mine, would look like a hub id
+        if path.is_dir() or name.lower().endswith(SINGLE_FILES):
+            return ModelCard(name=name, where=str(path), note="a local folder" if path.is_dir() else "a single file")
     if HUB_ID.fullmatch(name):
         return ModelCard(name=name, where=name, note="a model of the hub")
     raise ModelNotFound(

@@ -110,8 +110,8 @@ def load(
     placement = choose_device(device)
     notes: list[str] = []
     name = str(model)
-    if name == "auto" and "TP2_MODEL" in os.environ:
-        name = os.environ["TP2_MODEL"]
+    if name == "auto" and (asked := os.environ.get("TP2_MODEL")):
+        name = asked
         notes.append(f"model {name}: TP2_MODEL asks for it")
     if name == "auto":
         name, why = choose_model(placement, bool(download))
@@ -232,13 +232,19 @@ def _open(
             if vae is not None:
                 pipe.vae = _load_vae(vae, configs, dtype)
                 weights = hashlib.sha256(f"{weights} {hash_files(vae)}".encode()).hexdigest()
+        except ModelError:
+            raise
         except (OSError, ValueError, RuntimeError, AttributeError, TypeError, KeyError) as error:
             reason = (str(error).splitlines() or [""])[0]
             raise ModelError(f"the model in {folder} cannot be loaded ({type(error).__name__}: {reason}).") from error
     if len(pipe.tokenizer) < 100:  # transformers builds an empty vocabulary, silently, from files it does not know
         raise ModelError(f"the tokenizer in {folder} knows {len(pipe.tokenizer)} tokens only. Fetch the model again.")
     pipe.set_progress_bar_config(disable=True)
-    pipe.to(device)
+    try:
+        pipe.to(device)
+    except torch.OutOfMemoryError as error:
+        advice = "Close other programs that use it, or choose device='cpu' or model='vitrine', which is small."
+        raise ModelError(f"the model in {folder} does not fit in the free memory of {device}. {advice}") from error
     if fast:
         pipe = type(pipe)(**{**pipe.components, "unet": with_engine(pipe.unet)}, requires_safety_checker=pipe.config.requires_safety_checker)
         pipe.set_progress_bar_config(disable=True)

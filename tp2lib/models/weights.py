@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import string
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -149,7 +150,7 @@ def _hash_file(path: Path, size: int, changed_ns: int) -> str:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     promised = path.resolve().name  # the hub's cache names a large file after its SHA-256
-    if len(promised) == 64 and promised != digest:
+    if len(promised) == 64 and not promised.strip(string.hexdigits) and promised != digest:
         raise ModelError(f"{path} is damaged: its SHA-256 is {digest}. Delete {path.resolve()} and fetch it again.")
     return digest
 
@@ -187,7 +188,7 @@ def kind_of(shapes: Mapping[str, Sequence[int]]) -> str:
 def check_file(path: Path, wanted: str = "Stable Diffusion 1") -> None:
     """Check that a file is of the kind that is wanted, by its header alone; raise ModelNotFound if there is none, ModelError for a pickle or damage."""
     if not path.is_file():
-        raise ModelNotFound(f"there is no file {str(path)!r}. Check the path; it starts at the current folder.")
+        raise ModelNotFound(f"there is no file {str(path)!r}. Check the path; a relative one starts at the current folder.")
     if path.suffix.lower() != ".safetensors":
         raise ModelError(
             f"{path.name} is a pickle ({path.suffix}), which can run anything when it is opened; that is never done. Take the .safetensors file of the same "
