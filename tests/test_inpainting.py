@@ -157,6 +157,11 @@ def test_a_mask_of_the_same_shape_is_scaled_and_an_inverted_one_is_said(tmp_path
     assert any("invert a mask that was made for A1111" in act for act in source.chain)
 
 
+def test_a_mask_of_shares_is_read_as_one_of_levels():
+    shares = disc(64, 64) * 0.9
+    assert np.array_equal(cut_out(noise(64, 64), shares).mask.kept, cut_out(noise(64, 64), (shares * 255).astype(np.uint8)).mask.kept)
+
+
 def test_grow_moves_the_edge_by_so_many_pixels():
     kept = np.zeros((40, 40), bool)
     kept[15:25, 15:25] = True

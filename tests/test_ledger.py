@@ -367,7 +367,7 @@ def test_an_outcome_forgives_the_crashes_before_it(tmp_path: Path, outcome: str)
 
 def test_litter_of_killed_processes_is_swept_when_it_is_old(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
-    old, new, foreign = (tmp_path / "runs" / name for name in (".a.png.1.tmp", ".b.png.2.tmp", "mine.tmp"))
+    old, new, foreign = (tmp_path / "runs" / name for name in (f".a.png.{'1' * 16}.tmp", f".b.png.{'2' * 16}.tmp", ".mine.tmp"))
     for path in (old, new, foreign):
         path.write_bytes(b"x")
     os.utime(old, (time.time() - 7200,) * 2)

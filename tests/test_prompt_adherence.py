@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from PIL import Image
+from safetensors.torch import save_file
 from strategies import TEXT, noise_image
 
 from tp2lib.errors import ModelNotFound, RecipeError
 from tp2lib.metrics.prompt_adherence import Adherence, adherence, clip_score, named_values
+from tp2lib.models.judge import load_judge
 from tp2lib.models.vocabulary import ATTRIBUTES
 
 PICTURE = Image.new("RGB", (32, 32), "red")
@@ -77,8 +81,6 @@ def test_no_judge_or_nothing_to_judge_is_none() -> None:
 
 
 def test_the_real_judge_is_asked_the_same_way() -> None:
-    import torch
-
     from tp2lib.models.judge import Judge as RealJudge
     from tp2lib.models.judge import JudgeNet
 
@@ -90,11 +92,14 @@ def test_the_real_judge_is_asked_the_same_way() -> None:
     assert str(found).startswith(f"{found.score:.2f}: kind apple 0.")
 
 
-def test_a_judge_without_weights_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing() -> None:
-        raise FileNotFoundError("No such file: judge.safetensors")
-
-    monkeypatch.setattr("tp2lib.models.judge.load_judge", missing)
+@pytest.mark.parametrize("content", [None, b"version https://git-lfs.github.com/spec/v1", "another network"])
+def test_a_judge_without_its_weights_says_so(content: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "judge.safetensors"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content:
+        save_file({"one.weight": torch.zeros(1)}, path)
+    monkeypatch.setattr("tp2lib.models.judge.load_judge", partial(load_judge, path))
     with pytest.raises(ModelNotFound, match="judge cannot be loaded"):
         adherence(PICTURE, "a red apple")
 

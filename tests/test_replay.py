@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from tp2lib.engine.generate import generate
 from tp2lib.engine.replay import _differences, _job, grade, main, replay, replay_all
-from tp2lib.errors import ModelError, RecordError, SourceError
+from tp2lib.errors import ModelError, OutputError, RecordError, SourceError
 from tp2lib.metadata.source import prepare_source
 from tp2lib.recipe import Recipe
 from tp2lib.storage.ledger import Ledger
@@ -28,6 +28,20 @@ APPLE = Recipe(prompt="a red apple", steps=3, width=64, height=64)
 def photo():
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     return prepare_source(Image.fromarray(pixels), 64, 64)
+
+
+def test_nothing_is_rendered_for_no_pictures_or_for_a_run_without_one(model, monkeypatch):
+    monkeypatch.setattr("tp2lib.engine.replay._run_process", lambda *a: pytest.fail("a process was started"))
+    assert replay_all([]) == []
+    run = generate(APPLE, model)
+    with pytest.raises(OutputError, match="ended as 'nan'"):
+        replay_all([run, replace(run, image=None, outcome="nan")])
+
+
+def test_what_the_original_alone_had_is_a_suspect(model):
+    run = generate(APPLE, model)
+    then = replace(run, effective={**run.effective, "vae": "mine.safetensors"})
+    assert _differences(then, run) == {"vae": ("mine.safetensors", None)}
 
 
 @pytest.mark.slow

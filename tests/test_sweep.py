@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,10 @@ import torch
 from PIL import Image
 
 from tp2lib.engine.generate import generate
+from tp2lib.engine.inpainting import cut_out
+from tp2lib.engine.sampling import _Execution
 from tp2lib.engine.sweep import sweep
-from tp2lib.errors import Cancelled, ControlError, RecipeError
+from tp2lib.errors import Cancelled, ControlError, OutputError, RecipeError
 from tp2lib.metadata.source import prepare_source
 from tp2lib.recipe import Recipe
 from tp2lib.storage.ledger import Ledger
@@ -51,6 +54,40 @@ def test_cells_are_found_by_their_place(model):
         result.at(step=2)
     with pytest.raises(RecipeError, match="no cell at"):
         result.at(steps=9)
+
+
+def test_a_batch_whose_pictures_cannot_be_written_is_made_again_and_not_waited_for(model, tmp_path, monkeypatch):
+    ledger, finish, full = Ledger(tmp_path), Ledger.finish, [True]
+
+    def fill_up(self, *args, **how):
+        if full and len(list(tmp_path.glob("runs/*.png"))) == 1:
+            raise OutputError("the disk is full")
+        return finish(self, *args, **how)
+
+    monkeypatch.setattr(Ledger, "finish", fill_up)
+    first = sweep(APPLE, model, seeds=[1, 2, 3], steps=[2], ledger=ledger, say=silent, batch_width=4)
+    assert any("the disk is full" in note for note in first.notes)
+    full.clear()
+    again = sweep(APPLE, model, seeds=[1, 2, 3], steps=[2], ledger=ledger, say=silent, batch_width=4)
+    assert len(again.runs) == 3 and len(list(tmp_path.glob("runs/*.png"))) == 3
+
+
+def test_a_withheld_picture_costs_no_other(model, monkeypatch):
+    """With a mask only a picture that is there tells of kept pixels, so the cells' settings differ where one is withheld."""
+    kept = np.zeros((64, 64), bool)
+    kept[16:48, 16:48] = True
+    source = cut_out(Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)), kept)
+    finish, seen = _Execution.finish, []
+
+    def withhold(self, denoising):
+        seen.append(finish(self, denoising))
+        effective = {name: value for name, value in seen[-1].effective.items() if name != "kept_pixels_differing"}
+        return replace(seen[-1], image=None, outcome="flagged", effective=effective) if len(seen) == 1 else seen[-1]
+
+    monkeypatch.setattr(_Execution, "finish", withhold)
+    recipe = APPLE.vary(source="a.png", mask="found")
+    result = sweep(recipe, model, source=source, seeds=[1, 2], steps=[2], say=silent)
+    assert [run.outcome for run in result.runs] == ["flagged", "ok"] and any("flagged" in note for note in result.notes)
 
 
 def test_the_plan_says_images_model_calls_and_time(model):
@@ -220,6 +257,13 @@ def test_progress_counts_model_calls(model, monkeypatch, capsys):
     sweep(APPLE, model, steps=[2, 3], progress=True, on_step=lambda step: seen.append(step.index), say=silent)
     assert seen == [0, 1, 0, 1, 2]
     assert "5/5" in capsys.readouterr().err
+
+
+def test_progress_counts_only_what_is_to_be_made(model, tmp_path, capsys):
+    ledger = Ledger(tmp_path)
+    generate(APPLE.vary(steps=2), model, ledger=ledger)
+    sweep(APPLE, model, steps=[2, 3], ledger=ledger, progress=True, say=silent, batch_width=1)
+    assert "3/3" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -91,12 +91,13 @@ class Setting:
 
     def _advice(self, value: Any) -> str:
         try:
-            nearest = min(max(float(value), self.min), self.max)  # also reads "30"
+            if self.kind == "whole":
+                number = value if isinstance(value, int) else round(float(value))  # also reads "30"
+                return f"The nearest is {min(max((number + (self.step - 1) // 2) // self.step * self.step, self.min), self.max)}."
+            if math.isfinite(nearest := min(max(float(value), self.min), self.max)):
+                return f"The nearest is {nearest:.10g}."
         except (TypeError, ValueError, OverflowError):
-            nearest = math.nan
-        if math.isfinite(nearest):
-            nearest = round(nearest / self.step) * self.step if self.kind == "whole" else nearest
-            return f"The nearest is {nearest:.10g}."
+            pass
         return "Leave it out if unsure." if self.default is None else f"Use {self.default}, the default."
 
 

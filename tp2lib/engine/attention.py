@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from tp2lib.engine.generate import generate
 from tp2lib.engine.runs import Run
-from tp2lib.errors import RecipeError, did_you_mean
+from tp2lib.errors import RecipeError, did_you_mean, shown
 from tp2lib.models.loading import Model, load
 from tp2lib.recipe import Recipe
 
@@ -51,7 +51,7 @@ class WordMaps:
         """
         places = [k for k, known in enumerate(self.words) if known.lower() == str(word).lower()]
         if not places:
-            raise RecipeError(f"the prompt has no word {word!r}{did_you_mean(str(word), self.words)}. Its words: {', '.join(self.words)}.")
+            raise RecipeError(f"the prompt has no word {shown(word)}. Its words: {', '.join(self.words)}.{did_you_mean(str(word), self.words)}")
         if step is not None and not 0 <= step < len(self.steps):
             raise RecipeError(f"step is {step!r}; the run made {len(self.steps)} model calls: give 0 to {len(self.steps) - 1}.")
         maps = self.steps.mean(0) if step is None else self.steps[step]

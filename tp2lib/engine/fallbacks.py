@@ -106,7 +106,7 @@ class Fallbacks:
                 return
         raise OutOfMemory(
             f"memory ran out at stage {stage!r} ({reason}), after: {', '.join(self.used)}. Close other programs that "
-            "use the GPU, ask for a smaller width and height, or allow it with allow_smaller=True.",
+            "use the GPU, ask for a smaller width and height, or let it shrink: generate(…, allow_smaller=True).",
             self.used,
         )
 

@@ -89,17 +89,19 @@ def run_together(
     ledger: Ledger | None = None,
 ) -> list[Run]:
     """Execute plans of one batch, see `sample_together`; with a ledger, those that were claimed in it."""
+    done: list[Run] = []
     try:
         for plan in plans:
             if ledger and plan.source:
                 ledger.keep_source(plan.source)
-        done = sample_together(plans, on_step=on_step, should_stop=should_stop)
+        for run in sample_together(plans, on_step=on_step, should_stop=should_stop):
+            done.append(_keep(run, ledger))
     except BaseException as error:
-        for plan in plans:
+        for plan in plans[len(done) :]:
             if ledger:
                 ledger.fail(plan.key, f"{type(error).__name__}: {error}")
         raise
-    return [_keep(run, ledger) for run in done]
+    return done
 
 
 def _keep(run: Run, ledger: Ledger | None) -> Run:

@@ -89,7 +89,7 @@ def painting_size(photo: tuple[int, int], native: int, width: int | None = None,
     size = width or _side(wide), height or _side(wide / shape)
     stretch = size[0] / size[1] / shape
     if max(stretch, 1 / stretch) > _STRETCH:
-        asked = "Leave out width and height, or one of them" if width and height else "Crop the photo to a shape between 8:1 and 1:8"
+        asked = "Leave out width and height" if width or height else "Crop the photo to a shape between 8:1 and 1:8"
         raise SourceError(
             f"the photo has {photo[0]}x{photo[1]} pixels, and painting at {size[0]}x{size[1]} would distort it: with a mask the whole photo is used. {asked}."
         )

@@ -112,8 +112,12 @@ def replay_all(pictures: Sequence[str | os.PathLike[str] | Run], *, model: str |
     ------
     RecordError, SourceError, ModelError
         As in :func:`replay`; nothing is rendered then.
+    OutputError
+        If a run has no picture to compare with.
     """
     originals = [picture if isinstance(picture, Run) else Run.from_picture(picture) for picture in pictures]
+    if not [run.picture for run in originals]:  # raises OutputError where one has none
+        return []
     with tempfile.TemporaryDirectory(prefix="tp2-replay-") as name:
         folder = Path(name)
         jobs = []
@@ -216,7 +220,7 @@ def _judge(original: Run, folder: Path, number: int) -> Replay:
 
 def _differences(then: Run, now: Run) -> dict[str, tuple[Any, Any]]:
     before, after = ({**run.environment, **run.effective, "rungs": treatments(run.effective["rungs"])} for run in (then, now))
-    return {name: (before.get(name), after[name]) for name in after if before.get(name) != after[name]}
+    return {name: (before.get(name), after.get(name)) for name in {**after, **before} if before.get(name) != after.get(name)}
 
 
 def main(arguments: Sequence[str]) -> None:

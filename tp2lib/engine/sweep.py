@@ -180,7 +180,8 @@ def sweep(
     if dry_run:
         cells = [Cell(place=place, recipe=plan.recipe, key=plan.key) for place, plan in plans]
         return Sweep(axes=grid, seeds=chosen, cells=tuple(cells), control=control)
-    calls = sum(plan.effective["model_calls"] for plan in {plan.key: plan for _, plan in plans}.values())
+    different = {plan.key: plan for _, plan in plans}.values()
+    calls = sum(plan.effective["model_calls"] for plan in different if not (progress and ledger and ledger.lookup(plan.key)))
     with tqdm(total=calls, unit="call", disable=not progress) as bar:
 
         def step(info: StepInfo) -> None:
@@ -190,11 +191,11 @@ def sweep(
 
         work = Work(ledger, on_run, step if progress or on_step else None, should_stop)
         cells = work.do(plan_all, plans, say)
-    made = [(cell.place, cell.run) for cell in cells if cell.run]
+    made = [(cell.place, cell.run) for cell in cells if cell.run and cell.run.outcome == "ok"]  # what is withheld has no kept pixels to count
     effective = [(place, run.effective) for place, run in made]
-    control = prove(effective, grid)
+    control = prove(effective, grid) if made else control
     # The pictures themselves are compared: whatever the settings say, an axis that moves no pixel is dead.
-    pixels = [pixels_sha256(run.picture) if run.outcome == "ok" else None for _, run in made]
+    pixels = [pixels_sha256(run.picture) for _, run in made]
     notes = [*dead_pairs(effective, grid, pixels.__getitem__), *(f"{where(cell.place)}: {cell.error}" for cell in cells if cell.error)]
     for note in notes:
         if note not in said:

@@ -81,13 +81,14 @@ class Mask:
 def read_mask(given: str | os.PathLike[str] | bytes | Image.Image | np.ndarray, size: tuple[int, int]) -> tuple[Mask, list[str]]:
     """Read a mask that belongs to an upright photo of `size` (width, height), and say what was done to it; one of the same shape is scaled to it.
 
-    White is kept; of an array, true (bool) or 128 and more. Colours count as their grey; a picture with transparency counts by its opacity. SourceError is
+    White is kept; of an array, true (bool), 0.5 and more (floats up to 1), or 128 and more. Colours count as their grey; a picture with transparency counts by its opacity. SourceError is
     raised if there is no such file, it is no picture, or of another shape than the photo.
     """
     if isinstance(given, np.ndarray):
         if given.ndim != 2:
             raise SourceError(f"the mask is an array of shape {given.shape}; it must have two dimensions, height and width. Take one channel.")
-        levels = given.astype(np.uint8) * 255 if given.dtype == bool else np.clip(given, 0, 255).astype(np.uint8)
+        whole = 1 if given.dtype == bool or (given.dtype.kind == "f" and given.max(initial=0) <= 1) else 255
+        levels = np.clip(given * (255 / whole), 0, 255).astype(np.uint8)
         image, origin = Image.fromarray(levels), "an array"
     elif isinstance(given, Image.Image):
         image, origin = loaded(given, "the mask"), "a picture"

@@ -93,11 +93,13 @@ def adherence(image: Image.Image, prompt: str, model: Any = "vitrine", judge: An
 
 
 def _load_judge() -> Any:
+    from safetensors import SafetensorError
+
     from tp2lib.models.judge import load_judge
 
     try:
         return load_judge()
-    except OSError as error:
+    except (OSError, SafetensorError, RuntimeError) as error:
         raise ModelNotFound(f"Vitrine's judge cannot be loaded ({error}). Install tp2lib again, or train it.") from error
 
 

@@ -111,7 +111,9 @@ class Ledger:
         if self._session is None:
             with self._journal.locked():
                 self._session = Session(self._journal.locks)
-            self._sweep_litter(self._session)
+                for path in self._journal.locks.glob("*.alive"):  # within the lock: no other session is being opened
+                    self._session.is_alive(path.stem)
+            self._sweep_litter()
         return self._session
 
     def finish(
@@ -257,12 +259,10 @@ class Ledger:
                 if session not in sessions:
                     sessions.append(session)
 
-    def _sweep_litter(self, session: Session) -> None:
-        """Remove the temporary files and session locks that killed processes left."""
-        for path in self._journal.locks.glob("*.alive"):
-            session.is_alive(path.stem)
+    def _sweep_litter(self) -> None:
+        """Remove the temporary files that killed processes left."""
         for folder in (self.outputs, self.outputs / "runs", self.outputs / "sources"):
-            for path in folder.glob(f".*{TEMPORARY}"):
+            for path in folder.glob(f".*.{'[0-9a-f]' * 16}{TEMPORARY}"):
                 with contextlib.suppress(OSError):
                     if time.time() - path.stat().st_mtime > _LITTER_SECONDS:
                         path.unlink()
