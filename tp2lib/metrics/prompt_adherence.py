@@ -78,29 +78,22 @@ def adherence(image: Image.Image, prompt: str, model: Any = "vitrine", judge: An
 
     Raises
     ------
-    ModelNotFound
-        The judge's weights are not where they should be.
+    ModelNotFound, ModelError
+        The judge's weights are missing or damaged.
     """
     if judge is None and getattr(model, "name", model) != "vitrine":
         return None
     named = named_values(prompt)
     if not named:
         return None
-    read = (judge or _load_judge()).read([image])[0]
+    if judge is None:
+        from tp2lib.models.judge import load_judge
+
+        judge = load_judge()
+    read = judge.read([image])[0]
     seen = {attribute: sum(read[attribute][value] for value in values) for attribute, values in named.items()}
     instead = {attribute: max(read[attribute], key=read[attribute].get) for attribute in named}
     return Adherence(score=sum(seen.values()) / len(seen), named=named, seen=seen, instead=instead)
-
-
-def _load_judge() -> Any:
-    from safetensors import SafetensorError
-
-    from tp2lib.models.judge import load_judge
-
-    try:
-        return load_judge()
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise ModelNotFound(f"Vitrine's judge cannot be loaded ({error}). Install tp2lib again, or train it.") from error
 
 
 def named_values(prompt: str) -> dict[str, tuple[str, ...]]:

@@ -13,13 +13,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from scipy import ndimage
 from torch import nn
 
-from tp2lib.errors import ModelError, ModelNotFound, SourceError, shown
-from tp2lib.models.encoder import Encoder
+from tp2lib.errors import SourceError, shown
+from tp2lib.models.encoder import Encoder, load_weights
 
 WEIGHTS = Path(__file__).parent / "vitrine" / "cutout.safetensors"
 SIDE = 256  # the network works on about 256² pixels, whatever the photo's shape
@@ -156,13 +154,7 @@ def _doubt(confidence: float, border: float) -> str:
 
 @lru_cache(maxsize=2)
 def load_cutout(path: Path = WEIGHTS) -> CutoutNet:
-    """Load the network once, float32 on the CPU; raise ModelNotFound or ModelError if its file is missing or damaged."""
-    if not path.is_file():
-        raise ModelNotFound(f"the weights of the cut-out network are missing: no {path.name} in {path.parent}. Install tp2lib again.")
+    """Load the network once; raise ModelNotFound or ModelError if its file is missing or damaged."""
     net = CutoutNet()
-    try:
-        net.load_state_dict({k: v.float() for k, v in load_file(path).items()})
-    except (SafetensorError, RuntimeError) as error:
-        reason = (str(error).splitlines() or [""])[0]
-        raise ModelError(f"the weights of the cut-out network in {path} cannot be used ({reason}). Install tp2lib again.") from None
-    return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    load_weights(net, path, "cut-out network")
+    return net

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
+
+from tp2lib.errors import ModelError, ModelNotFound
 
 BLOCKS = (  # EfficientNet-lite0's blocks 0 to 11: kernel, stride, expansion, channels out
     (3, 1, 1, 16),
@@ -50,3 +56,15 @@ class Encoder(nn.Module):
         for block in self.blocks:
             maps.append(block(maps[-1]))
         return maps[1:]
+
+
+def load_weights(net: Encoder, path: Path, what: str) -> None:
+    """Fill a network from its file, float32 on the CPU, to be read from only; raise ModelNotFound or ModelError if the file is missing or damaged."""
+    if not path.is_file():
+        raise ModelNotFound(f"the weights of the {what} are missing: no {path.name} in {path.parent}. Install tp2lib again.")
+    try:
+        net.load_state_dict({key: value.float() for key, value in load_file(path).items()})
+    except (SafetensorError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise ModelError(f"the weights of the {what} in {path} cannot be used ({reason}). Install tp2lib again.") from None
+    net.eval().requires_grad_(False).to(memory_format=torch.channels_last)

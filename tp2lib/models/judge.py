@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import load_file
 from torch import nn
 
-from tp2lib.models.encoder import BLOCKS, Encoder
+from tp2lib.models.encoder import BLOCKS, Encoder, load_weights
 from tp2lib.models.vocabulary import ATTRIBUTES
 
 WEIGHTS = Path(__file__).parent / "vitrine" / "judge.safetensors"
@@ -66,7 +65,7 @@ def _input(image: Image.Image) -> torch.Tensor:
 
 @lru_cache(maxsize=2)
 def load_judge(path: Path = WEIGHTS) -> Judge:
-    """Load the judge once; float32 on the CPU."""
+    """Load the judge once; raise ModelNotFound or ModelError if its file is missing or damaged."""
     net = JudgeNet()
-    net.load_state_dict({k: v.float() for k, v in load_file(path).items()})
-    return Judge(net.to(memory_format=torch.channels_last))
+    load_weights(net, path, "judge")
+    return Judge(net)
