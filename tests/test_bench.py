@@ -50,6 +50,9 @@ def test_a_part_that_fails_is_said_measured_again_and_stops_no_other(vitrine, tm
     monkeypatch.setitem(PARTS, "settings", lambda bench: iter([Row(what="first", value=2.0)]))
     bench(tmp_path, ["settings"], device="cpu", say=said.append)
     assert json.loads(path.read_text())["parts"]["settings"]["rows"][0]["value"] == 2.0
+    monkeypatch.setitem(PARTS, "settings", broken)
+    bench(tmp_path, ["settings"], device="cpu", again=True, say=said.append)
+    assert "settings" not in json.loads(path.read_text())["parts"] and "no kernel image" in said[-1]
 
 
 def test_figures_of_another_machine_are_put_aside(vitrine, tmp_path):

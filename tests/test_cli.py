@@ -70,7 +70,7 @@ def test_every_command_that_writes_takes_outputs(capsys):
     [
         ["walk"], ["generate"], ["generate", "apple", "--steps", "many"], ["generate", "apple", "--steps", "999"],
         ["generate", "apple", "--scheduler", "Eulr"], ["generate", "apple", "--strength", "0.5"], ["sweep"], ["replay"],
-        ["replay", "x.png", "--at-least", "nice"], ["run", "basline"], ["doctor", "--what"],
+        ["report", "--replay", "baseline"], ["replay", "x.png", "--at-least", "nice"], ["run", "basline"], ["doctor", "--what"],
     ],
 )  # fmt: skip
 def test_a_command_that_is_not_understood_ends_with_2(arguments, capsys):

@@ -170,6 +170,10 @@ def test_pages_show_what_is_there_and_what_is_gone(tmp_path) -> None:
     assert len(gallery.grid.children) == 2 and gallery.older.disabled and not gallery.newer.disabled
     gallery.grid.children[0].children[1].click()
     assert gallery.selected.key == runs[1].key
+    gallery.newer.click()
+    runs[-2].path.unlink()  # after its tile was drawn
+    gallery.grid.children[1].children[1].click()
+    assert "gone or damaged" in gallery.status.value and gallery.selected.key == runs[1].key
 
 
 def test_tiles_stay_while_the_list_does(tmp_path) -> None:

@@ -36,6 +36,7 @@ def test_a_chip_adds_its_words_where_they_belong(boxes) -> None:
     assert boxes[0].value == "a red mug, leather" and rows["materials"].value is None
     rows["to avoid"].value = "blurry"
     assert boxes[1].value == "blurry" and boxes[0].value == "a red mug, leather"
+    assert not words.suggest.continuous_update  # "a" is a word too
     words.suggest.value = "apple"
     assert boxes[0].value.endswith(", apple") and words.suggest.value == ""
     words.suggest.value = "unicorn"  # half typed, or unknown: nothing happens

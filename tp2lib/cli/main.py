@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import io
+import json
 import os
 import subprocess
 import sys
@@ -109,7 +110,7 @@ app.add_typer(pictures)
 @app.command()
 def report(
     lang: Annotated[Literal["en", "fr"], typer.Option(help="the report's language")] = "en",
-    to: Annotated[Path | None, typer.Option(metavar="DIR", help="where to write it", show_default="beside the pictures")] = None,
+    to: Annotated[Path | None, typer.Option(metavar="DIR", help="where to write it", show_default="beside the pictures; with --class, in its DIR")] = None,
     learners: Annotated[
         Path | None,
         typer.Option("--class", metavar="DIR", help="the instructor's view: one table of all learners' outputs folders that lie in DIR"),
@@ -122,6 +123,8 @@ def report(
 ) -> None:
     """Write the report of what was made, from its records; its paths are printed."""
     if learners is None:
+        if again:
+            raise typer.BadParameter("--replay goes with --class; to replay your own pictures: tp2 replay PICTURE ...")
         from tp2lib.report.report import write_report
 
         paths = write_report(outputs, lang, to=to)
@@ -143,12 +146,14 @@ def bench(
     """Measure this machine, part by part, in at most 8 minutes on a GPU; nothing is fetched."""
     from tp2lib.cli.bench import bench
 
-    print(bench(outputs, parts, device=device, again=again, say=lambda line: print(line, flush=True)))
+    path = bench(outputs, parts, device=device, again=again, say=lambda line: print(line, flush=True))
+    print(path)
+    raise typer.Exit(bool(json.loads(path.read_text(encoding="utf-8"))["failed"]))
 
 
 @app.command()
 def pages(
-    to: Annotated[Path, typer.Option(metavar="DIR", help="the site's folder")] = Path("_build/pages"),
+    to: Annotated[Path, typer.Option(metavar="DIR", file_okay=False, help="the site's folder")] = Path("_build/pages"),
     executed: Annotated[
         Path | None, typer.Option(metavar="DIR", help="notebooks that are executed already, with outputs/ beside them", show_default="they are executed")
     ] = None,

@@ -87,8 +87,8 @@ def image_html(
 
 def status_html(words: object, error: bool = False) -> str:
     """Return one line of untrusted text that a screen reader says when it changes, an error at once."""
-    role, sign = ("alert", "✗ ") if error else ("status", "")
-    return f'<div role="{role}" aria-live="polite">{sign}{html.escape(" ".join(str(words).split()))}</div>'
+    role, live, sign = ("alert", "assertive", "✗ ") if error else ("status", "polite", "")
+    return f'<div role="{role}" aria-live="{live}">{sign}{html.escape(" ".join(str(words).split()))}</div>'
 
 
 def alt_text(alt: Any) -> str:

@@ -229,7 +229,7 @@ def show_words(run: Any, model: Any = None, *, words: list[str] | None = None, m
 
     again, maps = map_words(run, model)
     figure = make_words(again.image, maps, words=words, mask=mask)
-    drawn = ", ".join(word for word in maps.words if word.lower() not in _PLAIN)
+    drawn = ", ".join(words or [word for word in maps.words if word.lower() not in _PLAIN])
     show(
         figure,
         alt=f"Where the model looks for each word of the prompt: {drawn}.",

@@ -93,7 +93,7 @@ class PromptWords:
         self.prompt, self.negative = prompt, negative
         self.unknown = widgets.HTML()
         self.suggest = widgets.Combobox(
-            description="add a word", placeholder="type a letter", ensure_option=False,
+            description="add a word", placeholder="type a letter", ensure_option=False, continuous_update=False,
             tooltip="words that the model knows; Enter adds one to the prompt", style={"description_width": "9em"},
             layout={"width": "36em", "max_width": "100%"},
         )  # fmt: skip

@@ -102,8 +102,10 @@ class Drafts:
                 continue
             draft = draft_of(wanted)
             run = self._make(draft, should_stop=should_stop)
-            if run.image is not None and dropped == self._dropped:
-                self._picture.value = _html(run.image, draft)
+            shown = _html(run.image, draft) if run.image is not None else ""
+            with self._lock:
+                if shown and dropped == self._dropped:
+                    self._picture.value = shown
 
     def _ended(self, job: Job) -> None:
         with self._lock:

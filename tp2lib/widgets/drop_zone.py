@@ -141,6 +141,8 @@ class PhotoPicker:
 
     def _take(self, given: Any, called: str) -> None:
         self._given, self._called, self._prepared = given, called, None
+        if called != f"{self.inputs.name}/{self.choice.value}":
+            self.choice.value = ""
         self._on_change()
 
     def _chosen(self, name: str) -> None:
@@ -155,7 +157,6 @@ class PhotoPicker:
             self.upload(data, name)
         except (SourceError, RecordError) as error:
             return f"✗ {' '.join(str(error).split())}"
-        self.choice.value = ""
         return f"{name}, {len(data) / 1e3:.0f} kB: taken.{_settings_in(data)}"
 
     def fail(self, error: Exception) -> None:

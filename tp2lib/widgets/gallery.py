@@ -80,7 +80,9 @@ class Gallery:
         return [(self._thumb(key)[1], key) for key in self._shown if self._thumb(key)[1]]
 
     def select(self, run: Any) -> None:
-        """Look at one run in full."""
+        """Look at one run in full; raise RecordError where its picture is gone, and `read` found none."""
+        if run is None:
+            raise RecordError("the picture of this run is gone or damaged. Make it again, or choose another run.")
         self.selected = run
         star = {"☆ favourite" if run.key not in self.favourites else "★ no favourite": self._toggle}
         acts = {"Use these settings": self.use, **star, **self._acts}

@@ -96,7 +96,9 @@ def _told(run: Any) -> str:
     seconds = run.timings.get("total")
     took = f"{cost} {seconds:.1f} s" if isinstance(seconds, (int, float)) else ""
     if run.recipe.mask:
-        took += f"; {run.effective.get('kept_share', 0):.1%} of the photo kept, {run.effective.get('kept_pixels_differing', '?')} of the kept pixels differ"
+        share, differing = (run.effective.get(name) for name in ("kept_share", "kept_pixels_differing"))
+        kept = f"{share:.1%}" if isinstance(share, (int, float)) else "?"
+        took += f"; {kept} of the photo kept, {html.escape(str(differing))} of the kept pixels differ"
     return f"<b>{mode}</b>, {took}. {html.escape(effects(run))}<br>{html.escape('; '.join(fixed([run])))}"
 
 
@@ -184,7 +186,7 @@ class CompareRuns:
         try:
             self.table.value, self.place.children = self.draw()
         except TP2Error as error:
-            self.place.children = [widgets.HTML(status_html(error, error=True))]
+            self.table.value, self.place.children = "", [widgets.HTML(status_html(error, error=True))]
 
     def draw(self) -> tuple[str, list[widgets.Widget]]:
         """Return what differs, and the pictures; raise SourceError where they cannot be laid on each other."""

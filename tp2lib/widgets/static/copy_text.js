@@ -5,7 +5,7 @@ function render({ model, el }) {
   button.className = "jupyter-button";
   button.type = "button";
   said.setAttribute("role", "status");
-  text.tabIndex = 0;
+  text.tabIndex = 0; text.setAttribute("role", "group");
   const show = () => {
     text.textContent = model.get("text");
     text.setAttribute("aria-label", model.get("label"));

@@ -20,7 +20,7 @@ function render({ model, el }) {
   label.append("brush ", size);
   const back = document.createElement("button"), reset = document.createElement("button");
   back.textContent = "Undo"; back.type = "button"; back.addEventListener("click", () => { if (undo.length) { kept.putImageData(undo.pop(), 0, 0); draw(); send(); } });
-  reset.textContent = "As found"; reset.type = "button"; reset.addEventListener("click", () => model.send({ kind: "reset" }));
+  reset.textContent = "As found"; reset.type = "button"; reset.addEventListener("click", () => { model.send({ kind: "reset" }); load(); });
   bar.append(label, back, reset);
   function choose(name) {
     tool = name;
@@ -91,10 +91,10 @@ function render({ model, el }) {
     draw();
     send();
   });
-  canvas.addEventListener("pointercancel", () => { from = null; draw(); });
+  canvas.addEventListener("pointercancel", () => { if (from) { from = null; draw(); send(); } });
   const tell = () => { said.textContent = model.get("said"); };
   model.on("change:said", tell);
-  model.on("change:mask", load);
+  model.on("change:photo change:mask", load);
   box.append(bar, canvas, said);
   el.append(box);
   choose("keep");
