@@ -183,7 +183,7 @@ def test_exports_do_not_tell_where_the_photo_lies(tmp_path: Path, source: str) -
     assert read_recipe(tmp_path / "copy.png", trusted=True).recipe.source == "apple.jpg"
 
 
-@pytest.mark.parametrize("where", ["/home/alice/" + "alice/" * 49 + "sd", "/home/alice/sd", "C:\\Users\\alice\\sd", "~/alice/x/sd", "/home/alice/a: b, c/sd"])
+@pytest.mark.parametrize("where", [f"/home/alice/{'alice/' * 50}sd", "/home/alice/sd", "C:\\Users\\alice\\sd", "~/alice/x/sd", "/home/alice/a: b, c/sd"])
 def test_exports_do_not_tell_where_model_and_mask_lie(tmp_path: Path, where: str) -> None:
     record = {"source": {"path": f"{where}.png", "pixels_sha256": "0" * 64}, "effective": {"model": where, "vae": where, "mode": "inpaint"}}
     recipe = PHOTO.vary(model=where, mask=f"{where}.png", source=f"{where}.png", strength=1.0)

@@ -393,7 +393,7 @@ def test_the_page_needs_nothing_else_and_its_pictures_are_the_ledgers_own(full):
 
 
 def test_no_folder_of_this_machine_is_in_it(tmp_path):
-    secret = {name: "/home/alice/" + "alice/" * 29 + f"secret/{name}" for name in ("product.jpg", "mask.png", "sd", "vae")}
+    secret = {name: f"/home/alice/{'alice/' * 30}secret/{name}" for name in ("product.jpg", "mask.png", "sd", "vae")}
     run = made(EXPERIMENTS["i2i_run07_strength035"], 0, model=secret["sd"], vae=secret["vae"])
     recipe = run.recipe.vary(source=secret["product.jpg"], mask=secret["mask.png"], model=secret["sd"])
     run = replace(run, recipe=recipe, source={**run.source, "path": secret["product.jpg"]})

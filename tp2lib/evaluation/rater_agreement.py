@@ -53,7 +53,7 @@ class Agreement:
     @property
     def separable(self) -> bool:
         """Whether the interval says that it is more than chance: for scores, agreement; for a correlation, of either sign."""
-        return self.low is not None and (self.low > 0 or (self.equal is None and self.high < 0))
+        return (self.low or 0) > 0 or (self.equal is None and (self.high or 0) < 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

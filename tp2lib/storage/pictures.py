@@ -224,8 +224,8 @@ def _write_png(image: Image.Image, path: str | os.PathLike[str], texts: Mapping[
 def _without_folders(record: dict[str, Any]) -> dict[str, Any]:
     """Return the record with its paths cut to the file's name: a home folder is nobody's business."""
     for part, keys in (("recipe", ("source", "mask", "model")), ("source", ("path",)), ("effective", ("model", "vae"))):
-        holder = record.get(part)
-        for key in keys if isinstance(holder, dict) else ():
+        holder = known if isinstance(known := record.get(part), dict) else {}
+        for key in keys:
             if isinstance(holder.get(key), str):
                 holder[key] = known_as(holder[key]) if key in ("model", "vae") else PureWindowsPath(holder[key]).name or key
     return record
