@@ -97,9 +97,10 @@ def run_together(
         for run in sample_together(plans, on_step=on_step, should_stop=should_stop):
             done.append(_keep(run, ledger))
     except BaseException as error:
-        for plan in plans[len(done) :] if ledger else ():
+        for plan in plans[len(done) :]:
             with suppress(OutputError):  # on a full disk the line of one may fit, and that of the next not
-                ledger.fail(plan.key, f"{type(error).__name__}: {error}")
+                if ledger:
+                    ledger.fail(plan.key, f"{type(error).__name__}: {error}")
         raise
     return done
 
