@@ -17,6 +17,7 @@ from tp2lib.engine.generate import generate
 from tp2lib.engine.replay import _differences, _job, grade, main, replay, replay_all
 from tp2lib.errors import ModelError, OutputError, RecordError, SourceError
 from tp2lib.metadata.source import prepare_source
+from tp2lib.models.loading import load
 from tp2lib.recipe import Recipe
 from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import read_recipe
@@ -76,6 +77,16 @@ def test_a_picture_that_was_made_otherwise_is_graded_and_its_differences_are_sus
     assert verdict.grade == "close" and verdict.psnr_db > 35
     assert verdict.suspects == {"torch": ("1.13.0", run.environment["torch"])}
     assert "torch was '1.13.0'" in str(verdict)
+
+
+def test_a_picture_of_another_vae_is_replayed_with_that_vae(model, tmp_path, in_this_process):
+    kind = type(model.pipe.vae)
+    with torch.random.fork_rng():
+        kind.from_config(model.pipe.vae.config).save_pretrained(tmp_path / "other")
+    plain = generate(APPLE, model).save(tmp_path / "plain.png")
+    path = generate(APPLE, load("vitrine", vae=tmp_path / "other", device="cpu")).save(tmp_path / "apple.png")
+    assert [str(verdict) for verdict in replay_all([plain, path], vae=tmp_path / "other")] == ["identical"] * 2
+    assert replay(path).grade == "different"
 
 
 def test_a_replay_without_a_picture_is_different(model, tmp_path, in_this_process, monkeypatch):

@@ -17,7 +17,7 @@ import torch
 from tp2lib.engine.fallbacks import treatments
 from tp2lib.engine.inpainting import Region, cut_out, painting_size
 from tp2lib.engine.runs import MAX_WIDTH
-from tp2lib.engine.schedulers import make_scheduler, scheduler_hash, scheduler_info, set_timesteps
+from tp2lib.engine.schedulers import SCHEDULERS, make_scheduler, scheduler_hash, set_timesteps
 from tp2lib.errors import RecipeError, SourceError, shown
 from tp2lib.metadata.mask import Mask
 from tp2lib.metadata.source import Source, prepare_source
@@ -245,7 +245,7 @@ def _schedule(recipe: Recipe, model: Model) -> dict[str, Any]:
         "schedule": recipe.schedule,
         "scheduler_class": type(scheduler).__name__,
         "scheduler_hash": fingerprint,
-        "stochastic": scheduler_info(recipe.scheduler).stochastic,
+        "stochastic": SCHEDULERS[recipe.scheduler].stochastic,
         "nominal_steps": recipe.nominal_steps,
         "steps": recipe.effective_steps,
         "strength": None if recipe.strength is None else round(recipe.effective_steps / recipe.nominal_steps, 4),

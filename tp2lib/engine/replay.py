@@ -66,7 +66,9 @@ class Replay:
         return f"{self.grade}{figures}" + (f"; suspects: {then_now}" if then_now else "")
 
 
-def replay(picture: str | os.PathLike[str] | Run, *, model: str | None = None, source: Source | None = None) -> Replay:
+def replay(
+    picture: str | os.PathLike[str] | Run, *, model: str | None = None, source: Source | None = None, vae: str | os.PathLike[str] | None = None
+) -> Replay:
     """Render a picture again in a fresh process, executed as it was, and compare the pixels.
 
     Parameters
@@ -77,6 +79,8 @@ def replay(picture: str | os.PathLike[str] | Run, *, model: str | None = None, s
         The model to use, needed for pictures made with one that is not in the catalogue.
     source : Source, optional
         The prepared photo; by default, looked for by its hash among those kept beside the picture.
+    vae : path, optional
+        The VAE of pictures made with another one than the model's: a record holds its name alone.
 
     Returns
     -------
@@ -91,16 +95,18 @@ def replay(picture: str | os.PathLike[str] | Run, *, model: str | None = None, s
     ModelError
         If the model is not on this machine, or the process fails.
     """
-    return replay_all([picture], model=model, source=source)[0]
+    return replay_all([picture], model=model, source=source, vae=vae)[0]
 
 
-def replay_all(pictures: Sequence[str | os.PathLike[str] | Run], *, model: str | None = None, source: Source | None = None) -> list[Replay]:
+def replay_all(
+    pictures: Sequence[str | os.PathLike[str] | Run], *, model: str | None = None, source: Source | None = None, vae: str | os.PathLike[str] | None = None
+) -> list[Replay]:
     """Render several pictures again in one fresh process, and grade each; everything else is as in :func:`replay`.
 
     Parameters
     ----------
     pictures : sequence of path or Run
-    model, source : optional
+    model, source, vae : optional
         For all of them.
 
     Returns
@@ -122,7 +128,7 @@ def replay_all(pictures: Sequence[str | os.PathLike[str] | Run], *, model: str |
         folder = Path(name)
         jobs = []
         for number, (picture, run) in enumerate(zip(pictures, originals, strict=True)):
-            job = _job(run, model, trusted=isinstance(picture, Run))
+            job = _job(run, model, trusted=isinstance(picture, Run), vae=vae)
             if run.effective.get("mode") in ("img2img", "inpaint"):
                 job["source"] = f"{number}-source.png"
                 _find_source(run, source).kept_as.save(folder / job["source"])
@@ -148,7 +154,7 @@ def grade(original: Image.Image, again: Image.Image) -> tuple[str, int, float | 
     return name, largest, psnr, changed
 
 
-def _job(run: Run, model: str | None, trusted: bool) -> dict[str, Any]:
+def _job(run: Run, model: str | None, trusted: bool, vae: str | os.PathLike[str] | None = None) -> dict[str, Any]:
     """Return the process's task, from an untrusted record."""
     effective = run.effective
     name, threads, device = (effective.get(key) for key in ("model", "threads", "device"))
@@ -173,7 +179,7 @@ def _job(run: Run, model: str | None, trusted: bool) -> dict[str, Any]:
         mask=run.recipe.mask and "kept with it",
     )
     how = {"threads": threads, "device": device, "rungs": treatments(fallbacks), "batch_width": width, "fast": effective.get("fast")}
-    return {"recipe": recipe.to_dict(), "model": model or name, **how}
+    return {"recipe": recipe.to_dict(), "model": model or name, "vae": os.fspath(vae) if vae and effective.get("vae") else None, **how}
 
 
 def _find_source(run: Run, given: Source | None) -> Source:
@@ -242,9 +248,9 @@ def _execute(job: Mapping[str, Any], folder: Path) -> Run:
 
     torch.set_num_threads(job["threads"])
     try:
-        model = load(job["model"], device=job["device"], download=False, fast=job["fast"])
+        model = load(job["model"], vae=job["vae"], device=job["device"], download=False, fast=job["fast"])
     except ModelError:
-        model = load(job["model"], download=False)  # without the original device or engine: the verdict names it
+        model = load(job["model"], vae=job["vae"], download=False)  # without the original device or engine: the verdict names it
     recipe = Recipe.from_dict(job["recipe"])
     source = reopen_source(folder / job["source"]) if "source" in job else None
     return generate(recipe, model, source=source, fallbacks=job["rungs"], batch_width=job["batch_width"])

@@ -20,7 +20,7 @@ import numpy as np
 from diffusers import SchedulerMixin
 
 from tp2lib.errors import RecipeError
-from tp2lib.settings import check_schedule, scheduler_name
+from tp2lib.settings import check_schedule
 
 SD15_BASE: Mapping[str, Any] = MappingProxyType(
     {
@@ -78,11 +78,6 @@ SCHEDULERS: Mapping[str, SchedulerInfo] = MappingProxyType({info.name: info for 
 """Every scheduler, by name."""
 
 
-def scheduler_info(name: str) -> SchedulerInfo:
-    """Look up a scheduler by its recipe name, or by any spelling of it that recipes accept."""
-    return SCHEDULERS[scheduler_name(name)]
-
-
 _SIGMAS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas")
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     **{option.split("_")[1]: {**dict.fromkeys(_SIGMAS, False), option: True} for option in _SIGMAS},
@@ -96,7 +91,7 @@ def make_scheduler(name: str, base_config: Mapping[str, Any] = SD15_BASE, schedu
     The schedule says which noise levels it visits; "default" leaves that to the class and the configuration. RecipeError is raised if diffusers has no such
     pair.
     """
-    info = scheduler_info(name)
+    info = SCHEDULERS[name]
     check_schedule(info.name, schedule)
     cls = getattr(diffusers, info.class_name)
     taken = inspect.signature(cls.__init__).parameters
@@ -123,7 +118,7 @@ def scheduler_hash(scheduler: SchedulerMixin) -> str:
 
 def set_timesteps(name: str, scheduler: SchedulerMixin, steps: int) -> None:
     """Lay out the schedule for `steps` nominal steps; raise RecipeError if this scheduler cannot make that many."""
-    limit = scheduler_info(name).max_steps
+    limit = SCHEDULERS[name].max_steps
     if limit is not None and steps > limit:
         raise RecipeError(
             f"steps is {steps} with the {name} scheduler, which was made for at most {limit}. Lower steps "

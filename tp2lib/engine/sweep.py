@@ -189,7 +189,7 @@ def sweep(
             if on_step:
                 on_step(info)
 
-        work = Work(ledger, on_run, step if progress or on_step else None, should_stop)
+        work = Work(ledger=ledger, on_run=on_run, on_step=step if progress or on_step else None, should_stop=should_stop)
         cells = work.do(plan_all, plans, say)
     made = [(cell.place, cell.run) for cell in cells if cell.run and cell.run.outcome == "ok"]  # what is withheld has no kept pixels to count
     effective = [(place, run.effective) for place, run in made]
@@ -203,19 +203,14 @@ def sweep(
     return Sweep(axes=grid, seeds=chosen, cells=tuple(cells), control=control, notes=tuple(notes))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """Makes the cells of a sweep, each different picture once, whichever process makes it."""
 
-    def __init__(
-        self,
-        ledger: Ledger | None,
-        on_run: Callable[[Cell], None] | None,
-        on_step: Callable[[StepInfo], None] | None,
-        should_stop: Callable[[], bool] | None,
-    ) -> None:
-        self.ledger, self.on_run = ledger, on_run
-        self.run_together = partial(run_together, ledger=ledger, on_step=on_step, should_stop=should_stop)
-        self.should_stop = should_stop or (lambda: False)
+    ledger: Ledger | None
+    on_run: Callable[[Cell], None] | None
+    on_step: Callable[[StepInfo], None] | None
+    should_stop: Callable[[], bool] | None
 
     def do(self, plan_all: Callable[[list[str], int], Plans], plans: Plans, say: Callable[[str], None]) -> list[Cell]:
         """Make all cells; if one needs a memory fallback, make all of them with it."""
@@ -252,7 +247,7 @@ class Work:
             todo = waiting
             if todo and not any(crashed(plan.key) for batch in todo for plan in batch):
                 time.sleep(_POLL)  # other processes are making all that is left
-                if self.should_stop():
+                if self.should_stop and self.should_stop():
                     raise Cancelled("the sweep was stopped on request; finished pictures are kept. Run it again to go on.")
         return cells
 
@@ -276,7 +271,7 @@ class Work:
 
     def _execute(self, plans: list[Plan]) -> dict[str, tuple[Run | None, str | None]]:
         try:
-            runs = self.run_together(plans)
+            runs = run_together(plans, on_step=self.on_step, should_stop=self.should_stop, ledger=self.ledger)
         except Cancelled:
             raise
         except TP2Error as error:  # the other cells still count
