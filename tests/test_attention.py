@@ -67,7 +67,7 @@ def test_the_share_inside_a_mask_is_the_masks_own_for_even_attention(watched):
 
 def test_a_word_or_a_step_that_is_not_there_is_refused_by_name(watched):
     _, _, maps = watched
-    with pytest.raises(RecipeError, match="no word 'aple'.*Did you mean 'apple'"):
+    with pytest.raises(RecipeError, match=r"no word 'aple'\. Its words: .*\. Did you mean 'apple'\?$"):
         maps.of("aple")
     with pytest.raises(RecipeError, match="give 0 to 2"):
         maps.of("apple", 3)

@@ -191,6 +191,9 @@ def test_the_size_of_the_painting_has_the_shape_of_the_photo():
     assert painting_size((3000, 2000), 256, width=96) == (96, 64)
     with pytest.raises(SourceError, match="would distort it.*Leave out width and height"):
         painting_size((300, 200), 256, 64, 64)
+    with pytest.raises(SourceError, match="Leave out width and height") as error:
+        painting_size((600, 1200), 256, width=1024)  # 2,048 pixels high, which is too many
+    assert "Crop" not in str(error.value)
     with pytest.raises(SourceError, match="Crop the photo"):
         painting_size((4000, 100), 256)
 
