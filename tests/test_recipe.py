@@ -155,6 +155,14 @@ def test_messages_teach(values: dict, words: list[str]) -> None:
     assert len(message) < 400
 
 
+def test_a_value_that_cannot_say_what_it_is_is_refused_like_any_other() -> None:
+    class Mute:
+        def __repr__(self) -> str:
+            raise RuntimeError("no words")
+
+    assert "seed is" in refusal(seed=Mute())
+
+
 @pytest.mark.parametrize("call", [
     lambda: APPLE.vary(stepz=3), lambda: Recipe.from_dict({"prompt": "x", "stepz": 3}),
 ])  # fmt: skip

@@ -92,7 +92,8 @@ class Setting:
     def _advice(self, value: Any) -> str:
         try:
             if self.kind == "whole":
-                number = int(value) if str(value).strip().lstrip("+-").isdecimal() else round(float(value))  # also reads "30"
+                digits = isinstance(value, str) and value.strip().lstrip("+-").isdecimal()
+                number = int(value) if digits or isinstance(value, int) else round(float(value))
                 return f"The nearest is {min(max((number + (self.step - 1) // 2) // self.step * self.step, self.min), self.max)}."
             if math.isfinite(nearest := min(max(float(value), self.min), self.max)):
                 return f"The nearest is {nearest:.10g}."
