@@ -137,12 +137,21 @@ def use(page: Page, folder: Path, photo: Path) -> dict:
     expect(found).to_contain_text("found by the cut-out network", timeout=SLOW)
     seen["found"] = found.inner_text()
     box = canvas.bounding_box()
-    for tool, (left, top), (right, bottom) in (("Box", (0.02, 0.02), (0.3, 0.1)), ("Erase", (0.25, 0.06), (0.3, 0.06)), ("Keep", (0.9, 0.9), (0.95, 0.9))):
+    as_found = canvas.evaluate("canvas => canvas.toDataURL()")
+    strokes = (("Box", (0.02, 0.02), (0.3, 0.1)), ("Erase", (0.25, 0.06), (0.3, 0.06)), ("Keep", (0.9, 0.9), (0.95, 0.9)))
+    for tool, (left, top), (right, bottom) in (strokes[0], *strokes):
         page.locator(f".tp2-mask button:visible:has-text('{tool}')").click()
         page.mouse.move(box["x"] + left * box["width"], box["y"] + top * box["height"])
         page.mouse.down()
         page.mouse.move(box["x"] + right * box["width"], box["y"] + bottom * box["height"], steps=5)
         page.mouse.up()
+        if "redrawn" not in seen:  # after the first stroke: back to what was found, and begin anew
+            expect(found).to_contain_text("corrected by hand", timeout=SLOW)
+            seen["redrawn"] = canvas.evaluate("canvas => canvas.toDataURL()") != as_found
+            page.locator(".tp2-mask button:visible:has-text('As found')").click()
+            same = "found => [...document.querySelectorAll('.tp2-mask canvas')].some(canvas => canvas.toDataURL() === found)"
+            page.wait_for_function(same, arg=as_found, timeout=SLOW)
+            expect(found).not_to_contain_text("corrected by hand", timeout=SLOW)
     expect(found).to_contain_text("corrected by hand", timeout=SLOW)
     seen["drawn"] = found.inner_text()
     without_drafts(page)

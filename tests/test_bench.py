@@ -10,6 +10,7 @@ import torch
 from tp2lib.cli import benchsettings
 from tp2lib.cli.bench import PARTS, Bench, Row, bench, table
 from tp2lib.cli.benchsettings import unet_call, unet_inputs, variants
+from tp2lib.cli.main import main
 from tp2lib.errors import RecipeError
 from tp2lib.evaluation.experiments import EXPERIMENTS
 
@@ -53,6 +54,8 @@ def test_a_part_that_fails_is_said_measured_again_and_stops_no_other(vitrine, tm
     monkeypatch.setitem(PARTS, "settings", broken)
     bench(tmp_path, ["settings"], device="cpu", again=True, say=said.append)
     assert "settings" not in json.loads(path.read_text())["parts"] and "no kernel image" in said[-1]
+    asked = ["--device", "cpu", "--outputs", str(tmp_path)]
+    assert main(["bench", "settings", *asked]) == 1 and main(["bench", "memory", *asked]) == 0  # only what was asked for counts
 
 
 def test_figures_of_another_machine_are_put_aside(vitrine, tmp_path):

@@ -183,6 +183,14 @@ def test_exports_do_not_tell_where_the_photo_lies(tmp_path: Path, source: str) -
     assert read_recipe(tmp_path / "copy.png", trusted=True).recipe.source == "apple.jpg"
 
 
+def test_an_exported_text_keeps_its_prompt(tmp_path: Path) -> None:
+    recipe = APPLE.vary(prompt="a pen, Model: A/B test, studio", negative_prompt="Model: C/D test, dark")
+    save_picture(IMAGE, tmp_path / "a.png", {}, recipe, infotext={"Model": "vitrine"})
+    for name in ("copy.png", "copy.jpg"):
+        image = opened(export_picture(tmp_path / "a.png", tmp_path / name))
+        assert (image.info.get("parameters") or user_comment(image)).startswith(f"{recipe.prompt}\nNegative prompt: {recipe.negative_prompt}\nSteps: ")
+
+
 @pytest.mark.parametrize("where", [f"/home/alice/{'alice/' * 50}sd", "/home/alice/sd", "C:\\Users\\alice\\sd", "~/alice/x/sd", "/home/alice/a: b, c/sd"])
 def test_exports_do_not_tell_where_model_and_mask_lie(tmp_path: Path, where: str) -> None:
     record = {"source": {"path": f"{where}.png", "pixels_sha256": "0" * 64}, "effective": {"model": where, "vae": where, "mode": "inpaint"}}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,14 @@ Variant = Callable[[Any], AbstractContextManager[Forward]]
 def variants(cuda: bool) -> dict[str, Variant]:
     """Return those that are worth measuring, by name."""
     ways: dict[str, Variant] = {
-        "channels-last": _channels_last,
-        "fused QKV": _fused,
-        "sliced attention": _sliced,
+        "channels-last": lambda unet: _with(
+            unet,
+            partial(unet.to, memory_format=torch.channels_last),
+            partial(unet.to, memory_format=torch.contiguous_format),
+            lambda latents: latents.to(memory_format=torch.channels_last),
+        ),
+        "fused QKV": lambda unet: _with(unet, unet.fuse_qkv_projections, unet.unfuse_qkv_projections),
+        "sliced attention": lambda unet: _with(unet, partial(unet.set_attention_slice, "auto"), partial(unet.set_attn_processor, dict(unet.attn_processors))),
         "compiled": lambda unet: contextlib.nullcontext(_plain(torch.compile(unet))),
     }
     if not cuda:
@@ -57,31 +63,14 @@ def _plain(unet: Any) -> Forward:
 
 
 @contextlib.contextmanager
-def _channels_last(unet: Any) -> Iterator[Forward]:
-    unet.to(memory_format=torch.channels_last)
+def _with(
+    unet: Any, do: Callable[[], Any], undo: Callable[[], Any], lay: Callable[[torch.Tensor], torch.Tensor] = lambda latents: latents
+) -> Iterator[Forward]:
+    do()
     try:
-        yield lambda latents, *rest: _plain(unet)(latents.to(memory_format=torch.channels_last), *rest)
+        yield lambda latents, *rest: _plain(unet)(lay(latents), *rest)
     finally:
-        unet.to(memory_format=torch.contiguous_format)
-
-
-@contextlib.contextmanager
-def _fused(unet: Any) -> Iterator[Forward]:
-    unet.fuse_qkv_projections()
-    try:
-        yield _plain(unet)
-    finally:
-        unet.unfuse_qkv_projections()
-
-
-@contextlib.contextmanager
-def _sliced(unet: Any) -> Iterator[Forward]:
-    before = dict(unet.attn_processors)
-    unet.set_attention_slice("auto")
-    try:
-        yield _plain(unet)
-    finally:
-        unet.set_attn_processor(before)
+        undo()
 
 
 @contextlib.contextmanager

@@ -222,18 +222,17 @@ def _load(name: str) -> Model:
 
 
 @contextmanager
-def _progress(head: str) -> Iterator[Callable[[Any], None] | None]:
+def _progress(head: str) -> Iterator[Callable[[Any], None]]:
     """Show the steps of a picture as a bar on a terminal; nothing where there is none."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from tqdm import tqdm
 
-    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bars:
-        task = bars.add_task(head, total=None)
-        yield lambda step: bars.update(task, completed=step.index + 1, total=step.total)
+    with tqdm(desc=head, leave=False, disable=None) as bar:
+
+        def show(step: Any) -> None:
+            bar.total = step.total
+            bar.update()
+
+        yield show
 
 
 def _cost(made: Run) -> str:

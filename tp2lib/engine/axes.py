@@ -108,13 +108,11 @@ def where(place: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {shown(value)}" for name, value in place.items())
 
 
-def announce(plans: Sequence[tuple[Place, Plan]], axes: Mapping[str, tuple], seeds: Sequence[int], ledger: Ledger | None) -> Iterator[str]:
-    """Say how long the sweep will take, and which cells are the same picture."""
-    unique = {plan.key: plan for _, plan in plans}
-    kept = {key for key in unique if ledger and ledger.lookup(key)}
-    todo = [plan for key, plan in unique.items() if key not in kept]
+def announce(plans: Sequence[tuple[Place, Plan]], axes: Mapping[str, tuple], seeds: Sequence[int], todo: Sequence[Plan]) -> Iterator[str]:
+    """Say how long the sweep will take with what is `todo`, and which cells are the same picture."""
+    unique = {plan.key for _, plan in plans}
     names = " x ".join(f"{name} {shown(list(values))}" for name, values in axes.items())
-    parts = [f"{len(todo)} to make", f"{len(kept)} kept from before", f"{len(plans) - len(unique)} the same as another"]
+    parts = [f"{len(todo)} to make", f"{len(unique) - len(todo)} kept from before", f"{len(plans) - len(unique)} the same as another"]
     yield f"sweep over {names}, seeds {shown(list(seeds))}: {len(plans)} images ({', '.join(parts)})"
     if todo:
         calls = sum(plan.effective["model_calls"] for plan in todo)

@@ -174,15 +174,14 @@ def sweep(
         width = choose_width([plan for _, plan in plans], ledger)
         plans = [(place, plan.at_width(width)) for place, plan in plans]
     control = prove([(place, plan.effective) for place, plan in plans], grid)
-    said = list(announce(plans, grid, chosen, ledger))
+    todo = [plan for key, plan in {plan.key: plan for _, plan in plans}.items() if not (ledger and ledger.lookup(key))]
+    said = list(announce(plans, grid, chosen, todo))
     for line in said:
         say(line)
     if dry_run:
         cells = [Cell(place=place, recipe=plan.recipe, key=plan.key) for place, plan in plans]
         return Sweep(axes=grid, seeds=chosen, cells=tuple(cells), control=control)
-    different = {plan.key: plan for _, plan in plans}.values()
-    calls = sum(plan.effective["model_calls"] for plan in different if not (progress and ledger and ledger.lookup(plan.key)))
-    with tqdm(total=calls, unit="call", disable=not progress) as bar:
+    with tqdm(total=sum(plan.effective["model_calls"] for plan in todo), unit="call", disable=not progress) as bar:
 
         def step(info: StepInfo) -> None:
             bar.update()

@@ -1,7 +1,8 @@
 """Read and check a rater's log: the pictures shown, the points given, and whether it was locked.
 
 A log is lines of JSON: ``opened`` (the order of the pictures), ``scored`` (one point given), ``locked`` (the digest
-of all that stands before). Lines after the lock have no effect. The digest shows accidental edits. It is not a signature: whoever can write the file can also write a new digest.
+of all that stands before). Lines after the lock have no effect. The digest shows accidental edits. It is not a
+signature: whoever can write the file can also write a new digest.
 """
 
 from __future__ import annotations

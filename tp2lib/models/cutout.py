@@ -17,7 +17,7 @@ from scipy import ndimage
 from torch import nn
 
 from tp2lib.errors import SourceError, shown
-from tp2lib.models.encoder import Encoder, load_weights
+from tp2lib.models.encoder import Encoder
 
 WEIGHTS = Path(__file__).parent / "vitrine" / "cutout.safetensors"
 SIDE = 256  # the network works on about 256² pixels, whatever the photo's shape
@@ -155,6 +155,4 @@ def _doubt(confidence: float, border: float) -> str:
 @lru_cache(maxsize=2)
 def load_cutout(path: Path = WEIGHTS) -> CutoutNet:
     """Load the network once; raise ModelNotFound or ModelError if its file is missing or damaged."""
-    net = CutoutNet()
-    load_weights(net, path, "cut-out network")
-    return net
+    return CutoutNet.load(path, "cut-out network")

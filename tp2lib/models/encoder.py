@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -40,9 +41,9 @@ class _Block(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Stem and the first ``count`` blocks; a network that sees with them inherits from it."""
+    """Stem and the first `count` blocks; a network that sees with them inherits from it."""
 
-    def __init__(self, count: int):
+    def __init__(self, count: int = len(BLOCKS)):
         super().__init__()
         self.mean = nn.Buffer(torch.tensor([0.485, 0.456, 0.406])[None, :, None, None])
         self.std = nn.Buffer(torch.tensor([0.229, 0.224, 0.225])[None, :, None, None])
@@ -57,14 +58,15 @@ class Encoder(nn.Module):
             maps.append(block(maps[-1]))
         return maps[1:]
 
-
-def load_weights(net: Encoder, path: Path, what: str) -> None:
-    """Fill a network from its file, float32 on the CPU, to be read from only; raise ModelNotFound or ModelError if the file is missing or damaged."""
-    if not path.is_file():
-        raise ModelNotFound(f"the weights of the {what} are missing: no {path.name} in {path.parent}. Install tp2lib again.")
-    try:
-        net.load_state_dict({key: value.float() for key, value in load_file(path).items()})
-    except (SafetensorError, RuntimeError) as error:
-        reason = (str(error).splitlines() or [""])[0]
-        raise ModelError(f"the weights of the {what} in {path} cannot be used ({reason}). Install tp2lib again.") from None
-    net.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    @classmethod
+    def load(cls, path: Path, what: str) -> Self:
+        """Make the network that a file holds, float32 on the CPU, to be read from only; raise ModelNotFound or ModelError if it is missing or damaged."""
+        if not path.is_file():
+            raise ModelNotFound(f"the weights of the {what} are missing: no {path.name} in {path.parent}. Install tp2lib again.")
+        net = cls()
+        try:
+            net.load_state_dict({key: value.float() for key, value in load_file(path).items()})
+        except (SafetensorError, RuntimeError) as error:
+            reason = (str(error).splitlines() or [""])[0]
+            raise ModelError(f"the weights of the {what} in {path} cannot be used ({reason}). Install tp2lib again.") from None
+        return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from tp2lib.models.encoder import BLOCKS, Encoder, load_weights
+from tp2lib.models.encoder import BLOCKS, Encoder
 from tp2lib.models.vocabulary import ATTRIBUTES
 
 WEIGHTS = Path(__file__).parent / "vitrine" / "judge.safetensors"
@@ -26,8 +26,8 @@ class JudgeNet(Encoder):
     """Reads (N, 3, 128, 128) pictures in [-1, 1]; one linear head an attribute, on the mean and the largest of each of the last block's maps."""
 
     def __init__(self):
-        super().__init__(12)
-        self.heads = nn.ModuleDict({name: nn.Linear(2 * BLOCKS[11][3], len(values)) for name, values in ATTRIBUTES.items()})
+        super().__init__()
+        self.heads = nn.ModuleDict({name: nn.Linear(2 * BLOCKS[-1][3], len(values)) for name, values in ATTRIBUTES.items()})
         self.temperature = nn.Buffer(torch.ones(len(ATTRIBUTES)))
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -66,6 +66,4 @@ def _input(image: Image.Image) -> torch.Tensor:
 @lru_cache(maxsize=2)
 def load_judge(path: Path = WEIGHTS) -> Judge:
     """Load the judge once; raise ModelNotFound or ModelError if its file is missing or damaged."""
-    net = JudgeNet()
-    load_weights(net, path, "judge")
-    return Judge(net)
+    return Judge(JudgeNet.load(path, "judge"))

@@ -186,7 +186,10 @@ def export_picture(path: str | os.PathLike[str], to: str | os.PathLike[str], *, 
         raise RecordError(f"{_named(path)} has DigitalSourceType {shown(mark)}; only {GENERATED} or {COMPOSITE} can be kept. Export the PNG that tp2lib wrote.")
     record, text = _record(image), image.info.get("parameters")
     text = text if isinstance(text, str) else user_comment(image)
-    text = text and _MODEL.sub(lambda found: f'"{known_as(found[1])}"' if found[1] else known_as(found[0]), text)
+    if text is not None:
+        prompts, mark_of_settings, settings = text.rpartition("\nSteps: ")
+        settings = _MODEL.sub(lambda found: f'"{known_as(found[1])}"' if found[1] else known_as(found[0]), settings)
+        text = prompts + mark_of_settings + settings
     if image.mode != "RGB":
         raise RecordError(f"{_named(path)} is {image.mode}; tp2lib's pictures are RGB. Export the PNG it wrote.")
     if kind == "PNG":
