@@ -112,7 +112,9 @@ def test_steps_are_a_bar_on_a_terminal_and_nothing_in_a_pipe(vitrine, tmp_path):
     pty = pytest.importorskip("pty")
     command = [sys.executable, "-m", "tp2lib", "generate", "apple", *SMALL, "--outputs", str(tmp_path)]
     ours, theirs = pty.openpty()
-    shown = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, text=True, env={**os.environ, "TERM": "xterm"})
+    pytest.importorskip("termios").tcsetwinsize(theirs, (24, 80))  # as a real one: tqdm draws nothing on a terminal without a width
+    environment = {**os.environ, "TERM": "xterm", "TQDM_MININTERVAL": "0"}
+    shown = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, text=True, env=environment)
     os.close(theirs)
     said = b""
     with contextlib.suppress(OSError):  # what Linux answers when nobody has the terminal open any more
@@ -142,6 +144,8 @@ def test_generate_prints_the_path_and_nothing_else(vitrine, tmp_path, capsys):
     assert "never saw these words in training: zebra" in said.err
     recipe = read_recipe(picture).recipe
     assert (recipe.scheduler, recipe.guidance, recipe.steps, recipe.seed) == ("EulerA", 4.0, 2, 42)
+    assert status(*arguments, "--file", "pictures/zebra.png", "--seed", "43") == 2
+    assert "without folders" in capsys.readouterr().err and len([*(tmp_path / "runs").glob("*.png")]) == 1
     assert status(*arguments, "--file", "zebra.png") == 0
     said = capsys.readouterr()
     assert said.out == f"{tmp_path / 'zebra.png'}\n" and "kept from before" in said.err

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from tp2lib.engine import planfile
-from tp2lib.errors import OutputError, RecipeError, TP2Error
+from tp2lib.errors import OutputError, RecipeError, RecordError, TP2Error
 from tp2lib.evaluation.experiments import EXPERIMENTS, PARTS, choose_experiments, run_experiment
 from tp2lib.paths import INPUTS, OUTPUTS
 from tp2lib.recipe import Recipe, setting
@@ -131,11 +131,13 @@ def background(
 
 
 def _make(settings: dict[str, Any], file: str | None, outputs: Path) -> None:
-    from tp2lib.storage.ledger import Ledger
+    from tp2lib.storage.ledger import Ledger, check_name
 
     try:
         recipe = Recipe(**settings)
-    except RecipeError as error:
+        if file is not None:
+            check_name(file)
+    except (RecipeError, RecordError) as error:
         raise typer.BadParameter(str(error)) from None
     from tp2lib.engine.generate import generate
     from tp2lib.metadata.readings import foreign_syntax

@@ -33,6 +33,12 @@ _NAME = re.compile(r"\w[\w .-]{0,99}\.png")
 _LITTER_SECONDS = 3600  # a temporary file this old belongs to a process that was killed
 
 
+def check_name(name: object) -> None:
+    """Raise RecordError unless a picture can be published under this name."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise RecordError(f"the name is {shown(name)}; it must be like 't2i_run01_baseline.png', without folders.")
+
+
 class Ledger:
     """The runs of one outputs folder, which several processes and threads may share.
 
@@ -193,8 +199,7 @@ class Ledger:
         name : str
             Such as ``"t2i_run01_baseline.png"``: no folders.
         """
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise RecordError(f"the name is {shown(name)}; it must be like 't2i_run01_baseline.png', without folders.")
+        check_name(name)
         key: Any = run if isinstance(run, str) else getattr(run, "key", None)
         if self.lookup(key) is None:
             raise RecordError(f"run {shown(key)} has no finished picture in {shown(str(self.outputs))}. Run it first.")
