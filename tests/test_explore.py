@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from studio_parts import MARKUP, studio
@@ -75,6 +76,29 @@ def test_what_was_made_stays_when_the_axes_change(tool, tmp_path) -> None:
     again.text.controls["steps"].value = 3
     runs = lay(again.explorer).fill(timeout=20)
     assert all(run.reused for run in runs)
+
+
+def test_axes_may_change_while_places_are_made(tmp_path) -> None:
+    gate = threading.Event()
+    tool, engine = studio(tmp_path, gate=gate)
+    explorer = lay(tool.explorer, "1, 4", "2")
+    job = explorer.start()
+    assert engine.reached.wait(10)
+    done = threading.Event()
+
+    def read_places() -> int:
+        count = 0
+        while not done.is_set():
+            count += bool(explorer.place())
+        return count
+
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read_places)
+        for axis in ["seed", "guidance"] * 20:  # 7.5 is no seed
+            explorer.across.value = axis
+        done.set()
+    gate.set()
+    assert reading.result() and job.result(20) and explorer.missing() == []
 
 
 def test_a_slider_that_stops_on_a_place_makes_it(tool) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import html
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -87,6 +88,7 @@ class Explorer(Runner):
         self.base: Recipe
         self._axes: list[tuple[str, list[Any]]] = []
         self._whole, self._laying = True, False
+        self._grid = threading.RLock()  # the job's thread must not read axes that are half laid out
         look = {"style": {"description_width": "9em"}, "layout": {"width": "24em", "max_width": "100%"}}
         self.origin = widgets.Dropdown(options=list(recipes), description="settings of", tooltip="what the grid starts from", **look)
         self.across = widgets.Dropdown(options=list(AXES), value="guidance", description="across", tooltip="the setting of the columns", **look)
@@ -121,23 +123,26 @@ class Explorer(Runner):
         for x in axes[0][1]:
             for y in axes[1][1]:
                 base.vary(**{axes[0][0]: x, axes[1][0]: y})
-        self.base, self._axes, self._laying = base, axes, True
-        for slider, (name, values) in zip((self.x, self.y), axes, strict=True):
-            slider.description, slider.tooltip, here = setting(name).label, f"place on the axis {name}", slider.value
-            slider.options = [(f"{value:g}" if isinstance(value, float) else str(value), value) for value in values]
-            slider.value = here if here in values else values[0]
-        self._laying = False
+        with self._grid:
+            self.base, self._axes, self._laying = base, axes, True
+            for slider, (name, values) in zip((self.x, self.y), axes, strict=True):
+                slider.description, slider.tooltip, here = setting(name).label, f"place on the axis {name}", slider.value
+                slider.options = [(f"{value:g}" if isinstance(value, float) else str(value), value) for value in values]
+                slider.value = here if here in values else values[0]
+            self._laying = False
         self.say(f"{len(axes[0][1]) * len(axes[1][1])} places; {len(self.missing())} are to be made.")
         self._draw()
 
     def place(self) -> Recipe:
         """Return the recipe under the sliders."""
-        return self.base.vary(**{name: slider.value for slider, (name, _) in zip((self.x, self.y), self._axes, strict=True)})
+        with self._grid:
+            return self.base.vary(**{name: slider.value for slider, (name, _) in zip((self.x, self.y), self._axes, strict=True)})
 
     def places(self) -> list[list[Recipe]]:
         """Return the grid's recipes, row by row."""
-        (across, columns), (down, rows) = self._axes
-        return [[self.base.vary(**{across: x, down: y}) for x in columns] for y in rows]
+        with self._grid:
+            (across, columns), (down, rows) = self._axes
+            return [[self.base.vary(**{across: x, down: y}) for x in columns] for y in rows]
 
     def missing(self) -> list[Recipe]:
         """List the places that are not rendered yet."""
@@ -198,16 +203,17 @@ class Explorer(Runner):
             self._draw()
 
     def _draw(self) -> None:
-        here = self.place()
-        shot = self.shots.get(here)
-        self.shown.value = shot.picture if shot else status_html("This place is not made yet.")
-        (across, columns), (down, _) = self._axes
-        heads = "".join(f"<th scope='col'>{html.escape(str(value))}</th>" for value in columns)
-        rows = "".join(
-            f"<tr><th scope='row'>{html.escape(str(getattr(row[0], down)))}</th>" + "".join(self._cell(recipe, recipe == here) for recipe in row) + "</tr>"
-            for row in self.places()
-        )
-        self.table.value = f"<table><caption>{down} down, {across} across</caption><tr><th></th>{heads}</tr>{rows}</table>"
+        with self._grid:
+            here, places = self.place(), self.places()
+            (across, columns), (down, _) = self._axes
+            shot = self.shots.get(here)
+            self.shown.value = shot.picture if shot else status_html("This place is not made yet.")
+            heads = "".join(f"<th scope='col'>{html.escape(str(value))}</th>" for value in columns)
+            rows = "".join(
+                f"<tr><th scope='row'>{html.escape(str(getattr(row[0], down)))}</th>" + "".join(self._cell(recipe, recipe == here) for recipe in row) + "</tr>"
+                for row in places
+            )
+            self.table.value = f"<table><caption>{down} down, {across} across</caption><tr><th></th>{heads}</tr>{rows}</table>"
 
     def _cell(self, recipe: Recipe, here: bool) -> str:
         shot = self.shots.get(recipe)
