@@ -154,6 +154,15 @@ def use(page: Page, folder: Path, photo: Path) -> dict:
             expect(found).not_to_contain_text("corrected by hand", timeout=SLOW)
     expect(found).to_contain_text("corrected by hand", timeout=SLOW)
     seen["drawn"] = found.inner_text()
+    # and by keyboard alone: a line of the brush from the middle down, longer than any stroke before
+    page.locator(".tp2-mask button:visible:has-text('Erase')").focus()
+    page.keyboard.press("Enter")
+    canvas.focus()
+    for key in ("Space", *["ArrowDown"] * 12, "Space"):
+        page.keyboard.press(key)
+    less = "drawn => [...document.querySelectorAll('.tp2-mask output')].some(one => one.offsetParent && parseFloat(one.textContent.slice(6)) < drawn)"
+    page.wait_for_function(less, arg=float(seen["drawn"].removeprefix("kept: ").partition("%")[0]), timeout=SLOW)
+    seen["by_keyboard"] = found.inner_text()
     without_drafts(page)
     handle(page, "steps").focus()
     for _ in range(28):

@@ -4,10 +4,11 @@ function render({ model, el }) {
   const canvas = document.createElement("canvas"), said = document.createElement("output");
   const mask = document.createElement("canvas"), tint = document.createElement("canvas");
   const pen = canvas.getContext("2d"), kept = mask.getContext("2d", { willReadFrequently: true }), veil = tint.getContext("2d");
-  let photo = null, from = null, last = null, tool = "keep", undo = [];
+  let photo = null, from = null, last = null, spot = null, tool = "keep", undo = [];
   box.className = "tp2-mask";
-  canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", "the photo; what is kept is blue");
+  canvas.tabIndex = 0;
+  canvas.setAttribute("role", "application");
+  canvas.setAttribute("aria-label", "the photo; what is kept is blue. Arrow keys move the brush, with Shift by one pixel; Space puts it down and lifts it");
   const buttons = {};
   for (const [name, words, help] of [["keep", "Keep", "paint what stays as it is"], ["erase", "Erase", "paint what is to be new"], ["box", "Box", "drag a box around what stays"]]) {
     const one = buttons[name] = document.createElement("button");
@@ -38,7 +39,9 @@ function render({ model, el }) {
     pen.globalAlpha = 0.5;
     pen.drawImage(tint, 0, 0);
     pen.globalAlpha = 1;
-    if (frame) { pen.strokeStyle = TINT; pen.lineWidth = 2; pen.strokeRect(...frame); }
+    pen.strokeStyle = TINT; pen.lineWidth = 2;
+    if (frame) pen.strokeRect(...frame);
+    if (spot) { pen.beginPath(); pen.arc(...spot, tool === "box" ? 3 : Number(size.value) / 2, 0, 2 * Math.PI); pen.stroke(); }
   }
   const bytes = (name) => { const view = model.get(name); return new Blob([view.buffer ? view : new Uint8Array(view)], { type: "image/png" }); };
   async function load() {
@@ -66,32 +69,48 @@ function render({ model, el }) {
     last = to;
     draw();
   }
-  canvas.addEventListener("pointerdown", (event) => {
-    if (!photo) return;
-    event.preventDefault();
-    canvas.setPointerCapture(event.pointerId);
+  const frame = (to) => [from[0], from[1], to[0] - from[0], to[1] - from[1]];
+  function begin(to) {
     undo.push(kept.getImageData(0, 0, mask.width, mask.height));
     undo = undo.slice(-20);
-    from = last = at(event);
-    if (tool !== "box") stroke(from);
-  });
-  canvas.addEventListener("pointermove", (event) => {
+    from = last = to;
+    if (tool !== "box") stroke(to);
+  }
+  function move(to) {
+    if (from && tool !== "box") stroke(to); else draw(from && frame(to));
+  }
+  function end(to) {
     if (!from) return;
-    const to = at(event);
-    if (tool === "box") draw([from[0], from[1], to[0] - from[0], to[1] - from[1]]); else stroke(to);
-  });
-  canvas.addEventListener("pointerup", (event) => {
-    if (!from) return;
-    const to = at(event);
-    if (tool === "box") {
+    if (to && tool === "box") {
       kept.globalCompositeOperation = "source-over"; kept.fillStyle = "white";
-      kept.fillRect(from[0], from[1], to[0] - from[0], to[1] - from[1]);
+      kept.fillRect(...frame(to));
     }
     from = null;
     draw();
     send();
+  }
+  canvas.addEventListener("pointerdown", (event) => {
+    if (!photo) return;
+    event.preventDefault();
+    canvas.focus({ preventScroll: true });
+    canvas.setPointerCapture(event.pointerId);
+    spot = null;
+    begin(at(event));
   });
-  canvas.addEventListener("pointercancel", () => { if (from) { from = null; draw(); send(); } });
+  canvas.addEventListener("pointermove", (event) => { if (from && !spot) move(at(event)); });
+  canvas.addEventListener("pointerup", (event) => end(at(event)));
+  canvas.addEventListener("pointercancel", () => end());
+  canvas.addEventListener("keydown", (event) => {
+    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (!photo || (!way && event.key !== " ")) return;
+    event.preventDefault();
+    spot = spot || [canvas.width / 2, canvas.height / 2];
+    if (!way) { if (event.repeat) return; if (from) end(spot); else begin(spot); return; }
+    const by = event.shiftKey ? 1 : 8;
+    spot = [Math.min(Math.max(spot[0] + by * way[0], 0), canvas.width), Math.min(Math.max(spot[1] + by * way[1], 0), canvas.height)];
+    move(spot);
+  });
+  canvas.addEventListener("blur", () => { end(spot); spot = null; draw(); });
   const tell = () => { said.textContent = model.get("said"); };
   model.on("change:said", tell);
   model.on("change:photo change:mask", load);
