@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -59,6 +61,17 @@ def test_what_is_no_mask_changes_nothing(picker, message):
 def test_without_a_product_the_mask_is_drawn_by_hand(picker):
     picker.use(type("Run", (), {"image": Image.new("RGB", (64, 64), "white"), "key": "0" * 32}))
     with pytest.raises(SourceError, match="No product was found.*Paint over the product with the brush"):
+        picker.prepare(0, 0)
+    drawn(picker.editor, (20, 20, 40, 40))
+    assert picker.prepare(0, 0).mask.kept.sum() == 400
+
+
+def test_a_dropped_photo_without_a_product_is_taken_and_can_be_painted_on(picker):
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64), "white").save(file, "PNG")
+    picker.drop.take(file.getvalue(), "white.png")
+    assert picker.drop.said.startswith("white.png") and "taken" in picker.drop.said and picker.editor.kept is None
+    with pytest.raises(SourceError, match="No product was found"):
         picker.prepare(0, 0)
     drawn(picker.editor, (20, 20, 40, 40))
     assert picker.prepare(0, 0).mask.kept.sum() == 400

@@ -102,11 +102,10 @@ class PhotoPicker:
         self._take(self.inputs / name, f"{self.inputs.name}/{name}")
         self.choice.value = name
 
-    def upload(self, data: bytes, name: str = "the upload") -> Source:
-        """Take an uploaded photo, and return it as it was prepared; raise SourceError unless it is a whole PNG, JPEG or WebP picture of an allowed size."""
+    def upload(self, data: bytes, name: str = "the upload") -> None:
+        """Take an uploaded photo; raise SourceError unless it is a whole PNG, JPEG or WebP picture of an allowed size."""
         prepare_source(data, 64, 64)  # refused here, before it takes the old photo's place
         self._take(bytes(data), " ".join(name.split())[:80])
-        return self._prepared[1] if self._prepared else self.prepare(256, 256)
 
     def use(self, run: Any) -> None:
         """Take the picture of an earlier run."""
