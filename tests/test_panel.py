@@ -179,6 +179,7 @@ def test_an_error_is_one_sentence_with_its_details_folded_away() -> None:
     assert 'role="alert"' in shown.status.value and "<img" not in shown.status.value + shown.traceback.value
     assert "ModelError" in shown.traceback.value and shown.details.selected_index is None
     assert shown.details.layout.display != "none" and not shown.generate_button.disabled
+    assert shown.picture.value == ""  # its last preview would pass for a picture
 
 
 def test_a_click_on_settings_at_odds_says_so() -> None:

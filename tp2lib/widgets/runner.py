@@ -170,12 +170,12 @@ class Runner:
                 self.picture.value = image_html(preview, alt=alt, quality=80, style=f"width:{width}px;max-width:100%")
 
     def _on_end(self, job: Job) -> None:
-        said, failed, picture = job.sentence(), job.state == "failed", self.picture.value if job.state == "failed" else ""
+        said, failed, picture = job.sentence(), job.state == "failed", ""
         if job.state == "done":
             ending = self._finish(job.value)
             said, failed, picture = f"{said} {ending.words}".strip(), ending.failed, ending.picture
             said = ending.words if failed else said
-        self.picture.value = picture  # a half-made picture that was stopped must not pass for a whole one
+        self.picture.value = picture  # a half-made picture that was stopped, or failed, must not pass for a whole one
         self.say(said, error=failed)
         self._show_details(job.traceback())
         self.bar.bar_style = {"done": "danger" if failed else "success", "failed": "danger"}.get(job.state, "warning")
