@@ -12,6 +12,7 @@ import ipywidgets
 import nbformat
 import pytest
 from ipywidgets.embed import dependency_state
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from PIL import Image
 
 from tp2lib.cli import site as pages
@@ -104,6 +105,16 @@ def test_what_stands_in_the_way_is_said(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "sphinx.application", None)
     with pytest.raises(OutputError, match=r"tp2lib\[pages\]"):
         pages.build_pages(tmp_path / "site", tmp_path, say=len)
+
+
+@pytest.mark.parametrize("fault", [DeadKernelError("Kernel died"), CellTimeoutError("A cell timed out\nafter 1800 seconds.")])
+def test_a_kernel_that_dies_or_hangs_is_one_sentence(fault, tmp_path, monkeypatch):
+    def execute(client, **options):
+        raise fault
+
+    monkeypatch.setattr("nbclient.NotebookClient.execute", execute)
+    with pytest.raises(OutputError, match=r"01_smoke\.ipynb failed: .* Close other programs"):
+        pages.execute_notebooks(tmp_path, say=len)
 
 
 class Loads(HTMLParser):

@@ -55,7 +55,7 @@ def execute_notebooks(to: Path, *, say: Callable[[str], Any] = print) -> Path:
     """Execute the course from an empty outputs folder, and write the executed notebooks to `to`, beside ``to/outputs``."""
     import nbformat
     from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
     to.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "TP2_OUTPUTS": str(to.resolve() / "outputs")}
@@ -67,6 +67,8 @@ def execute_notebooks(to: Path, *, say: Callable[[str], Any] = print) -> Path:
             client.execute(env=environment)
         except CellExecutionError as error:
             raise OutputError(f"{path.name} failed: {error.ename}: {error.evalue}. Run it in JupyterLab to see where.") from None
+        except (CellTimeoutError, DeadKernelError) as error:  # too slow, or out of memory
+            raise OutputError(f"{path.name} failed: {' '.join(str(error).split())[:200]} Close other programs, and try again.") from None
         nbformat.write(book, to / path.name)
     return to
 
