@@ -25,6 +25,7 @@ from tp2lib.storage.pictures import read_recipe
 from tp2lib.widgets.exports import KINDS, export_run
 from tp2lib.widgets.gallery import PAGE
 from tp2lib.widgets.run_card import VIEWS, CompareRuns, differing
+from tp2lib.widgets.studio import TABS
 
 A1111 = (
     "a red mug on a white background\nNegative prompt: blurry\n"
@@ -188,6 +189,15 @@ def test_tiles_stay_while_the_list_does(tmp_path) -> None:
     assert len(gallery.grid.children) == 4
 
 
+def test_lists_offer_the_latest_runs_and_the_favourites_whatever_is_shown(tmp_path) -> None:
+    _, runs = made(tmp_path, 3 * PAGE + 3)
+    tool, _ = studio(tmp_path)
+    tool.gallery.favourites.toggle(runs[0].key)
+    tool.gallery.which.value = "favourites"
+    tool.tabs.selected_index = TABS.index("Compare")
+    assert [key for _, key in tool.comparison.first.options[1:]] == [run.key for run in (*runs[:2:-1], runs[0])]
+
+
 def test_favourites_are_shown_alone(tmp_path) -> None:
     _, runs = made(tmp_path)
     tool, _ = studio(tmp_path)
@@ -299,6 +309,8 @@ def test_what_differs_is_what_was_varied_and_what_it_came_down_to() -> None:
     assert differing(first, fake_run(3, guidance=7.5)) == []
     (threads,) = differing(first, fake_run(1, guidance=7.5, known={"threads": 8}))
     assert (threads.setting, threads.first, threads.second) == ("threads", "2", "8")
+    (tried,) = differing(fake_run(1, known={"rungs": []}), fake_run(1, known={"rungs": ["sliced attention", "offload"]}))
+    assert (tried.setting, tried.first, tried.second) == ("fallbacks", "none", "sliced attention + offload")
 
 
 def test_three_ways_to_look_and_sizes_that_do_not_fit() -> None:

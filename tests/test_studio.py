@@ -188,6 +188,17 @@ def test_settings_come_back_with_a_click(tmp_path) -> None:
     assert again.source["pixels_sha256"] == run.source["pixels_sha256"]
 
 
+def test_a_size_that_is_left_open_is_that_of_the_model_which_is_chosen(tmp_path) -> None:
+    tool, _ = studio(tmp_path)
+    settings = tool.text.settings
+    settings.model.value = "sd15"
+    assert [settings.controls[side].value for side in ("width", "height")] == [512, 512] and settings.recipe().width is None
+    settings.controls["width"].value = 256
+    settings.model.value = "auto"
+    assert (settings.controls["width"].value, settings.controls["height"].value) == (256, 64) and settings.recipe().width == 256
+    assert settings.load(settings.recipe().vary(model="sd15", width=None)) == [] and settings.controls["width"].value == 512
+
+
 def test_a_picture_becomes_the_source_of_the_next(tmp_path) -> None:
     tool, _ = studio(tmp_path)
     run = tool.text.run(timeout=10)

@@ -49,14 +49,17 @@ def varying(runs: Sequence[Any]) -> list[str]:
     return [axis for axis in AXES if len(values(runs, axis)) > 1]
 
 
+def conditions(runs: Sequence[Any]) -> dict[str, list[str]]:
+    """Find the conditions of execution in which the runs differ: name to the words for each run, empty where a run has none recorded."""
+    words = lambda known: " + ".join(map(str, known)) or "none" if isinstance(known, (list, tuple)) else str(known)[:24]
+    found = {name: [words(run.effective[name]) if name in run.effective else "" for run in runs] for name in _CONDITIONS}
+    named = {"rungs": "fallbacks"}  # what records call them
+    return {named.get(name, name): each for name, each in found.items() if len({*each} - {""}) > 1}
+
+
 def unplanned(runs: Sequence[Any]) -> list[str]:
     """List the conditions of execution in which the runs differ, such as ``"threads 1, 2"``."""
-    differ = []
-    for name in _CONDITIONS:
-        found = dict.fromkeys(str(run.effective[name])[:24] for run in runs if name in run.effective)
-        if len(found) > 1:
-            differ.append(f"{name} {', '.join(found)}")
-    return differ
+    return [f"{name} {', '.join(dict.fromkeys(filter(None, each)))}" for name, each in conditions(runs).items()]
 
 
 def label(run: Any, axis: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from tp2lib.errors import RecipeError, shown
+from tp2lib.models.catalogue import CATALOGUE
 from tp2lib.models.vocabulary import COLOUR_WORDS
 from tp2lib.plots.display import status_html
 from tp2lib.recipe import Recipe, drawn, setting
@@ -147,13 +148,13 @@ class PromptWords:
 class RecipeControls:
     """Controls for every setting of a recipe, a seed with a dice and a lock, and how many pictures.
 
-    With a strength they are those of image to image, with a mask those of new backgrounds. `size` is the model's own side in pixels, which an open width or
-    height is shown as; `models` are (what to call a model, what a recipe calls it). While `lock` is pressed the seed stays; else every click on Generate rolls
+    With a strength they are those of image to image, with a mask those of new backgrounds. `size` is the given model's own side in pixels, which an open width or
+    height is shown as; with another model chosen it is that one's. `models` are (what to call a model, what a recipe calls it). While `lock` is pressed the seed stays; else every click on Generate rolls
     another one.
     """
 
     def __init__(self, recipe: Recipe, *, size: int, models: Sequence[tuple[str, str]] = (("auto", "auto"),)) -> None:
-        self.base, self.size = recipe, size
+        self.base, self.size, self._given_size = recipe, size, size
         shown_as = {"width": recipe.width or size, "height": recipe.height or size}
         left_out = {"width", "height"} if recipe.mask else {"grow", "feather", *(() if recipe.strength else ("strength",))}  # a mask has the photo's shape
         names = ("prompt", "negative_prompt", *(name for name in _NUMBERS if name not in left_out), "seed")
@@ -168,6 +169,7 @@ class RecipeControls:
         self.dice.on_click(lambda button: self.roll())
         self.lock.observe(lambda change: self._name_lock(), "value")
         self._name_lock()
+        self.model.observe(lambda change: self._resize(change["new"]), "value")
         for one in (*self.controls.values(), self.model, self.count):
             one.layout.max_width = "100%"
         seed = widgets.HBox([self.controls["seed"], self.dice, self.lock], layout={"flex_flow": "row wrap"})
@@ -197,6 +199,13 @@ class RecipeControls:
     def load(self, recipe: Recipe) -> list[str]:
         """Set the controls to a recipe's settings, and return what could not be set, one sentence each."""
         notes = []
+        asked = {words: name for words, name in self.model.options}
+        if recipe.model in asked.values():
+            self.model.value = recipe.model
+        elif recipe.model in asked:
+            self.model.value = asked[recipe.model]
+        else:
+            notes.append(f"model {shown(recipe.model)} is not offered here; {self.model.label} stays.")
         for name, one in self.controls.items():
             value = getattr(recipe, name)
             value = self.size if value is None and name in ("width", "height") else value
@@ -205,19 +214,19 @@ class RecipeControls:
                 if one.value != value:  # a slider clips without an error
                     notes.append(f"{name} {value} lies outside of its slider; {one.value} is set instead.")
         self.base = recipe.vary(model="auto", width=None, height=None)
-        asked = {words: name for words, name in self.model.options}
-        if recipe.model in asked.values():
-            self.model.value = recipe.model
-        elif recipe.model in asked:
-            self.model.value = asked[recipe.model]
-        else:
-            notes.append(f"model {shown(recipe.model)} is not offered here; {self.model.label} stays.")
         self.lock.value = True
         try:
             self.recipe()
         except RecipeError as error:
             notes.append(str(error))
         return notes
+
+    def _resize(self, model: str) -> None:
+        """Show the size that is open as that of the model which is chosen."""
+        before, self.size = self.size, CATALOGUE[model].native_size if model in CATALOGUE else self._given_size
+        for side in ("width", "height"):
+            if side in self.controls and getattr(self.base, side) is None and self.controls[side].value == before:
+                self.controls[side].value = self.size
 
     def _name_lock(self) -> None:
         self.lock.description = "seed stays" if self.lock.value else "new seed each"

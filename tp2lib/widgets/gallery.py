@@ -20,6 +20,7 @@ from tp2lib.widgets.exports import KINDS, PRESETS, Export, export_run
 from tp2lib.widgets.run_card import RunCard, alt_of
 
 PAGE = 12
+_OFFERED = 3 * PAGE  # latest runs in a list, besides the favourites
 _THUMB = 224  # pixels
 
 
@@ -76,8 +77,11 @@ class Gallery:
         self._attempt(lambda: self._turn(page))
 
     def options(self) -> list[tuple[str, str]]:
-        """Return the runs of the page as (title, key), for lists."""
-        return [(self._thumb(key)[1], key) for key in self._shown if self._thumb(key)[1]]
+        """Return the latest runs and the favourites as (title, key), for lists, whichever page is shown."""
+        keys = earlier_keys(self.ledger)
+        liked = {*self.favourites}
+        offered = [key for place, key in enumerate(keys) if place < _OFFERED or key in liked]
+        return [(title, key) for key in offered if (title := self._thumb(key)[1])]
 
     def select(self, run: Any) -> None:
         """Look at one run in full; raise RecordError where its picture is gone, and `read` found none."""

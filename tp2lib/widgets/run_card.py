@@ -16,7 +16,7 @@ from tp2lib.errors import SourceError, TP2Error, counted
 from tp2lib.metadata.infotext import to_infotext
 from tp2lib.metadata.readings import foreign_syntax
 from tp2lib.plots.display import before_after, image_html, status_html
-from tp2lib.plots.labels import AXES, fixed, label, problem, unplanned, value
+from tp2lib.plots.labels import AXES, conditions, fixed, label, problem, value
 from tp2lib.widgets.drop_zone import STATIC
 
 
@@ -132,10 +132,8 @@ def differing(first: Any, second: Any) -> list[Difference]:
     hashes: list[Any] = [(run.source or {}).get("pixels_sha256") for run in (first, second)]
     if all(hashes) and hashes[0] != hashes[1] and value(first, "source") == value(second, "source"):
         found.append(Difference(setting="pixels of the source", first=hashes[0][:12], second=hashes[1][:12]))
-    for line in unplanned([first, second]):
-        name, _, values = line.partition(" ")
-        found.append(Difference(setting=name.replace("_", " "), first=values.split(", ")[0], second=values.split(", ")[-1]))
-    return found
+    changed = conditions([first, second]).items()
+    return found + [Difference(setting=name.replace("_", " "), first=words[0], second=words[1]) for name, words in changed]
 
 
 def differing_html(first: Any, second: Any) -> str:

@@ -227,7 +227,8 @@ class Studio:
     def opened(self, tab: int) -> None:
         """Bring a tab up to date when it is opened."""
         name = TABS[tab]
-        self.gallery.turn(0) if name in ("Gallery", "Compare") else None
+        if name == "Gallery":
+            self.gallery.turn(0)
         if name == "Compare":
             self.comparison.offer(self.gallery.options())
         if name == "New background":
