@@ -10,10 +10,15 @@ from pathlib import Path
 
 import pytest
 
-import tp2lib  # noqa: F401  # before any test loads torch: its threads are to sleep while they wait
-
 ROOT = Path(__file__).parent
 SCRATCH = tempfile.TemporaryDirectory(prefix="tp2-notebooks-")  # one for all: they build on each other
+
+# what a shell has set for its user is not for the tests, and what kernels keep is not for the user's home
+for name in [one for one in os.environ if one.startswith("TP2_") and one != "TP2_SCREENSHOTS"] + ["JUPYTER_PATH", "HF_HUB_OFFLINE"]:
+    os.environ.pop(name, None)
+os.environ |= {"IPYTHONDIR": f"{SCRATCH.name}/ipython", "JUPYTER_DATA_DIR": f"{SCRATCH.name}/jupyter", "NO_PROXY": "127.0.0.1,localhost"}
+
+import tp2lib  # noqa: F401  # before any test loads torch: its threads are to sleep while they wait
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # a core each: threads of two workers would wait for each other

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+import strategies  # noqa: F401  # hypothesis repeats itself in every module
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
@@ -88,6 +89,27 @@ def vitrine(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TP2_VITRINE", str(tiny_folder))
     monkeypatch.delenv("TP2_MODEL", raising=False)
     return tiny_folder
+
+
+@pytest.fixture
+def by_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a training count a second a step, so that what it learns depends on no clock."""
+    from vitrine.training import Budget
+
+    def tick(self: Budget) -> float:
+        share, self.spent = self.share, self.spent + 1
+        return share
+
+    monkeypatch.setattr(Budget, "tick", tick)
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replay here, where the fresh process itself is not what is tested: it takes seconds to start."""
+    import importlib
+
+    module = importlib.import_module("tp2lib.engine.replay")
+    monkeypatch.setattr(module, "_run_process", lambda folder, jobs: module.main([str(folder)]))
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from PIL import Image
 from tp2lib.recipe import SCHEDULER_NAMES, STRENGTH_MODES, Recipe
 from tp2lib.settings import SCHEDULES_OF
 
-configuration.set_hypothesis_home_dir(tempfile.mkdtemp(prefix="hypothesis-"))
+_HOME = tempfile.TemporaryDirectory(prefix="hypothesis-")  # gone with the process
+configuration.set_hypothesis_home_dir(_HOME.name)
 settings.register_profile("tp2", deadline=None, derandomize=True, database=None, max_examples=100)
 settings.load_profile("tp2")
 

@@ -104,7 +104,12 @@ def server(tmp_path_factory):
     (folder / "secret.txt").write_text("the secret of the host")
     (folder / "secret.png").write_bytes((ROOT / "inputs" / "mug.jpg").read_bytes())
     code = "from pathlib import Path; from tp2lib.widgets.app import serve; serve(Path({page!r}), port={port}, visitors=2, browser=False)"
-    settings = {**os.environ, "JUPYTER_CONFIG_DIR": str(folder / "config"), "JUPYTER_DATA_DIR": str(folder / "data")}
+    settings = {
+        **os.environ,
+        "JUPYTER_CONFIG_DIR": str(folder / "config"),
+        "JUPYTER_DATA_DIR": str(folder / "data"),
+        "PYTHONPATH": str(ROOT / "tests" / "offline"),
+    }
 
     def command(port: int) -> list[str]:
         return [sys.executable, "-c", code.format(page=str(folder / "page.ipynb"), port=port)]

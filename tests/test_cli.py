@@ -40,8 +40,9 @@ def status(*arguments):
 
 @pytest.fixture(autouse=True)
 def _wide_terminal(monkeypatch):
-    """Messages on one line each, whatever the terminal of the tests."""
+    """Messages on one line each and without colours, whatever the terminal of the tests."""
     monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", 400)
+    monkeypatch.setattr("typer.rich_utils.FORCE_TERMINAL", False)
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])

@@ -89,10 +89,12 @@ def test_what_code_sets_is_not_followed_nor_what_is_switched_off(made) -> None:
     assert panel.controls["guidance"].continuous_update
 
 
-def test_a_click_takes_the_place_of_drafts_and_of_what_a_rest_started(made) -> None:
+def test_a_click_takes_the_place_of_drafts_and_of_what_a_rest_started(made, monkeypatch) -> None:
     panel, engine = made
-    drag(panel, "guidance", 3.0)
-    assert panel.run(timeout=20).recipe.steps == 20
+    with monkeypatch.context() as patch:
+        patch.setattr("tp2lib.widgets.drafts._REST", 60)
+        drag(panel, "guidance", 3.0)
+        assert panel.run(timeout=20).recipe.steps == 20
     time.sleep(0.3)
     assert [run.recipe.guidance for run in panel.runs] == [3.0]  # the rest starts nothing more
     engine.gate.clear()

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import strategies as _profile  # noqa: F401  (loads the hypothesis profile)
 from hypothesis import given
 from hypothesis import strategies as st
 

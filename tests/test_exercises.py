@@ -480,7 +480,7 @@ def test_a_check_without_the_learners_runs_asks_for_them(name):
 
 
 @pytest.mark.parametrize("name", asked())
-def test_the_solution_is_right(name, bench):
+def test_the_solution_is_right(name, bench, in_this_process):
     question, made = questions()[name], bench(name)
     exec(question.answer, names := dict(made.names))
     said = question.check(answer_of(question, names), *made.given)

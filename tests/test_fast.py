@@ -57,7 +57,7 @@ def test_what_cannot_be_is_said(fast, monkeypatch) -> None:
         load("vitrine", device="cpu", fast="openvino")
 
 
-def test_a_replay_uses_the_same_engine(fast, tmp_path) -> None:
+def test_a_replay_uses_the_same_engine(fast, tmp_path, in_this_process) -> None:
     run = generate(WORDS, fast, ledger=Ledger(tmp_path))
     found = replay(run.path)
     assert found.grade == "identical" and "fast" not in found.suspects

@@ -17,7 +17,7 @@ from tp2lib.engine.generate import generate
 from tp2lib.engine.inpainting import Region, cut_out, differing, hold, painting_size, put_back
 from tp2lib.engine.plan import make_plan, resolve
 from tp2lib.engine.preview import StepWatch, colour_map, rough_colours
-from tp2lib.engine.replay import main, replay
+from tp2lib.engine.replay import replay
 from tp2lib.engine.runs import Run
 from tp2lib.engine.schedulers import make_scheduler
 from tp2lib.engine.sweep import sweep
@@ -233,7 +233,10 @@ def plain(model, source, recipe, *, exact=False):
     return put_back(picture, source.image, source.mask, recipe.feather)
 
 
-@pytest.mark.parametrize("scheduler", ["EulerA", "DDIM", "Heun", "DPM++ 2M SDE", *(pytest.param(name, marks=pytest.mark.slow) for name in SCHEDULER_NAMES)])
+QUICK = ("EulerA", "DDIM", "Heun", "DPM++ 2M SDE")
+
+
+@pytest.mark.parametrize("scheduler", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SCHEDULER_NAMES if name not in QUICK)])
 @pytest.mark.parametrize("strength", [1, 0.6])
 def test_the_picture_is_that_of_diffusers_inpainting_pipeline(model, cut, scheduler, strength):
     recipe = SMALL.vary(scheduler=scheduler, strength=strength)
@@ -286,13 +289,6 @@ def test_kept_pixels_that_differ_are_counted(cut):
 
 
 # -- the record --------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def in_this_process(monkeypatch):
-    import importlib
-
-    monkeypatch.setattr(importlib.import_module("tp2lib.engine.replay"), "_run_process", lambda folder, jobs: main([str(folder)]))
 
 
 @pytest.mark.slow

@@ -150,7 +150,7 @@ def test_progress_and_a_preview_are_shown_on_the_way() -> None:
     shown.generate_button.click()
     assert "one picture at a time" in shown.status.value and len(engine.calls) == 1
     gate.set()
-    assert job.wait(10) and engine.previews == 1  # thirty steps in no time are one preview
+    assert job.wait(10) and 1 <= engine.previews < 30  # not one at every step
 
 
 def test_stop_ends_it_and_leaves_no_half_made_picture() -> None:

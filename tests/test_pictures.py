@@ -89,7 +89,7 @@ def test_equal_runs_make_equal_files(tmp_path: Path) -> None:
 
 
 def test_nothing_of_the_images_own_metadata_leaks(tmp_path: Path) -> None:
-    image = IMAGE
+    image = IMAGE.copy()
     image.info |= {"icc_profile": b"secret", "comment": "secret", "dpi": (3, 3), "transparency": (0, 0, 0)}
     save_picture(image, tmp_path / "a.png", {}, APPLE)
     assert b"secret" not in (tmp_path / "a.png").read_bytes()

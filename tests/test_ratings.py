@@ -48,8 +48,9 @@ def test_a_point_that_is_edited_after_the_lock_is_found(session):
     assert rewrite(session, better).altered
 
 
-def test_a_line_that_is_removed_or_moved_is_found(session):
-    assert rewrite(session, lambda rows: [rows[0], *rows[2:]]).altered
+@pytest.mark.parametrize("change", [lambda rows: [rows[0], *rows[2:]], lambda rows: [rows[0], rows[2], rows[1], *rows[3:]]])
+def test_a_line_that_is_removed_or_moved_is_found(session, change):
+    assert rewrite(session, change).altered
     assert rewrite(session, lambda rows: rows).altered  # it stays so
 
 

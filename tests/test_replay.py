@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import subprocess
 from dataclasses import replace
@@ -14,7 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from tp2lib.engine.generate import generate
-from tp2lib.engine.replay import _differences, _job, grade, main, replay, replay_all
+from tp2lib.engine.replay import _differences, _job, grade, replay, replay_all
 from tp2lib.errors import ModelError, OutputError, RecordError, SourceError
 from tp2lib.metadata.source import prepare_source
 from tp2lib.models.loading import load
@@ -60,13 +59,6 @@ def test_a_fresh_process_gives_identical_pixels(model, photo, tmp_path):
     assert [str(verdict) for verdict in verdicts] == ["identical"] * 4
     assert verdicts[3].run.effective["rungs"] == ["VAE tiling"]
     assert all(verdict.psnr_db is None and not verdict.suspects for verdict in verdicts)
-
-
-@pytest.fixture
-def in_this_process(monkeypatch):
-    """Do the jobs here, where the fresh process itself is not what is tested: it takes seconds to start."""
-    module = importlib.import_module("tp2lib.engine.replay")
-    monkeypatch.setattr(module, "_run_process", lambda folder, jobs: main([str(folder)]))
 
 
 def test_a_picture_that_was_made_otherwise_is_graded_and_its_differences_are_suspects(model, tmp_path, in_this_process):

@@ -449,7 +449,7 @@ def test_the_command_writes_both_files_and_prints_their_paths(full, tmp_path, ca
 def test_all_points_and_sums_stand_in_the_table_of_each_case(full):
     text = write_report(full)[0].read_text()
     assert text.count("| total |") >= 3 and "| 10/10 |" in text and "| 7/10 |" in text and "| 6/10 |" in text
-    assert all(name in text for name in ("ann", "ben", "cid")) and len(JUDGED) == 4
+    assert all(name in text for name in ("ann", "ben", "cid"))
 
 
 def test_a_favourite_with_a_new_background_is_told_and_none_is_no_gap(model, tmp_path):

@@ -66,8 +66,7 @@ def test_a_forged_line_gives_no_points(line, tmp_path):
     assert known_proof(run, Evidence(tmp_path)) is None
 
 
-@pytest.mark.slow
-def test_a_real_picture_is_proved_in_a_fresh_process(model, tmp_path):
+def test_a_real_picture_is_proved(model, tmp_path, in_this_process):
     from tp2lib.engine.generate import generate
     from tp2lib.recipe import Recipe
     from tp2lib.storage.ledger import Ledger

@@ -44,7 +44,7 @@ def test_a_session_by_keyboard_alone(tmp_path):
     nbformat.write(book, tmp_path / "page.ipynb")
 
     def command(port: int) -> list[str]:
-        return [sys.executable, "-m", "voila", "page.ipynb", f"--port={port}", "--no-browser", "--show_tracebacks=True"]
+        return [sys.executable, "-m", "voila", "page.ipynb", f"--port={port}", "--no-browser", "--Voila.port_retries=0", "--show_tracebacks=True"]
 
     with serving(command, tmp_path / "server.log", cwd=tmp_path, env={**os.environ, "JUPYTER_CONFIG_DIR": str(tmp_path)}) as port:
         drive = [sys.executable, str(TESTS / "drive_scoring.py"), CHROMIUM, f"http://127.0.0.1:{port}/", str(shots)]

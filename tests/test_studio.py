@@ -307,7 +307,7 @@ def test_every_control_has_a_label_and_a_tooltip(tmp_path) -> None:
     kinds = (ipywidgets.widgets.widget_int._Int, ipywidgets.widgets.widget_float._Float, ipywidgets.Dropdown, ipywidgets.Textarea, ipywidgets.Button)
     for one in walk(tool.widget):
         if isinstance(one, kinds) and not isinstance(one, ipywidgets.IntProgress):
-            assert one.description.strip(), one
+            assert one.description.strip() and one.tooltip, one
 
 
 def _png() -> bytes:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -410,7 +411,8 @@ def test_two_processes_make_a_sweep_together_and_a_killed_one_is_made_good(vitri
     start = lambda: subprocess.Popen([sys.executable, "-c", SHARE, tmp_path], env=environment, stdout=subprocess.PIPE, text=True)
     pair, ledger = [start(), start()], Ledger(tmp_path)
     while not any(event["event"] == "started" for event in ledger.events()):
-        pass
+        assert any(process.poll() is None for process in pair)
+        time.sleep(0.02)
     pair[0].kill()
     pair[0].communicate()
     third = start()

@@ -110,14 +110,14 @@ def test_a_pack_brings_the_judges_renders_and_worker_processes_draw_the_same_bat
 
 
 @pytest.mark.slow
-def test_judge_and_teacher_learn_from_pictures_and_write_a_file(tmp_path):
+def test_judge_and_teacher_learn_from_pictures_and_write_a_file(tmp_path, by_steps):
     pytest.importorskip("efficientnet_lite_pytorch", reason="the teacher's features are in the extra 'train'")
     folder = tmp_path / "renders" / "100"
     folder.mkdir(parents=True)
     for k in range(8):
         Image.new("RGB", (128, 128), ("red", "blue")[k % 2]).save(folder / f"{100_000 + k}.png")
         (folder / f"{100_000 + k}.json").write_text(json.dumps(draw(100_000 + k, colour=("red", "blue")[k % 2])))
-    judging.train(tmp_path, tmp_path / "judge.safetensors", 6, torch.device("cpu"), 4)
+    judging.train(tmp_path, tmp_path / "judge.safetensors", 20, torch.device("cpu"), 4)
     read = load_judge(tmp_path / "judge.safetensors").read([Image.new("RGB", (128, 128), name) for name in ("red", "blue")])
     assert read[0]["colour"]["red"] > read[1]["colour"]["red"]
     assert torch.load(tmp_path / "teacher.pt", weights_only=True)["step"] > 0

@@ -45,8 +45,8 @@ class Gallery:
         self._thumbs: dict[str, tuple[str, str]] = {}  # key -> its thumbnail and its title, made once
         self.selected: Any = None
         self.which = widgets.ToggleButtons(options=["all runs", "favourites"], description="show", tooltips=["", ""])
-        self.newer = widgets.Button(description="← newer", layout={"width": "8em"})
-        self.older = widgets.Button(description="older →", layout={"width": "8em"})
+        self.newer = widgets.Button(description="← newer", tooltip="the page of later runs", layout={"width": "8em"})
+        self.older = widgets.Button(description="older →", tooltip="the page of earlier runs", layout={"width": "8em"})
         self.where, self.status = widgets.HTML(), widgets.HTML()
         self.grid = widgets.HBox(layout={"flex_flow": "row wrap"})
         self.drop = DropZone("Drop a picture made here, or by another tool, to use its settings again", self._dropped)
