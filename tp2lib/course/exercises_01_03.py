@@ -210,5 +210,7 @@ def judge_3_5(answer: Any) -> str:
     if not high > 1.01 * was + 0.0001:  # the seed is the same, so even little is no accident
         raise Wrong(f"{told}: broken is not clearly above usual, so nothing is broken in that measure yet.")
     if not abs(now - was) <= 0.75 * (high - was):
+        if now < was:
+            raise Wrong(f"{told}: mended goes too far, below usual. Try other words.")
         raise Wrong(f"{told}: mended takes back less than a quarter of the damage. Try other words.")
     return f"{told}: the negative prompt took back part of the damage."
