@@ -25,7 +25,8 @@ from vitrine.losses import Features, laplacian
 from vitrine.model import TINY, change_basis, make_autoencoder, save_pipeline
 from vitrine.renders import Renders
 from vitrine.scene import draw
-from vitrine.training import Average, Budget, Checkpoint, learning_rate
+from vitrine.sharpen import sharpen
+from vitrine.training import Average, Checkpoint, learning_rate
 
 CPU = torch.device("cpu")
 
@@ -42,17 +43,6 @@ def codes() -> tuple[torch.Tensor, torch.Tensor]:
     """Made-up latents of a dozen records, in the form `make_latents` gives."""
     torch.manual_seed(0)
     return torch.randn(12, 2, 8, 16, 16).half(), torch.randn(12, 2, 8, 8, 8).half()
-
-
-@pytest.fixture
-def by_steps(monkeypatch):
-    """Count a second a step, so that what is trained depends on no clock."""
-
-    def tick(self: Budget) -> float:
-        share, self.spent = self.share, self.spent + 1
-        return share
-
-    monkeypatch.setattr(Budget, "tick", tick)
 
 
 @pytest.fixture
@@ -124,6 +114,22 @@ def test_the_autoencoder_learns_and_leaves_white_latents(photos, tmp_path, by_st
         noise = vae.encode(x).latent_dist.var.mean((0, 2, 3))
         assert psnr(decode(vae, encode(vae, x)), x) > psnr(decode(start, encode(start, x)), x)
     assert torch.allclose(torch.cov(flat.T) + noise.diag(), torch.eye(8), atol=0.05) and flat.mean(0).abs().max() < 0.02
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_the_decoder_alone_learns_what_crops_could_not_tell_it(photos, tmp_path, by_steps):
+    pytest.importorskip("efficientnet_lite_pytorch", reason="the features of the loss are in the extra 'train'")
+    torch.manual_seed(0)
+    start, small = make_autoencoder(TINY), photos[:, ::4, ::4]
+    x = to_tensor(small)
+    start_linear(start, x)
+    start.save_pretrained(tmp_path / "vae")
+    with torch.enable_grad():
+        sharpen(tmp_path, small, 120, CPU, 2)
+    sharp = AutoencoderKL.from_pretrained(tmp_path / "sharp")
+    assert torch.equal(encode(sharp, x), encode(start, x))
+    assert psnr(decode(sharp, encode(sharp, x)), x) > psnr(decode(start, encode(start, x)), x)
 
 
 def weights(folder):

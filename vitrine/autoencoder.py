@@ -17,7 +17,7 @@ from .model import FULL, Size, change_basis, fold_whitening, make_autoencoder
 from .training import Average, Budget, Checkpoint, Clock, autocast, learning_rate
 
 PEAK, MOST = 5e-4, 1e-3
-WIDE = 0.7  # from this share of the budget on, crops are twice as wide and a quarter as many
+WHOLE = 0.7  # from this share of the budget on, whole pictures instead of crops, as many pixels: GroupNorm's mean and spread are other ones there
 NOISE = float(np.exp(POSTERIOR / 2))  # what the decoder learns to live with: the latents' own spread
 
 
@@ -105,8 +105,8 @@ def train(
     budget.start()
     while (share := budget.tick()) < 1:
         rng.manual_seed(21_000_000 + step)
-        wide = share >= WIDE and 2 * side <= pictures.shape[1]
-        x = crops(pictures, batch // 4 if wide else batch, side * 2 if wide else side, rng)
+        wide = pictures.shape[1] if share >= WHOLE else side
+        x = crops(pictures, max(1, batch * side**2 // wide**2), wide, rng)
         with autocast(device):
             z = encode(vae, x).float()
             y = decode(vae, z + NOISE * torch.randn(z.shape, generator=rng, device=device)).float()

@@ -40,10 +40,10 @@ class Batches:
     autoencoder: int = 16
     latents: int = 1  # 0.09 s each on two cores, 0.14 by 16
     denoiser: int = 32
-    sharpen: int = 4
+    sharpen: int = 1
 
 
-CPU, CUDA = Batches(), Batches(autoencoder=128, latents=256, denoiser=256, sharpen=32)
+CPU, CUDA = Batches(), Batches(autoencoder=128, latents=256, denoiser=256, sharpen=8)
 SMALL = Batches(autoencoder=2, latents=4, denoiser=4, sharpen=2)
 
 

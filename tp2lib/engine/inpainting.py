@@ -3,7 +3,7 @@
 A model of text and image to image does not know of a mask, so what is kept is put into the latents after every step, as diffusers'
 StableDiffusionInpaintPipeline does it (Avrahami et al., "Blended Latent Diffusion", SIGGRAPH 2023, arXiv:2206.02779). Latents are 8 pixels
 wide, and those on the product's edge hold the photo's old background too: they would draw a halo of it. So what is put in is renewed, after
-the first step, a quarter and half of them: the product on the background that the model then expects. For the first half, two cells around the
+the first step and after half of them: the product on the background that the model then expects. For the first half, two cells around the
 product are put in as well, continued from the background beyond, or the model paints a second, larger product behind the one that is kept.
 """
 
@@ -157,7 +157,7 @@ def hold(
     """
     calls = len(timesteps)
     held = region.held(index, calls)
-    if anchor is None or index in (0, calls // 4, calls // 2):
+    if anchor is None or index in (0, calls // 2):
         pixels = expected(index < calls // 2)[0].float().nan_to_num().clamp(-1, 1).permute(1, 2, 0).cpu().numpy()
         anchor = encode(torch.from_numpy(region.on(pixels, held)).float().permute(2, 0, 1)[None])
     noisy = anchor
