@@ -14,7 +14,6 @@ from typing import Any
 import ipywidgets as widgets
 
 from tp2lib.errors import RecipeError, shown
-from tp2lib.models.catalogue import CATALOGUE
 from tp2lib.models.vocabulary import COLOUR_WORDS
 from tp2lib.plots.display import status_html
 from tp2lib.recipe import Recipe, drawn, setting
@@ -223,6 +222,8 @@ class RecipeControls:
 
     def _resize(self, model: str) -> None:
         """Show the size that is open as that of the model which is chosen."""
+        from tp2lib.models.catalogue import CATALOGUE  # it knows of devices, and so loads torch
+
         before, self.size = self.size, CATALOGUE[model].native_size if model in CATALOGUE else self._given_size
         for side in ("width", "height"):
             if side in self.controls and getattr(self.base, side) is None and self.controls[side].value == before:
