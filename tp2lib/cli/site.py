@@ -62,7 +62,8 @@ def execute_notebooks(to: Path, *, say: Callable[[str], Any] = print) -> Path:
     for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
         say(f"executing {path.name}")
         book = nbformat.read(path, as_version=4)
-        client = NotebookClient(book, timeout=_CELL_S, resources={"metadata": {"path": str(NOTEBOOKS)}})
+        quiet = ["--IPKernelApp.log_level=ERROR"]  # each kernel warns that it listens unencrypted, to this machine only
+        client = NotebookClient(book, timeout=_CELL_S, extra_arguments=quiet, resources={"metadata": {"path": str(NOTEBOOKS)}})
         try:
             client.execute(env=environment)
         except CellExecutionError as error:
