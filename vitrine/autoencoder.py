@@ -9,10 +9,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
-from safetensors.torch import load_file
 
 from .linear_start import POSTERIOR, start_linear
-from .losses import Features, laplacian
+from .losses import brought_features, laplacian
 from .model import FULL, Size, change_basis, fold_whitening, make_autoencoder
 from .training import Average, Budget, Checkpoint, Clock, autocast, learning_rate
 
@@ -93,8 +92,7 @@ def train(
     vae = vae.to(device, memory_format=torch.channels_last)
     if followed:
         followed = followed.to(device, memory_format=torch.channels_last).requires_grad_(False)
-    brought = data / "features.safetensors"
-    seen = Features(load_file(brought) if brought.exists() else None).to(device)
+    seen = brought_features(data).to(device)
     begun = copy.deepcopy(vae).requires_grad_(False)
     peak = min(PEAK * (batch / 16) ** 0.5, MOST)
     optimiser = torch.optim.AdamW(vae.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=0.0, fused=device.type == "cuda")

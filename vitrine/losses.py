@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import nn
 
 from tp2lib.models.encoder import Encoder
@@ -79,6 +81,12 @@ class Features(nn.Module):
             wanted = [w.float() for w in self(b)]
             scale = [w.pow(2).mean((2, 3), keepdim=True).sqrt().mean(1, keepdim=True) + 1e-3 for w in wanted]
         return sum(((g.float() - w).abs() / s).mean() for g, w, s in zip(self(a), wanted, scale)) / len(wanted)
+
+
+def brought_features(data: Path) -> Features:
+    """Those that a pack has brought to ``data/features.safetensors``, else those of the wheel."""
+    brought = data / "features.safetensors"
+    return Features(load_file(brought) if brought.exists() else None)
 
 
 class PooledFeatures(Features):

@@ -15,11 +15,10 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
-from safetensors.torch import load_file
 from torch import nn
 
 from .autoencoder import NOISE, crops, encode
-from .losses import Features, laplacian
+from .losses import brought_features, laplacian
 from .training import Average, Budget, Checkpoint, Clock, autocast, learning_rate
 
 WEIGHT = 0.15  # the discriminator's gradient at the decoder's output, over that of the other losses
@@ -43,7 +42,7 @@ class Patches(nn.Module):
         return self.joint(torch.cat([self.picture(x), z], 1))
 
 
-def sharpen(data: Path, pictures: torch.Tensor, seconds: float, device: torch.device, batch: int = 1, weight: float = WEIGHT) -> None:
+def sharpen(data: Path, pictures: torch.Tensor, seconds: float, device: torch.device, batch: int = 1) -> None:
     """Train the decoder in ``data/vae`` for ``seconds``, resuming from ``data/sharpen.pt``; write ``data/sharp``.
 
     Parameters
@@ -57,8 +56,7 @@ def sharpen(data: Path, pictures: torch.Tensor, seconds: float, device: torch.de
     vae = AutoencoderKL.from_pretrained(data / "vae").to(device, memory_format=torch.channels_last).requires_grad_(False)
     learnt = nn.ModuleList([copy.deepcopy(vae.post_quant_conv), copy.deepcopy(vae.decoder)]).requires_grad_(True)
     critic = Patches(vae.config.latent_channels).to(device).to(memory_format=torch.channels_last)
-    brought = data / "features.safetensors"
-    seen = Features(load_file(brought) if brought.exists() else None).to(device)
+    seen = brought_features(data).to(device)
     ours = torch.optim.AdamW(learnt.parameters(), lr=PEAKS[0], betas=(0.9, 0.99), weight_decay=0.0)
     theirs = torch.optim.AdamW(critic.parameters(), lr=3e-4, betas=(0.5, 0.99), weight_decay=0.01)
     average, budget = Average(learnt), Budget(seconds)
@@ -86,7 +84,7 @@ def sharpen(data: Path, pictures: torch.Tensor, seconds: float, device: torch.de
             with autocast(device):
                 fooled = critic(y, z).float()
             push = torch.autograd.grad(F.relu(1 - (fooled - real.detach().mean())).mean(), y, retain_graph=True)[0]
-            gradient = gradient + push * (weight * gradient.norm() / push.norm().clamp(min=1e-12))
+            gradient = gradient + push * (WEIGHT * gradient.norm() / push.norm().clamp(min=1e-12))
         ours.zero_grad(set_to_none=True)
         y.backward(gradient)
         torch.nn.utils.clip_grad_norm_(learnt.parameters(), 1.0)

@@ -20,7 +20,7 @@ from tp2lib.widgets.exports import KINDS, PRESETS, Export, export_run
 from tp2lib.widgets.run_card import RunCard, alt_of
 
 PAGE = 12
-_OFFERED = 3 * PAGE  # latest runs in a list, besides the favourites
+_OFFERED = 3 * PAGE  # latest runs in a list, and as many favourites
 _THUMB = 224  # pixels
 
 
@@ -77,10 +77,9 @@ class Gallery:
         self._attempt(lambda: self._turn(page))
 
     def options(self) -> list[tuple[str, str]]:
-        """Return the latest runs and the favourites as (title, key), for lists, whichever page is shown."""
-        keys = earlier_keys(self.ledger)
-        liked = {*self.favourites}
-        offered = [key for place, key in enumerate(keys) if place < _OFFERED or key in liked]
+        """Return the latest runs and the latest favourites as (title, key), for lists, whichever page is shown."""
+        keys, liked = earlier_keys(self.ledger), {*self.favourites}
+        offered = dict.fromkeys([*keys[:_OFFERED], *[key for key in keys if key in liked][:_OFFERED]])
         return [(title, key) for key in offered if (title := self._thumb(key)[1])]
 
     def select(self, run: Any) -> None:
