@@ -163,3 +163,11 @@ def test_noise_levels_are_the_sigmas_of_the_family_that_has_them():
         scheduler = make_scheduler("Euler", schedule=schedule)
         scheduler.set_timesteps(9)
         assert noise_levels(scheduler.timesteps.tolist()) == pytest.approx(scheduler.sigmas[:-1].tolist(), rel=0.02)
+
+
+def test_noise_levels_are_the_models_own():
+    noisier = {**SD15_BASE, "beta_end": 0.02}
+    scheduler = make_scheduler("Euler", noisier)
+    scheduler.set_timesteps(9)
+    assert noise_levels(scheduler.timesteps.tolist(), noisier) == pytest.approx(scheduler.sigmas[:-1].tolist(), rel=0.02)
+    assert noise_levels([999], noisier)[0] > 2 * noise_levels([999])[0]

@@ -116,20 +116,22 @@ def make_fidelity(runs: Sequence[Any], source: Image.Image, *, measure: str = "s
     return figure
 
 
-def make_schedules(runs: Sequence[Any], *, title: str = "") -> Figure:
+def make_schedules(runs: Sequence[Any], model: Any, *, title: str = "") -> Figure:
     """Draw which noise levels each run's steps visit, as a curve over its model calls, and its picture beside them.
 
     Parameters
     ----------
     runs : sequence of Run
         Of one seed, each with a picture; what varies names the curves.
+    model : Model
+        The model that made them: its scheduler configuration says how much noise a timestep stands for.
     """
     from tp2lib.engine.schedulers import noise_levels  # brings torch
 
     names = changes(runs)
     figure, axes = new_plot(title, [f"Each point is a model call. Fixed: {'; '.join(fixed(runs))}."], x="model call", y="noise level σ")
     for number, (run, name) in enumerate(zip(runs, names, strict=True)):
-        levels, look = noise_levels(run.effective["timesteps"]), _look(number)
+        levels, look = noise_levels(run.effective["timesteps"], model.base_scheduler_config), _look(number)
         colour = look["color"]
         axes.plot(range(1, len(levels) + 1), levels, label=name, markersize=3.5, linewidth=1.5, **look)
         beside = axes.inset_axes((1.05, 1 - (number + 0.97) / len(runs), 0.3, 0.8 / len(runs)))
