@@ -24,7 +24,7 @@ from tp2lib.engine.runs import Run
 from tp2lib.errors import RecordError, SourceError, shown
 from tp2lib.evaluation.languages import Number, words
 from tp2lib.evaluation.product import Product, fidelity_to, find_product
-from tp2lib.evaluation.reproducibility import Evidence
+from tp2lib.evaluation.run_measures import Evidence
 from tp2lib.metadata.mask import Mask
 from tp2lib.metadata.pixels import open_image, pixels_sha256
 from tp2lib.metadata.record import COMPOSITE, GENERATED, digital_source_type

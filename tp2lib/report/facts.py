@@ -17,7 +17,7 @@ from tp2lib.evaluation.rater_agreement import Agreement, agreement, compare, con
 from tp2lib.evaluation.ratings import FOLDER, Ratings
 from tp2lib.evaluation.reflection import FILE as REFLECTION
 from tp2lib.evaluation.rubric import CRITERIA, JUDGED, total
-from tp2lib.evaluation.running_costs import costs
+from tp2lib.evaluation.run_measures import costs
 from tp2lib.metrics.measures import perceptual_distance, take
 from tp2lib.report.gather import Material
 from tp2lib.report.pages import NOTHING, Cell, Trace, without_folders

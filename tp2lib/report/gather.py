@@ -14,20 +14,19 @@ from PIL import Image
 
 from tp2lib.course.predictions import Judged, judged
 from tp2lib.course.progress import NotebookProgress, open_answers, summary
-from tp2lib.engine.runs import Run, read_run
+from tp2lib.engine.runs import Favourites, Run, earlier_keys, read_run
 from tp2lib.errors import OutputError, TP2Error, shown
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.product import Fidelity, fidelity_to
 from tp2lib.evaluation.ratings import Ratings, find_ratings, read_ratings
 from tp2lib.evaluation.reflection import answers
-from tp2lib.evaluation.reproducibility import Evidence, Proof, known_proof
 from tp2lib.evaluation.risks import Inspection, inspect
+from tp2lib.evaluation.run_measures import Evidence, Proof, known_proof
 from tp2lib.metadata.pixels import open_image, pixels_sha256
 from tp2lib.metadata.record import COMPOSITE, GENERATED, digital_source_type, load_record
 from tp2lib.metrics.measures import take
 from tp2lib.metrics.prompt_adherence import adherence
 from tp2lib.report.pages import without_folders
-from tp2lib.storage.favourites import Favourites, earlier_keys
 from tp2lib.storage.ledger import Ledger
 
 NOTEBOOK_OF = {"smoke": "01_smoke", "baseline": "02_baseline", "text2img": "03_text2img", "img2img": "04_img2img"}

@@ -9,10 +9,9 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from tp2lib.engine.runs import read_run
+from tp2lib.engine.runs import Favourites, earlier_keys, read_run
 from tp2lib.errors import RecordError, TP2Error, counted
 from tp2lib.plots.display import image_html, status_html
-from tp2lib.storage.favourites import Favourites, earlier_keys
 from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import read_recipe
 from tp2lib.widgets.drop_zone import DropZone
