@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,9 +13,8 @@ from PIL import Image
 from tp2lib.errors import OutputError, RecordError
 from tp2lib.metadata.pixels import open_image
 from tp2lib.metadata.readings import foreign_syntax
-from tp2lib.metadata.record import dump_json, load_json
 from tp2lib.recipe import Recipe
-from tp2lib.storage.files import write_atomically
+from tp2lib.storage.files import read_json, write_json
 from tp2lib.storage.pictures import read_record, save_picture
 
 if TYPE_CHECKING:
@@ -184,19 +182,10 @@ class Favourites:
         keys = self._read()
         liked = key not in keys
         keys = [*keys, key] if liked else [one for one in keys if one != key]
-        text = dump_json({"favourites": keys[-_MOST_FAVOURITES:]})
-
-        def check(written: Any) -> None:
-            if written.read_text(encoding="utf-8") != text:
-                raise RecordError(f"{self.path.name} read back otherwise than written; the disk may be failing.")
-
-        write_atomically(self.path, lambda file: file.write(text.encode()), check)
+        write_json(self.path, {"favourites": keys[-_MOST_FAVOURITES:]})
         return liked
 
     def _read(self) -> list[str]:
-        try:
-            kept = load_json(self.path.read_bytes()).get("favourites")
-        except (OSError, RecordError, json.JSONDecodeError):
-            return []
+        kept = read_json(self.path).get("favourites")
         keys = kept if isinstance(kept, list) else []
         return [key for key in keys if isinstance(key, str) and 8 <= len(key) <= 64 and _KEY_DIGITS >= {*key}]

@@ -124,7 +124,7 @@ class _Execution:
             effective={**self.plan.effective, **observed},
             timings=self.timings,
             environment=self.plan.environment,
-            source=_describe(self.plan.source),
+            source=_describe(self.plan.source) if self.plan.source else None,
             outcome=outcome,
             key=self.plan.key,
             image=image,
@@ -263,13 +263,6 @@ class _Execution:
         return self.pipe.image_processor.postprocess(pixels, output_type="pil")[0]
 
 
-def _describe(source: Source | None) -> dict[str, Any] | None:
-    if source is None:
-        return None
-    return {
-        "path": source.path,
-        "bytes_sha256": source.bytes_sha256,
-        "pixels_sha256": source.pixels_sha256,
-        "chain": list(source.chain),
-        **({"mask": source.mask.origin, "mask_confidence": source.mask.confidence} if source.mask else {}),
-    }
+def _describe(source: Source) -> dict[str, Any]:
+    known = {"path": source.path, "bytes_sha256": source.bytes_sha256, "pixels_sha256": source.pixels_sha256, "chain": list(source.chain)}
+    return known | ({"mask": source.mask.origin, "mask_confidence": source.mask.confidence} if source.mask else {})

@@ -61,7 +61,8 @@ class Material:
         self.names = {run.key: name for name, run in self.named.items()}
         self.ratings = self._ratings()
         self.answers = answers(self.outputs)  # to the closing questions
-        self.open_answers = self._open_answers()
+        found = self._safely("progress.jsonl", lambda: open_answers(self.outputs), [])
+        self.open_answers = {str(one["question"]): (str(one["title"])[:200], str(one["text"])[:2000]) for one in found}  # number to title and text
         self.judged: list[Judged] = self._safely("progress.jsonl", lambda: judged(self.outputs), [])
         self.progress: list[NotebookProgress] = self._safely("progress.jsonl", lambda: summary(self.outputs), [])
         events = self._safely("ledger.jsonl", self.ledger.events, [])
@@ -82,11 +83,6 @@ class Material:
     def proofs(self) -> dict[str, Proof]:
         """The grades of the report's pictures that were replayed."""
         return {name: proof for name, run in self.named.items() if (proof := self.proof(run)) is not None}
-
-    @cached_property
-    def timed(self) -> list[Run]:
-        """The latest runs of the ledger, for what pictures cost."""
-        return kept_runs(self.ledger)
 
     def known(self, key: str) -> bool:
         """Whether the ledger has a finished run of this key, with the pixels that are shown here."""
@@ -149,11 +145,6 @@ class Material:
         except TP2Error:
             return False
         return event is not None and pixels_sha256(run.picture) == event["pixels_sha256"]
-
-    def _open_answers(self) -> dict[str, tuple[str, str]]:
-        """Answers to the notebooks' open questions: number to title and text."""
-        found = self._safely("progress.jsonl", lambda: open_answers(self.outputs), [])
-        return {str(one["question"]): (str(one["title"])[:200], str(one["text"])[:2000]) for one in found}
 
     def _ratings(self) -> list[Ratings]:
         read = {path: self._safely(f"scores/{path.name}", lambda path=path: read_ratings(path), None) for path in find_ratings(self.outputs)[:100]}

@@ -48,7 +48,7 @@ class Gallery:
         self.older = widgets.Button(description="older →", tooltip="the page of earlier runs", layout={"width": "8em"})
         self.where, self.status = widgets.HTML(), widgets.HTML()
         self.grid = widgets.HBox(layout={"flex_flow": "row wrap"})
-        self.drop = DropZone("Drop a picture made here, or by another tool, to use its settings again", self._dropped)
+        self.drop = DropZone("Drop a picture made here, or by another tool, to use its settings again", lambda data, name: f"{name}: {self.drop_in(data)}")
         self.kind = widgets.Dropdown(options=KINDS, description="export as", tooltip="file format")
         self.preset = widgets.Dropdown(options=PRESETS, description="preset", tooltip="marketplace: square, 1000 pixels, checked")
         self.export_button = widgets.Button(description="Export", tooltip="write a copy to outputs/exports")
@@ -159,13 +159,6 @@ class Gallery:
         self.favourites.toggle(run.key)
         self.select(run)
         self._turn(self._page)
-
-    def _dropped(self, data: bytes, name: str) -> str:
-        try:
-            reading = self.drop_in(data)
-        except TP2Error as error:
-            return f"✗ {' '.join(str(error).split())}"
-        return f"{name}: {reading}"
 
     def _attempt(self, act: Callable[[], Any]) -> None:
         try:
