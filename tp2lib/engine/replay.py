@@ -36,30 +36,15 @@ _MAX_THREADS = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """The verdict on one picture.
+    """The verdict on one picture."""
 
-    Attributes
-    ----------
-    grade : {"identical", "within 1 level", "close", "different"}
-    max_difference : int
-        Largest difference of a colour value, of 255.
-    psnr_db : float or None
-        Peak signal-to-noise ratio, in decibels; None where the pictures are identical.
-    changed : float
-        Share of the colour values that differ, 0 to 1.
-    suspects : dict
-        What differs from when the picture was made: name to (then, now).
-    original, run : Run
-        The picture that was replayed, and its replay (None if it gave no picture).
-    """
-
-    grade: str
-    max_difference: int
-    psnr_db: float | None
-    changed: float
-    suspects: dict[str, tuple[Any, Any]] = field(default_factory=dict)
-    original: Run = field(repr=False)
-    run: Run | None = field(repr=False)
+    grade: str  # one of GRADES
+    max_difference: int  # largest difference of a colour value, of 255
+    psnr_db: float | None  # peak signal-to-noise ratio, in decibels; None where the pictures are identical
+    changed: float  # share of the colour values that differ, 0 to 1
+    suspects: dict[str, tuple[Any, Any]] = field(default_factory=dict)  # what differs from when the picture was made: name to (then, now)
+    original: Run = field(repr=False)  # the picture that was replayed
+    run: Run | None = field(repr=False)  # its replay; None if it gave no picture
 
     def __str__(self) -> str:
         figures = "" if self.psnr_db is None else f" ({self.psnr_db:.1f} dB, at most {self.max_difference} levels)"

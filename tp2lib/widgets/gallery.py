@@ -100,25 +100,13 @@ class Gallery:
         self._recall(recipe, ())
 
     def drop_in(self, data: bytes) -> Any:
-        """Use the settings of a picture that was dropped, and return what was read.
-
-        Raises
-        ------
-        RecordError
-            It carries none that can be.
-        """
+        """Use the settings of a picture that was dropped, and return what was read; raise RecordError if it carries none that can be."""
         reading = read_recipe(data)
         self._recall(reading.recipe, reading.lines)
         return reading
 
     def export(self) -> Export:
-        """Write a copy of the run that is looked at, and offer it for download.
-
-        Raises
-        ------
-        TP2Error
-            No run is looked at, or it cannot be written.
-        """
+        """Write a copy of the run that is looked at, and offer it for download; raise TP2Error if none is, or it cannot be written."""
         if self.selected is None:
             raise RecordError("no run is chosen. Click a picture first.")
         copy = export_run(self.selected, self.ledger.outputs / "exports", kind=self.kind.value, preset=self.preset.value)
