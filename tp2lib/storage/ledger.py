@@ -123,14 +123,7 @@ class Ledger:
         return self._session
 
     def finish(
-        self,
-        key: str,
-        image: Image.Image,
-        recipe: Recipe,
-        record: Mapping[str, Any],
-        *,
-        composite: bool = False,
-        infotext: Mapping[str, object] | None = None,
+        self, key: str, image: Image.Image, recipe: Recipe, record: Mapping[str, Any], *, composite: bool = False, infotext: Mapping[str, object] | None = None
     ) -> Path:
         """Save the picture of the run `key` as :func:`save_picture` does, then note that it is done."""
         path = self.picture(key)
