@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tp2lib import Recipe, generate, load
+from tp2lib import INPUTS, Recipe, generate, load, prepare_source
+from tp2lib.metrics import perceptual_distance
 from tp2lib.metrics.prompt_adherence import adherence
 from tp2lib.models.vocabulary import SET_WORDS
 from vitrine.vocabulary import COLOURS, KINDS
@@ -75,6 +76,18 @@ def test_they_draw_what_is_asked(real):
             colours.append(seen.instead["colour"] == colour)
     assert np.mean(kinds) >= 0.875, kinds
     assert np.mean(colours) >= 0.75, colours
+
+
+@pytest.mark.slow
+def test_strength_1_forgets_the_photo(real):
+    """A white background becomes the wood that was asked for: 34 and 54 ΔE away, where 0.35 comes to 2. The weights before kept it white."""
+    photo = prepare_source(INPUTS / "product.jpg", 256, 256)
+    recipe = Recipe(prompt="a red apple on a rustic wooden table, soft natural light", source="inputs/product.jpg", steps=12, strength=1.0)
+    top = lambda image: image.crop((0, 0, 256, 32))
+    moved = lambda one: perceptual_distance(top(generate(one, real, source=photo).image), top(photo.image))
+    for seed in (42, 2024):
+        assert moved(recipe.vary(seed=seed)) > 20
+        assert moved(recipe.vary(seed=seed, strength=0.35)) < 5
 
 
 def test_the_card_names_what_it_knows():

@@ -20,12 +20,14 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from .captions import known_words
 
-# Stable Diffusion 1.5's scheduler file as published: anything more (a saved
-# ``timestep_spacing`` above all) would change every scheduler derived from it.
+# Stable Diffusion 1.5's scheduler file as published but for ``beta_end``: anything more (a saved
+# ``timestep_spacing`` above all) would change every scheduler derived from it. With 0.012 the noisiest level keeps 7 % of
+# a photo, and a UNet this good at reading noise found it there: a white background stayed white even at strength 1.
+# With 0.020 it keeps 1.5 %, but guidance 7.5 then made dark sets black.
 SCHEDULER_CONFIG = {
     "_class_name": "PNDMScheduler",
     "_diffusers_version": "0.6.0",
-    "beta_end": 0.012,
+    "beta_end": 0.016,
     "beta_schedule": "scaled_linear",
     "beta_start": 0.00085,
     "num_train_timesteps": 1000,
