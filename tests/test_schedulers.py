@@ -142,7 +142,7 @@ def test_every_pair_costs_the_calls_that_were_announced_and_keeps_its_config(nam
     before = scheduler_hash(scheduler)
     set_timesteps(name, scheduler, 20)
     assert len(scheduler.timesteps) == calls(name, 20) and scheduler_hash(scheduler) == before
-    assert (sigmas := noise_levels(scheduler.timesteps.tolist()))[0] > sigmas[-1]
+    assert (sigmas := noise_levels(scheduler.timesteps.tolist(), SD15_BASE))[0] > sigmas[-1]
 
 
 def test_a_models_own_file_does_not_decide_over_a_schedule_that_was_asked_for():
@@ -158,16 +158,16 @@ def test_timesteps_of_karras_are_those_that_version_0_1_had():
     assert scheduler.timesteps.tolist() == [999, 786, 427, 59, 0]
 
 
-def test_noise_levels_are_the_sigmas_of_the_family_that_has_them():
+NOISIER = {**SD15_BASE, "beta_end": 0.02}
+
+
+@pytest.mark.parametrize("base", [SD15_BASE, NOISIER], ids=["sd15", "noisier"])
+def test_noise_levels_are_the_sigmas_of_the_family_that_has_them(base):
     for schedule in SCHEDULES:
-        scheduler = make_scheduler("Euler", schedule=schedule)
+        scheduler = make_scheduler("Euler", base, schedule)
         scheduler.set_timesteps(9)
-        assert noise_levels(scheduler.timesteps.tolist()) == pytest.approx(scheduler.sigmas[:-1].tolist(), rel=0.02)
+        assert noise_levels(scheduler.timesteps.tolist(), base) == pytest.approx(scheduler.sigmas[:-1].tolist(), rel=0.02)
 
 
 def test_noise_levels_are_the_models_own():
-    noisier = {**SD15_BASE, "beta_end": 0.02}
-    scheduler = make_scheduler("Euler", noisier)
-    scheduler.set_timesteps(9)
-    assert noise_levels(scheduler.timesteps.tolist(), noisier) == pytest.approx(scheduler.sigmas[:-1].tolist(), rel=0.02)
-    assert noise_levels([999], noisier)[0] > 2 * noise_levels([999])[0]
+    assert noise_levels([999], NOISIER)[0] > 2 * noise_levels([999], SD15_BASE)[0]

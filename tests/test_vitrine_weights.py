@@ -80,7 +80,7 @@ def test_they_draw_what_is_asked(real):
 
 @pytest.mark.slow
 def test_strength_1_forgets_the_photo(real):
-    """A white background becomes the wood that was asked for: 34 and 54 ΔE away, where 0.35 comes to 2. The weights before kept it white."""
+    """A white background becomes the wood that was asked for: 34 and 54 ΔE away, where 0.35 comes to 2."""
     photo = prepare_source(INPUTS / "product.jpg", 256, 256)
     recipe = Recipe(prompt="a red apple on a rustic wooden table, soft natural light", source="inputs/product.jpg", steps=12, strength=1.0)
     top = lambda image: image.crop((0, 0, 256, 32))

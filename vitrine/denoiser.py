@@ -1,6 +1,6 @@
 """Train the text encoder and the UNet together, as latent diffusion does (Rombach et al., 2022).
 
-Noise prediction on Stable Diffusion's betas, a loss in which every noise level counts alike, caption dropout for
+Noise prediction on the noise levels of `SCHEDULER_CONFIG`, a loss in which every noise level counts alike, caption dropout for
 classifier-free guidance, and a share of wrong captions, which makes the unguided model doubt its prompt, so that guidance pays
 up to the values Stable Diffusion 1.5 is used at. All that a step needs lies on the device.
 """
@@ -76,7 +76,7 @@ class Denoiser(nn.Module):
 
 
 class Noise:
-    """Stable Diffusion's noise levels, and what an error counts at each."""
+    """The noise levels of the model's scheduler file, and what an error counts at each."""
 
     def __init__(self, device: torch.device):
         self.alphas = DDPMScheduler.from_config(SCHEDULER_CONFIG).alphas_cumprod.to(device)
@@ -97,7 +97,7 @@ class Noise:
     def weight(self, t: torch.Tensor) -> torch.Tensor:
         """What a squared error of the noise counts at timesteps ``t``: SNR to the power -1/2.
 
-        The errors of a trained Vitrine fall with the root of the SNR, from 0.09 at t = 30 to 0.0016 at t = 980, so that with this
+        The errors of a trained Vitrine fall with the root of the SNR, from 0.09 to 0.0016 (at t = 30 and 980 of Stable Diffusion's betas), so that with this
         weight every noise level counts alike, as in EDM2 (Karras et al., 2024, arXiv:2312.02696), which learns such weights. Under
         min-SNR weights (arXiv:2303.09556) the noisiest quarter of a batch, where a caption tells most, had 8 % of the loss.
         """

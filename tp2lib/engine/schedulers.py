@@ -99,7 +99,7 @@ def make_scheduler(name: str, base_config: Mapping[str, Any] = SD15_BASE, schedu
     return cls.from_config(dict(base_config), **{**info.overrides, **chosen})
 
 
-def noise_levels(timesteps: Sequence[float], base_config: Mapping[str, Any] = SD15_BASE) -> list[float]:
+def noise_levels(timesteps: Sequence[float], base_config: Mapping[str, Any]) -> list[float]:
     """Return σ at each timestep of a model: the standard deviation of the noise beside a picture of scale 1.
 
     σ = √((1 − ᾱ) / ᾱ) (Karras et al. 2022, table 1, variance preserving), linear in log σ between the model's timesteps.
