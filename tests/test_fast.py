@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -61,3 +64,26 @@ def test_a_replay_uses_the_same_engine(fast, tmp_path, in_this_process) -> None:
     run = generate(WORDS, fast, ledger=Ledger(tmp_path))
     found = replay(run.path)
     assert found.grade == "identical" and "fast" not in found.suspects
+
+
+DROPPED_ELSEWHERE = """
+import faulthandler, gc, signal, sys, threading
+import tp2lib, torch
+from tp2lib.models.devices import with_engine
+from tp2lib.models.loading import load
+
+faulthandler.enable()
+heard = []
+signal.signal(signal.SIGINT, lambda *_: heard.append("interrupt"))
+kept = [with_engine(load("vitrine", device="cpu").pipe.unet)]
+thread = threading.Thread(target=lambda: (kept.clear(), gc.collect()))
+thread.start(), thread.join()
+signal.raise_signal(signal.SIGINT)
+print(*heard)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="OpenVINO gives signals a stack of its own on Linux only")
+def test_an_interrupt_is_survived_after_another_thread_dropped_the_model(fast) -> None:
+    done = subprocess.run([sys.executable, "-c", DROPPED_ELSEWHERE], capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout.strip()) == (0, "interrupt"), done.stderr

@@ -124,6 +124,18 @@ def check_engine(name: object, device: str) -> None:
         raise ModelError("fast is 'openvino', and OpenVINO is not installed. Install it: pip install 'tp2lib[fast]'.") from None
 
 
+@functools.cache
+def _core() -> Any:
+    """Return OpenVINO's core, kept as long as the process.
+
+    Its CPU plugin gives the thread that loads it a stack for signal handlers, and frees it with the last model. Freed by another thread,
+    a widget's job for one, it is still in use: the next interrupt, or the end of a child process, kills this process.
+    """
+    import openvino
+
+    return openvino.Core()
+
+
 def with_engine(unet: Any) -> Any:
     """Return a UNet that OpenVINO computes, in float32, for any size and number of rows.
 
@@ -145,7 +157,7 @@ def with_engine(unet: Any) -> Any:
     with torch.no_grad(), warnings.catch_warnings(action="ignore"):  # its way of reading a model, which torch calls old
         network = openvino.convert_model(Positional(), example_input=example)
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
-    engine = openvino.compile_model(network, "CPU", settings)
+    engine = _core().compile_model(network, "CPU", settings)
 
     def forward(sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor, return_dict: bool = True, **unused: Any) -> Any:
         times = torch.as_tensor(timestep).float().reshape(-1).expand(len(sample))
