@@ -11,8 +11,8 @@ from PIL import Image
 
 from tp2lib.engine.runs import Run
 from tp2lib.evaluation.experiments import EXPERIMENTS, Experiment
-from tp2lib.evaluation.reproducibility import Evidence
 from tp2lib.evaluation.rubric import JUDGED
+from tp2lib.evaluation.run_measures import Evidence
 from tp2lib.evaluation.scoring import BlindScoring
 from tp2lib.metadata.source import Source, prepare_source
 from tp2lib.storage.ledger import Ledger

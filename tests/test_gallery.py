@@ -14,12 +14,11 @@ from PIL.PngImagePlugin import PngInfo
 from plotted import fake_run, picture
 from studio_parts import Engine, studio
 
-from tp2lib.engine.runs import read_run
+from tp2lib.engine.runs import Favourites, earlier_keys, read_run
 from tp2lib.errors import OutputError, RecipeError, RecordError
 from tp2lib.metadata.pixels import open_image
 from tp2lib.metadata.record import COMPOSITE, GENERATED, digital_source_type
 from tp2lib.recipe import Recipe
-from tp2lib.storage.favourites import Favourites, earlier_keys
 from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import read_recipe
 from tp2lib.widgets.exports import KINDS, export_run

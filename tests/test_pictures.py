@@ -22,7 +22,7 @@ from tp2lib.metadata.infotext import from_infotext
 from tp2lib.metadata.record import COMPOSITE, GENERATED, MAX_RECORD, digital_source_type, user_comment
 from tp2lib.recipe import Recipe
 from tp2lib.storage import files
-from tp2lib.storage.files import write_atomically
+from tp2lib.storage.files import read_json, write_atomically, write_json
 from tp2lib.storage.pictures import export_picture, pixels_sha256, read_recipe, read_record, save_picture
 
 APPLE = Recipe(prompt="a café, “red” apple 苹果 <b>&", negative_prompt="blur\nbad", seed=7, model="vitrine")
@@ -367,6 +367,14 @@ def test_the_check_sees_the_new_file_and_readers_still_the_old(tmp_path: Path) -
     assert seen == [(b"new", b"old")] and path.read_bytes() == b"new"
 
 
+def test_a_json_file_comes_back_and_a_damaged_one_counts_as_empty(tmp_path: Path) -> None:
+    path = write_json(tmp_path / "a.json", {"prompt": "une tasse à café"})
+    assert read_json(path) == {"prompt": "une tasse à café"} and read_json(tmp_path / "none.json") == {}
+    for damage in (b"", b"[1]", b"{", b"\xff\xfe", b" " * 600_000):
+        path.write_bytes(damage)
+        assert read_json(path) == {}
+
+
 @pytest.mark.skipif(not hasattr(os, "pwrite"), reason="needs os.pwrite to spoil the file")
 def test_a_disk_that_loses_bits_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.fsync
@@ -378,4 +386,6 @@ def test_a_disk_that_loses_bits_is_noticed(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(files.os, "fsync", rot)
     with pytest.raises(TP2Error):
         save_picture(IMAGE, tmp_path / "a.png", RECORD, APPLE)
+    with pytest.raises(OutputError):
+        write_json(tmp_path / "a.json", RECORD)
     assert os.listdir(tmp_path) == []

@@ -21,19 +21,19 @@ from tp2lib.cli.main import main
 from tp2lib.course.progress import note
 from tp2lib.engine.generate import generate
 from tp2lib.engine.inpainting import cut_out
+from tp2lib.engine.runs import Favourites
 from tp2lib.errors import OutputError, RecordError
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.languages import words
 from tp2lib.evaluation.reflection import ASKED, answer
-from tp2lib.evaluation.reproducibility import Evidence
 from tp2lib.evaluation.rubric import JUDGED
+from tp2lib.evaluation.run_measures import Evidence
 from tp2lib.evaluation.scoring import BlindScoring
 from tp2lib.metadata.record import digital_source_type
 from tp2lib.recipe import Recipe
 from tp2lib.report.gather import Material
 from tp2lib.report.pages import NOTHING, Cell, Trace, escape, without_folders
 from tp2lib.report.report import audit_report, make_report, write_report
-from tp2lib.storage.favourites import Favourites
 from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import read_recipe
 

@@ -15,8 +15,8 @@ from tp2lib.engine.inpainting import cut_out
 from tp2lib.errors import RecordError
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.languages import words
-from tp2lib.evaluation.reproducibility import Evidence
 from tp2lib.evaluation.risks import LIMITS, VERDICTS, Inspection, inspect
+from tp2lib.evaluation.run_measures import Evidence
 from tp2lib.recipe import Recipe
 from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import export_picture

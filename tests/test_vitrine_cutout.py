@@ -113,7 +113,7 @@ def test_half_the_size_is_the_mean_of_four(pictures):
 
 def test_an_encoder_sees_as_the_network_of_photos_does_whose_weights_it_takes():
     pytest.importorskip("efficientnet_lite_pytorch", reason="the training's packages are in the extra 'train'")
-    from tp2lib.models.encoder import BLOCKS, Encoder
+    from tp2lib.models.judge import BLOCKS, Encoder
     from vitrine.losses import Features, fold_into
 
     torch.manual_seed(0)

@@ -12,8 +12,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from tp2lib import threads
-from tp2lib.lazy import attach
+from tp2lib.startup import attach, settle_threads
 
 if TYPE_CHECKING:
     from tp2lib.cli.doctor import doctor
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from tp2lib.storage.pictures import export_picture, read_recipe, read_record
     from tp2lib.widgets.panel import Panel
 
-threads.settle()  # before torch is loaded: afterwards it has no effect
+settle_threads()  # before torch is loaded: afterwards it has no effect
 for _library in ("DIFFUSERS", "TRANSFORMERS"):  # what they would remark (torchvision, long prompts), the run's record and labels say
     os.environ.setdefault(f"{_library}_VERBOSITY", "error")
 __getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
 
-from tp2lib.models.encoder import Encoder
+from tp2lib.models.judge import Encoder
 
 
 def laplacian(a: torch.Tensor, b: torch.Tensor, levels: int = 3) -> torch.Tensor:

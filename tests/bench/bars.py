@@ -23,11 +23,11 @@ import random
 
 from filled import fill
 
-from tp2lib import INPUTS, Ledger, Panel, Recipe, generate, load, sweep  # before torch: tp2lib.threads
+from tp2lib import INPUTS, Ledger, Panel, Recipe, generate, load, sweep  # before torch: tp2lib.startup
 from tp2lib.cli.bench import Bench, against_diffusers, ratio
 from tp2lib.errors import Cancelled
 from tp2lib.report.report import write_report
-from tp2lib.threads import POLICY
+from tp2lib.startup import POLICY
 from tp2lib.widgets.studio import Studio
 
 import torch  # isort: skip

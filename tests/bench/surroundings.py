@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from tp2lib import INPUTS, OUTPUTS, Ledger, Recipe, adherence, cut_out, generate, load, prepare_source, sweep  # before torch: tp2lib.threads
+from tp2lib import INPUTS, OUTPUTS, Ledger, Recipe, adherence, cut_out, generate, load, prepare_source, sweep  # before torch: tp2lib.startup
 from tp2lib.models.vocabulary import SET_WORDS
 
 import numpy as np  # isort: skip

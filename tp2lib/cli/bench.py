@@ -278,11 +278,8 @@ def bench(outputs: Path, parts: list[str] | None = None, *, device: str | None =
 
 def table(part: dict[str, Any]) -> list[str]:
     """Return a part's rows as lines; a figure that was not measured stays empty."""
-    return [f"{row['what']:<58} {_shown(row['value']):>10} {row['unit']:<14} {row['note']}".rstrip() for row in part["rows"]]
-
-
-def _shown(value: float | None) -> str:
-    return "" if value is None else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    shown = lambda value: "" if value is None else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    return [f"{row['what']:<58} {shown(row['value']):>10} {row['unit']:<14} {row['note']}".rstrip() for row in part["rows"]]
 
 
 def _read(path: Path, machine: dict[str, Any]) -> dict[str, Any]:

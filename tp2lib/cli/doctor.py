@@ -136,7 +136,7 @@ def _device() -> _Found:
 def _threads() -> _Found:
     import torch
 
-    from tp2lib.threads import spinning
+    from tp2lib.startup import spinning
 
     ok, found = spinning()
     fix = "Import tp2lib first, or set GOMP_SPINCOUNT=6000: beside another busy program pictures are many times slower without."

@@ -105,24 +105,14 @@ def _with_settings(*arguments: str, **defaults: Any) -> Callable[[Any], Any]:
 
 @pictures.command()
 @_with_settings("prompt")
-def generate(
-    *,
-    file: FileName = None,
-    outputs: Outputs = OUTPUTS,
-    **settings: Any,
-) -> None:
+def generate(*, file: FileName = None, outputs: Outputs = OUTPUTS, **settings: Any) -> None:
     """Make one picture; its path is printed."""
     _make(settings, file, outputs)
 
 
 @pictures.command()
 @_with_settings("source", "prompt", mask="auto")
-def background(
-    *,
-    file: FileName = None,
-    outputs: Outputs = OUTPUTS,
-    **settings: Any,
-) -> None:
+def background(*, file: FileName = None, outputs: Outputs = OUTPUTS, **settings: Any) -> None:
     """Keep the product of a photo as it is and paint what is around it; the picture's path is printed.
 
     The mask is white where the photo stays. `auto` takes the photo's transparency, or finds the product where it has none.

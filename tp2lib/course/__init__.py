@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tp2lib.lazy import attach
+from tp2lib.startup import attach
 
 if TYPE_CHECKING:
     from tp2lib.course.exercises import (  # noqa: I001 (a notebook's questions stand together)

@@ -77,19 +77,9 @@ class Prediction:
     own: bool = False  # whether the answer is the learner's, and no example
 
     def commit(self, answer: Answer, own: bool = True) -> Reply:
-        """Write an answer down: the plain twin of the widget's button.
+        """Write an answer down: the plain twin of the widget's button; raise RecordError if it is none of the choices, or no number of the range.
 
-        Parameters
-        ----------
-        answer : str or number
-        own : bool, default True
-            False for an example, which stands in where the learner gave none: it never replaces an answer of
-            their own, and it does not count.
-
-        Raises
-        ------
-        RecordError
-            It is none of the choices, or no number of the range.
+        With `own` False it is an example, which stands in where the learner gave none: it never replaces an answer of their own, and it does not count.
         """
         answer = self._checked(answer)
         if not own and self.own:
@@ -106,13 +96,7 @@ class Prediction:
         return self._reply("expected", text)
 
     def compare(self, measured: Any) -> Reply:
-        """Put what was measured beside what was expected, and write it down.
-
-        Parameters
-        ----------
-        measured : str or number
-            Whatever came out; it need not be one of the choices.
-        """
+        """Put what was measured, text or a number, beside what was expected, and write it down; it need not be one of the choices."""
         measured = measured if isinstance(measured, str) else _plain(measured)
         self._note("measured", measured=measured)
         came = self._worded(measured)

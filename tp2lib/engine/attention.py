@@ -24,30 +24,15 @@ START, REST = "(start)", "(end)"  # CLIP's start and end tokens: attention goes 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WordMaps:
-    """Where each word of a prompt was attended to, mean over layers and heads (Tang et al., 2023, arXiv:2210.04885).
+    """Where each word of a prompt was attended to, mean over layers and heads (Tang et al., 2023, arXiv:2210.04885)."""
 
-    Attributes
-    ----------
-    words : tuple of str
-        In the prompt's order, between ``"(start)"`` and ``"(end)"``, CLIP's marks of its two ends.
-    steps : ndarray of shape (steps, words, height, width), float32
-        At every cell of every step the words' shares, 0 to 1, sum to 1.
-    """
-
-    words: tuple[str, ...]
-    steps: np.ndarray = field(repr=False)
+    words: tuple[str, ...]  # in the prompt's order, between "(start)" and "(end)", CLIP's marks of its two ends
+    steps: np.ndarray = field(repr=False)  # (steps, words, height, width), float32: at every cell of every step the words' shares, 0 to 1, sum to 1
 
     def of(self, word: str, step: int | None = None) -> np.ndarray:
-        """The map of a word: mean over the steps, or at one (0 is the first); over all places where the prompt has the word.
+        """Return the map of a word, (height, width), float32: mean over the steps, or at one (0 is the first); over all places where the prompt has the word.
 
-        Returns
-        -------
-        ndarray of shape (height, width), float32
-
-        Raises
-        ------
-        RecipeError
-            The prompt has no such word, or the run no such step.
+        RecipeError is raised if the prompt has no such word, or the run no such step.
         """
         places = [k for k, known in enumerate(self.words) if known.lower() == str(word).lower()]
         if not places:
@@ -60,10 +45,7 @@ class WordMaps:
     def inside(self, mask: np.ndarray, word: str, step: int | None = None) -> float:
         """Share of a word's attention that lies inside a mask, 0 to 1; a word that is attended to evenly has the mask's own share.
 
-        Parameters
-        ----------
-        mask : ndarray of shape (height, width), bool
-            Of the picture's size, such as ``find_product(run.image).mask``.
+        `mask` is bool, (height, width), of the picture's size, such as ``find_product(run.image).mask``.
         """
         found = self.of(word, step)
         covered = F.interpolate(torch.from_numpy(np.asarray(mask, np.float32))[None, None], size=found.shape, mode="area")[0, 0].numpy()

@@ -20,10 +20,10 @@ SLICING = "VAE slicing"
 TILING = "VAE tiling"
 OFFLOAD = "model offload"
 SMALLER = "smaller size"
-FALLBACKS = (FREE_CACHES, SLICING, TILING, OFFLOAD, SMALLER)
-"""All fallbacks, in the order they are tried. Freeing caches changes no pixel; tiling may change many."""
+_STAGES = ("text", "encode", "denoise", "decode")
+FALLBACKS = {FREE_CACHES: _STAGES, SLICING: ("encode", "decode"), TILING: ("encode", "decode"), OFFLOAD: _STAGES, SMALLER: ()}
+"""All fallbacks, in the order they are tried, with the stages that they help. Freeing caches changes no pixel; tiling may change many."""
 
-_VAE_STAGES = ("encode", "decode")
 _SIGNS = ("can't allocate memory", "out of memory")  # how PyTorch's CPU and MPS allocators say it, in a RuntimeError
 
 
@@ -98,8 +98,8 @@ class Fallbacks:
             self._add(stage, reason)
 
     def _add(self, stage: str, reason: str) -> None:
-        for fallback in FALLBACKS:
-            if fallback not in self.used and self._helps(fallback, stage):
+        for fallback, stages in FALLBACKS.items():
+            if fallback not in self.used and stage in stages and (fallback != OFFLOAD or self.device.type != "cpu"):
                 self.used.append(fallback)
                 self._apply(FREE_CACHES)
                 self._apply(fallback)
@@ -109,13 +109,6 @@ class Fallbacks:
             "use the GPU, ask for a smaller width and height, or let it shrink: generate(…, allow_smaller=True).",
             self.used,
         )
-
-    def _helps(self, fallback: str, stage: str) -> bool:
-        if fallback in (SLICING, TILING):
-            return stage in _VAE_STAGES
-        if fallback == OFFLOAD:
-            return self.device.type != "cpu"
-        return fallback == FREE_CACHES
 
     def _apply(self, fallback: str) -> None:
         if fallback == FREE_CACHES:

@@ -82,11 +82,7 @@ def generate(
 
 
 def run_together(
-    plans: Sequence[Plan],
-    *,
-    on_step: Callable[[StepInfo], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
-    ledger: Ledger | None = None,
+    plans: Sequence[Plan], *, on_step: Callable[[StepInfo], None] | None = None, should_stop: Callable[[], bool] | None = None, ledger: Ledger | None = None
 ) -> list[Run]:
     """Execute plans of one batch, see `sample_together`; with a ledger, those that were claimed in it."""
     done: list[Run] = []
@@ -135,13 +131,7 @@ def reuse(plan: Plan, ledger: Ledger) -> Run | None:
     return found and replace(found, recipe=plan.recipe)
 
 
-def _execute(
-    plan: Plan,
-    on_step: Callable[[StepInfo], None] | None,
-    should_stop: Callable[[], bool] | None,
-    ledger: Ledger | None,
-    allow_smaller: bool,
-) -> Run:
+def _execute(plan: Plan, on_step: Callable[[StepInfo], None] | None, should_stop: Callable[[], bool] | None, ledger: Ledger | None, allow_smaller: bool) -> Run:
     while True:
         if ledger and plan.source:
             ledger.keep_source(plan.source)

@@ -15,33 +15,15 @@ from torch.nn import functional
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepInfo:
-    """One step of a run, as `on_step` gets it.
+    """One step of a run, as `on_step` gets it."""
 
-    Attributes
-    ----------
-    index : int
-        Model calls made so far, less one: 0 to ``total - 1``.
-    total : int
-        Model calls that the run makes.
-    timestep : float
-        Noise level of the step, from 999 (noise alone) to 0.
-    latents : Tensor of shape (1, channels, height / 8, width / 8)
-        The noisy latents after the step.
-    x0 : Tensor
-        The result that the model predicts at this step; same shape.
-    decode : callable
-        Turns latents into a PIL image, exactly. Costs what decoding a picture costs.
-    colours : callable
-        Gives the model's map from latents to colours (see `colour_map`).
-    """
-
-    index: int
-    total: int
-    timestep: float
-    latents: torch.Tensor = field(repr=False)
-    x0: torch.Tensor = field(repr=False)
-    decode: Callable[[torch.Tensor], Image.Image] = field(repr=False)
-    colours: Callable[[], torch.Tensor] = field(repr=False)
+    index: int  # model calls made so far, less one: 0 to total - 1
+    total: int  # model calls that the run makes
+    timestep: float  # noise level of the step, from 999 (noise alone) to 0
+    latents: torch.Tensor = field(repr=False)  # the noisy ones after the step, of shape (1, channels, height / 8, width / 8)
+    x0: torch.Tensor = field(repr=False)  # the result that the model predicts at this step; same shape
+    decode: Callable[[torch.Tensor], Image.Image] = field(repr=False)  # turns latents into a picture, exactly, and costs what decoding a picture costs
+    colours: Callable[[], torch.Tensor] = field(repr=False)  # gives the model's map from latents to colours (see `colour_map`)
 
     def preview(self) -> Image.Image:
         """Draw the predicted x0 at an eighth of the size, in a millisecond: one colour for each latent."""

@@ -29,36 +29,22 @@ from tp2lib.storage.ledger import Ledger
 
 GRADES = ("identical", "within 1 level", "close", "different")
 CLOSE_DB = 30.0  # PSNR, in decibels, from which two pictures count as close
+_NO_MATCH = (GRADES[3], 255, 0.0, 1.0)  # what `grade` returns of pictures that cannot be compared
 _TIMEOUT_S = 3600
 _MAX_THREADS = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """The verdict on one picture.
+    """The verdict on one picture."""
 
-    Attributes
-    ----------
-    grade : {"identical", "within 1 level", "close", "different"}
-    max_difference : int
-        Largest difference of a colour value, of 255.
-    psnr_db : float or None
-        Peak signal-to-noise ratio, in decibels; None where the pictures are identical.
-    changed : float
-        Share of the colour values that differ, 0 to 1.
-    suspects : dict
-        What differs from when the picture was made: name to (then, now).
-    original, run : Run
-        The picture that was replayed, and its replay (None if it gave no picture).
-    """
-
-    grade: str
-    max_difference: int
-    psnr_db: float | None
-    changed: float
-    suspects: dict[str, tuple[Any, Any]] = field(default_factory=dict)
-    original: Run = field(repr=False)
-    run: Run | None = field(repr=False)
+    grade: str  # one of GRADES
+    max_difference: int  # largest difference of a colour value, of 255
+    psnr_db: float | None  # peak signal-to-noise ratio, in decibels; None where the pictures are identical
+    changed: float  # share of the colour values that differ, 0 to 1
+    suspects: dict[str, tuple[Any, Any]] = field(default_factory=dict)  # what differs from when the picture was made: name to (then, now)
+    original: Run = field(repr=False)  # the picture that was replayed
+    run: Run | None = field(repr=False)  # its replay; None if it gave no picture
 
     def __str__(self) -> str:
         figures = "" if self.psnr_db is None else f" ({self.psnr_db:.1f} dB, at most {self.max_difference} levels)"
@@ -144,7 +130,7 @@ def grade(original: Image.Image, again: Image.Image) -> tuple[str, int, float | 
     PSNR is 10·log₁₀(255² / mean squared error).
     """
     if original.size != again.size:
-        return GRADES[3], 255, 0.0, 1.0
+        return _NO_MATCH
     difference = np.abs(np.asarray(original, dtype=np.int16) - np.asarray(again, dtype=np.int16))
     largest, changed = int(difference.max()), float((difference > 0).mean())
     if largest == 0:
@@ -210,18 +196,13 @@ def _run_process(folder: Path, jobs: Sequence[Mapping[str, Any]]) -> None:
 
 def _judge(original: Run, folder: Path, number: int) -> Replay:
     path = folder / f"{number}.png"
-    if not path.is_file():
-        outcome = (folder / f"{number}.txt").read_text(encoding="utf-8")
-        return Replay(
-            grade=GRADES[3], max_difference=255, psnr_db=0.0, changed=1.0, original=original, run=None,
-            suspects={"outcome": (original.outcome, outcome)},
-        )  # fmt: skip
-    again = replace(Run.from_picture(path), path=None)
-    name, largest, psnr, changed = grade(original.picture, again.picture)
-    return Replay(
-        grade=name, max_difference=largest, psnr_db=psnr, changed=changed, original=original, run=again,
-        suspects=_differences(original, again),
-    )  # fmt: skip
+    again = replace(Run.from_picture(path), path=None) if path.is_file() else None
+    if again:
+        (name, largest, psnr, changed), suspects = grade(original.picture, again.picture), _differences(original, again)
+    else:
+        name, largest, psnr, changed = _NO_MATCH
+        suspects = {"outcome": (original.outcome, (folder / f"{number}.txt").read_text(encoding="utf-8"))}
+    return Replay(grade=name, max_difference=largest, psnr_db=psnr, changed=changed, suspects=suspects, original=original, run=again)
 
 
 def _differences(then: Run, now: Run) -> dict[str, tuple[Any, Any]]:

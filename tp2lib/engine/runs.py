@@ -1,9 +1,9 @@
-"""A run: an executed recipe, and how it was executed."""
+"""A run: an executed recipe, and how it was executed; the runs that a ledger keeps, and which of them are favourites."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +14,15 @@ from tp2lib.errors import OutputError, RecordError
 from tp2lib.metadata.pixels import open_image
 from tp2lib.metadata.readings import foreign_syntax
 from tp2lib.recipe import Recipe
+from tp2lib.storage.files import read_json, write_json
 from tp2lib.storage.pictures import read_record, save_picture
 
 if TYPE_CHECKING:
     from tp2lib.storage.ledger import Ledger
 
 MAX_WIDTH = 64  # pictures that go through a model together, at most
+_MOST_FAVOURITES = 10_000
+_KEY_DIGITS = frozenset("0123456789abcdef")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -146,3 +149,43 @@ def read_run(ledger: Ledger, key: str) -> Run | None:
         return None if event is None else Run.from_picture(event["path"])
     except (RecordError, ValueError, TypeError):
         return None
+
+
+def earlier_keys(ledger: Ledger) -> list[str]:
+    """List the keys of the runs that are done, the latest first, each once; their pictures are not looked at."""
+    last: dict[str, str] = {}
+    for event in ledger.events():
+        kind = event.get("event")
+        if kind in ("done", "failed", "quarantined"):
+            last.pop(event["key"], None)  # so that it moves to the end
+            last[event["key"]] = kind
+    return [key for key in reversed(last) if last[key] == "done"]
+
+
+class Favourites:
+    """A set of keys, kept in ``favourites.json`` in the ledger's outputs folder; a file that cannot be read counts as none."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.path = ledger.outputs / "favourites.json"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._read()
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+    def toggle(self, key: str) -> bool:
+        """Add a key, or take it away, and return whether it is in now."""
+        keys = self._read()
+        liked = key not in keys
+        keys = [*keys, key] if liked else [one for one in keys if one != key]
+        write_json(self.path, {"favourites": keys[-_MOST_FAVOURITES:]})
+        return liked
+
+    def _read(self) -> list[str]:
+        kept = read_json(self.path).get("favourites")
+        keys = kept if isinstance(kept, list) else []
+        return [key for key in keys if isinstance(key, str) and 8 <= len(key) <= 64 and _KEY_DIGITS >= {*key}]

@@ -31,12 +31,7 @@ T = TypeVar("T")
 BLACK_LEVEL = 3  # of 255: a picture with nothing brighter counts as black
 
 
-def sample_together(
-    plans: Sequence[Plan],
-    *,
-    on_step: Callable[[StepInfo], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
-) -> list[Run]:
+def sample_together(plans: Sequence[Plan], *, on_step: Callable[[StepInfo], None] | None = None, should_stop: Callable[[], bool] | None = None) -> list[Run]:
     """Execute plans of one model, size, number of model calls and `batch_width`, at most that many.
 
     Cancelled is raised if `should_stop` said so or `on_step` raised it, OutOfMemory if no fallback is left. The outcome is "nan" where numbers
@@ -82,13 +77,7 @@ def _denoise(executions: Sequence[_Execution]) -> None:
 class _Execution:
     """One picture: its words, its photo, its own scheduler and noise."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        fallbacks: Fallbacks,
-        on_step: Callable[[StepInfo], None] | None,
-        should_stop: Callable[[], bool],
-    ) -> None:
+    def __init__(self, plan: Plan, fallbacks: Fallbacks, on_step: Callable[[StepInfo], None] | None, should_stop: Callable[[], bool]) -> None:
         self.plan, self.fallbacks, self.on_step, self.should_stop = plan, fallbacks, on_step, should_stop
         self.pipe = fallbacks.pipe
         self.dtype = plan.model.placement.dtype
@@ -124,7 +113,7 @@ class _Execution:
             effective={**self.plan.effective, **observed},
             timings=self.timings,
             environment=self.plan.environment,
-            source=_describe(self.plan.source),
+            source=_describe(self.plan.source) if self.plan.source else None,
             outcome=outcome,
             key=self.plan.key,
             image=image,
@@ -145,13 +134,7 @@ class _Execution:
 
     def encode_text(self) -> tuple[torch.Tensor, torch.Tensor | None]:
         effective = self.plan.effective
-        return self.pipe.encode_prompt(
-            effective["prompt"],
-            self.pipe._execution_device,
-            1,
-            effective["guidance_active"],
-            effective["negative_prompt"] or "",
-        )
+        return self.pipe.encode_prompt(effective["prompt"], self.pipe._execution_device, 1, effective["guidance_active"], effective["negative_prompt"] or "")
 
     def encode_photo(self, source: Source) -> torch.Tensor | None:
         """Sample the latents of the prepared photo, of shape (1, channels, height / 8, width / 8), where they are looked at."""
@@ -263,13 +246,6 @@ class _Execution:
         return self.pipe.image_processor.postprocess(pixels, output_type="pil")[0]
 
 
-def _describe(source: Source | None) -> dict[str, Any] | None:
-    if source is None:
-        return None
-    return {
-        "path": source.path,
-        "bytes_sha256": source.bytes_sha256,
-        "pixels_sha256": source.pixels_sha256,
-        "chain": list(source.chain),
-        **({"mask": source.mask.origin, "mask_confidence": source.mask.confidence} if source.mask else {}),
-    }
+def _describe(source: Source) -> dict[str, Any]:
+    known = {"path": source.path, "bytes_sha256": source.bytes_sha256, "pixels_sha256": source.pixels_sha256, "chain": list(source.chain)}
+    return known | ({"mask": source.mask.origin, "mask_confidence": source.mask.confidence} if source.mask else {})

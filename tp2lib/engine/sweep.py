@@ -35,50 +35,24 @@ _POLL = 0.2  # seconds between looks at what other processes have finished
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One place in the grid.
-
-    Attributes
-    ----------
-    place : dict
-        Its value on each axis, and its seed.
-    recipe : Recipe
-    key : str
-        Hash of its effective settings; equal keys are one picture.
-    run : Run or None
-        None before it is made, and where it failed.
-    error : str or None
-        Why it failed.
-    """
+    """One place in the grid."""
 
     place: Place
     recipe: Recipe
-    key: str
-    run: Run | None = None
-    error: str | None = None
+    key: str  # hash of its effective settings; equal keys are one picture
+    run: Run | None = None  # None before it is made, and where it failed
+    error: str | None = None  # why it failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
-    """A grid of runs, and what was proved and noticed about it.
+    """A grid of runs, and what was proved and noticed about it."""
 
-    Attributes
-    ----------
-    axes : dict
-        The declared axes, with their values in order.
-    seeds : tuple of int
-    cells : tuple of Cell
-        First axis slowest, seed fastest.
-    control : dict
-        For each axis, the effective settings that vary along it: the proof, as a table.
-    notes : tuple of str
-        Values that made no difference, and why; cells that failed.
-    """
-
-    axes: dict[str, tuple]
+    axes: dict[str, tuple]  # the declared ones, with their values in order
     seeds: tuple[int, ...]
-    cells: tuple[Cell, ...] = field(repr=False)
-    control: dict[str, list[str]] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    cells: tuple[Cell, ...] = field(repr=False)  # first axis slowest, seed fastest
+    control: dict[str, list[str]] = field(default_factory=dict)  # for each axis, the effective settings that vary along it: the proof, as a table
+    notes: tuple[str, ...] = ()  # values that made no difference, and why; cells that failed
 
     @property
     def runs(self) -> list[Run]:
@@ -86,13 +60,7 @@ class Sweep:
         return [cell.run for cell in self.cells if cell.run is not None]
 
     def at(self, **place: Any) -> list[Cell]:
-        """List the cells at these values, such as ``at(steps=15, seed=42)``.
-
-        Raises
-        ------
-        RecipeError
-            If a name is no axis of this sweep, or no cell has these values.
-        """
+        """List the cells at these values, such as ``at(steps=15, seed=42)``; raise RecipeError if a name is no axis of this sweep, or no cell has them."""
         for name in place:
             if name not in (*self.axes, "seed"):
                 known = (*self.axes, "seed")

@@ -24,7 +24,7 @@ from tp2lib.engine.runs import Run
 from tp2lib.errors import RecordError, SourceError, shown
 from tp2lib.evaluation.languages import Number, words
 from tp2lib.evaluation.product import Product, fidelity_to, find_product
-from tp2lib.evaluation.reproducibility import Evidence
+from tp2lib.evaluation.run_measures import Evidence
 from tp2lib.metadata.mask import Mask
 from tp2lib.metadata.pixels import open_image, pixels_sha256
 from tp2lib.metadata.record import COMPOSITE, GENERATED, digital_source_type
@@ -128,13 +128,13 @@ def inspect(run: Run, *, outputs: str | os.PathLike[str], use: str | None = None
     if photo is None and (kept := Ledger(outputs).find_source(run.effective.get("source_sha256"))):
         source = reopen_source(kept)
         photo, mask = source.image, source.mask and source.mask.grown(run.recipe.grow)
-    product = find_product(run.image)
+    product, white = find_product(run.image), background_whiteness(run.image)
     checks = [
         *_product(run, use, photo, mask),
         _text(run, Evidence(outputs), photo, read),
         _clipped(run.image, product, photo),
         _crop(product),
-        _background(run.image),
+        Finding(risk="background", verdict=_judged("background", white), reason="background", figures={"white": white}),
         _mark(run),
     ]
     return Inspection(key=run.key, use=use, findings=tuple(checks))
@@ -234,11 +234,6 @@ def _crop(product: Product | None) -> Finding:
     if product is None:
         return Finding(risk="crop", verdict="unknown", reason="not told apart")
     return Finding(risk="crop", verdict=_judged("crop", product.touching), reason="crop", figures={"share": product.touching})
-
-
-def _background(image: Image.Image) -> Finding:
-    white = background_whiteness(image)
-    return Finding(risk="background", verdict=_judged("background", white), reason="background", figures={"white": white})
 
 
 def _mark(run: Run) -> Finding:

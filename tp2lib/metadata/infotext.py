@@ -105,11 +105,7 @@ def from_infotext(text: str) -> Reading:
 
 def _inpainting(recipe: Recipe) -> dict[str, object]:
     """What the WebUI writes of a mask that is white where the photo stays (its processing.py, from 1.6 on)."""
-    return {
-        "Mask mode": "Inpaint not masked",
-        "Mask blur": recipe.feather or None,
-        "Masked content": "latent noise" if recipe.strength == 1 else None,
-    }
+    return {"Mask mode": "Inpaint not masked", "Mask blur": recipe.feather or None, "Masked content": "latent noise" if recipe.strength == 1 else None}
 
 
 def _automatic(sampler: object) -> str | None:

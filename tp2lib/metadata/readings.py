@@ -28,30 +28,14 @@ _SYNTAX = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """Settings that were read from a file or a text; printed, it says where each comes from.
+    """Settings that were read from a file or a text; printed, it says where each comes from."""
 
-    Attributes
-    ----------
-    recipe : Recipe
-        Names no model but ours, and no photo but one that is kept by its hash.
-    tool : str
-        What wrote it: ``"tp2lib"``, ``"A1111"``, ``"ComfyUI"`` and so on.
-    found : dict
-        Settings that the file gives, by name.
-    assumed : dict
-        Settings that it does not give, or not as they can be here, and the value put in.
-    ignored : dict of str to str
-        What else it holds, under its own names, as text.
-    notes : tuple of str
-        Other remarks, one sentence each.
-    """
-
-    recipe: Recipe
-    tool: str
-    found: Mapping[str, Any] = field(repr=False)
-    assumed: Mapping[str, Any]
-    ignored: Mapping[str, str]
-    notes: tuple[str, ...] = ()
+    recipe: Recipe  # names no model but ours, and no photo but one that is kept by its hash
+    tool: str  # what wrote it: "tp2lib", "A1111", "ComfyUI" and so on
+    found: Mapping[str, Any] = field(repr=False)  # settings that the file gives, by name
+    assumed: Mapping[str, Any]  # settings that it does not give, or not as they can be here, and the value put in
+    ignored: Mapping[str, str]  # what else it holds, under its own names, as text
+    notes: tuple[str, ...] = ()  # other remarks, one sentence each
 
     @property
     def lines(self) -> tuple[str, ...]:

@@ -54,12 +54,7 @@ class Source:
 
 
 def prepare_source(
-    image_or_path: Image.Image | str | os.PathLike[str] | bytes,
-    width: int,
-    height: int,
-    resize: str = "crop",
-    background: str = "#ffffff",
-    multiple: int = 8,
+    image_or_path: Image.Image | str | os.PathLike[str] | bytes, width: int, height: int, resize: str = "crop", background: str = "#ffffff", multiple: int = 8
 ) -> Source:
     """Turn a photo into the RGB picture of the right size that image to image starts from.
 

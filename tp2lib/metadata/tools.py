@@ -107,17 +107,14 @@ def _origin(graph: Graph, sampler: str) -> str | None:
     while waiting:
         name = waiting.pop()
         inputs = graph[name]["inputs"]
-        if name != sampler and ("sampler_name" in inputs or ("width" in inputs and "height" in inputs and not _linked(graph, inputs)) or "image" in inputs):
+        links = {key: str(value[0]) for key, value in inputs.items() if _target(graph, value) is not None}
+        if name != sampler and ("sampler_name" in inputs or ("width" in inputs and "height" in inputs and not links) or "image" in inputs):
             return None if "sampler_name" in inputs else name
-        for key, value in inputs.items():
-            if key not in _NOT_LATENTS and _target(graph, value) is not None and str(value[0]) not in seen:
-                seen.add(str(value[0]))
-                waiting.append(str(value[0]))
+        for key, other in links.items():
+            if key not in _NOT_LATENTS and other not in seen:
+                seen.add(other)
+                waiting.append(other)
     return None
-
-
-def _linked(graph: Graph, inputs: Mapping[str, Any]) -> bool:
-    return any(_target(graph, value) is not None for value in inputs.values())
 
 
 # -- the other tools -----------------------------------------------------------------------------------

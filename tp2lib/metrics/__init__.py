@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tp2lib.lazy import attach
+from tp2lib.startup import attach
 
 if TYPE_CHECKING:
     from tp2lib.metrics.measures import (  # noqa: I001 (those of one picture, then those of two)

@@ -17,7 +17,7 @@ from scipy import ndimage
 from torch import nn
 
 from tp2lib.errors import SourceError, shown
-from tp2lib.models.encoder import Encoder
+from tp2lib.models.judge import Encoder
 
 WEIGHTS = Path(__file__).parent / "vitrine" / "cutout.safetensors"
 SIDE = 256  # the network works on about 256² pixels, whatever the photo's shape

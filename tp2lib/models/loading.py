@@ -28,47 +28,20 @@ log = logging.getLogger("tp2lib")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Model:
-    """A loaded model. Its parts are shared by all runs and changed by none.
+    """A loaded model. Its parts are shared by all runs and changed by none."""
 
-    Attributes
-    ----------
-    name : str
-        Its name in the catalogue, or the folder or hub id that was asked for.
-    card : ModelCard
-    folder : Path
-        Where its files are.
-    pipe : diffusers.StableDiffusionPipeline
-        Its components. Runs build pipelines of their own around them.
-    base_scheduler_config : Mapping
-        Its scheduler file, as it stands: what every scheduler is derived from.
-    placement : Placement
-        Device and number format.
-    weights_sha256 : str
-        Hash of its weights, configurations and tokenizer.
-    native_size : int
-        Side of its own image size, in pixels.
-    words : frozenset of str or None
-        The words it was trained on, where that list is known.
-    vae : str or None
-        The name of the VAE that was put in its own one's place.
-    fast : str or None
-        The engine that computes the UNet in torch's place.
-    notes : tuple of str
-        What was decided on the way, one sentence each.
-    """
-
-    name: str
+    name: str  # in the catalogue, or the folder or hub id that was asked for
     card: ModelCard
-    folder: Path
-    pipe: Any = field(repr=False)
-    base_scheduler_config: Mapping[str, Any] = field(repr=False)
-    placement: Placement
-    weights_sha256: str
-    native_size: int
-    words: frozenset[str] | None = field(default=None, repr=False)
-    vae: str | None = None
-    fast: str | None = None
-    notes: tuple[str, ...] = ()
+    folder: Path  # where its files are
+    pipe: Any = field(repr=False)  # a diffusers.StableDiffusionPipeline: runs build pipelines of their own around its components
+    base_scheduler_config: Mapping[str, Any] = field(repr=False)  # its scheduler file, as it stands: what every scheduler is derived from
+    placement: Placement  # device and number format
+    weights_sha256: str  # of its weights, configurations and tokenizer
+    native_size: int  # side of its own image size, in pixels
+    words: frozenset[str] | None = field(default=None, repr=False)  # those it was trained on, where that list is known
+    vae: str | None = None  # the name of the VAE that was put in its own one's place
+    fast: str | None = None  # the engine that computes the UNet in torch's place
+    notes: tuple[str, ...] = ()  # what was decided on the way, one sentence each
 
     @property
     def reads_masks(self) -> bool:

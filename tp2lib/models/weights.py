@@ -17,12 +17,7 @@ from safetensors import SafetensorError, safe_open
 
 from tp2lib.errors import ModelError, ModelNotFound, shown
 
-WEIGHT_FILES = {
-    "unet": "diffusion_pytorch_model",
-    "vae": "diffusion_pytorch_model",
-    "text_encoder": "model",
-    "safety_checker": "model",
-}
+WEIGHT_FILES = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", "text_encoder": "model", "safety_checker": "model"}
 """The components that hold weights, and the names of their files (``.safetensors``, or ``.fp16.safetensors``)."""
 
 _PIPELINES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline")

@@ -52,13 +52,7 @@ class Tile:
 
 
 def draw_tiles(
-    tiles: Sequence[Sequence[Tile]],
-    *,
-    heads: Sequence[str] = (),
-    sides: Sequence[str] = (),
-    title: str = "",
-    caption: Sequence[str] = (),
-    widest: float = 2.1,
+    tiles: Sequence[Sequence[Tile]], *, heads: Sequence[str] = (), sides: Sequence[str] = (), title: str = "", caption: Sequence[str] = (), widest: float = 2.1
 ) -> Figure:
     """Draw rows of tiles, the first the longest, on a page that is as large as they need.
 

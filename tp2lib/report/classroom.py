@@ -18,7 +18,7 @@ from tp2lib.evaluation.rater_agreement import agreement
 from tp2lib.evaluation.ratings import Ratings
 from tp2lib.evaluation.reflection import ASKED
 from tp2lib.evaluation.rubric import CRITERIA
-from tp2lib.evaluation.running_costs import MOST
+from tp2lib.evaluation.run_measures import MOST
 from tp2lib.report.gather import Material
 from tp2lib.report.pages import Page, without_folders
 

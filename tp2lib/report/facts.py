@@ -17,9 +17,9 @@ from tp2lib.evaluation.rater_agreement import Agreement, agreement, compare, con
 from tp2lib.evaluation.ratings import FOLDER, Ratings
 from tp2lib.evaluation.reflection import FILE as REFLECTION
 from tp2lib.evaluation.rubric import CRITERIA, JUDGED, total
-from tp2lib.evaluation.running_costs import costs
+from tp2lib.evaluation.run_measures import costs
 from tp2lib.metrics.measures import perceptual_distance, take
-from tp2lib.report.gather import Material
+from tp2lib.report.gather import Material, kept_runs
 from tp2lib.report.pages import NOTHING, Cell, Trace, without_folders
 from tp2lib.storage.pictures import known_as
 
@@ -264,7 +264,7 @@ def _correlations(material: Material, sound: Sequence[Ratings], say: _Writer) ->
 
 def _ledger(material: Material, say: _Writer) -> _Facts:
     """What pictures took, for each kind of machine and model, and which runs failed."""
-    for number, one in enumerate(costs(material.timed)[:6]):
+    for number, one in enumerate(costs(kept_runs(material.ledger))[:6]):
         kind = {"model": f"{known_as(one.model)}, {one.size}", "device": one.device, "threads": say.short(one.threads), "runs": len(one.runs)}
         seconds = {"step": say.number(one.step_s, "{:.2f} s"), "image": say.number(one.image_s, "{:.1f} s"), "hour": say.number(one.per_hour, "{:.0f}")}
         yield LEDGER, f"cost {number}", {**kind, **seconds}

@@ -14,20 +14,19 @@ from PIL import Image
 
 from tp2lib.course.predictions import Judged, judged
 from tp2lib.course.progress import NotebookProgress, open_answers, summary
-from tp2lib.engine.runs import Run, read_run
+from tp2lib.engine.runs import Favourites, Run, earlier_keys, read_run
 from tp2lib.errors import OutputError, TP2Error, shown
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.product import Fidelity, fidelity_to
 from tp2lib.evaluation.ratings import Ratings, find_ratings, read_ratings
 from tp2lib.evaluation.reflection import answers
-from tp2lib.evaluation.reproducibility import Evidence, Proof, known_proof
 from tp2lib.evaluation.risks import Inspection, inspect
+from tp2lib.evaluation.run_measures import Evidence, Proof, known_proof
 from tp2lib.metadata.pixels import open_image, pixels_sha256
 from tp2lib.metadata.record import COMPOSITE, GENERATED, digital_source_type, load_record
 from tp2lib.metrics.measures import take
 from tp2lib.metrics.prompt_adherence import adherence
 from tp2lib.report.pages import without_folders
-from tp2lib.storage.favourites import Favourites, earlier_keys
 from tp2lib.storage.ledger import Ledger
 
 NOTEBOOK_OF = {"smoke": "01_smoke", "baseline": "02_baseline", "text2img": "03_text2img", "img2img": "04_img2img"}
@@ -62,7 +61,8 @@ class Material:
         self.names = {run.key: name for name, run in self.named.items()}
         self.ratings = self._ratings()
         self.answers = answers(self.outputs)  # to the closing questions
-        self.open_answers = self._open_answers()
+        found = self._safely("progress.jsonl", lambda: open_answers(self.outputs), [])
+        self.open_answers = {str(one["question"]): (str(one["title"])[:200], str(one["text"])[:2000]) for one in found}  # number to title and text
         self.judged: list[Judged] = self._safely("progress.jsonl", lambda: judged(self.outputs), [])
         self.progress: list[NotebookProgress] = self._safely("progress.jsonl", lambda: summary(self.outputs), [])
         events = self._safely("ledger.jsonl", self.ledger.events, [])
@@ -83,11 +83,6 @@ class Material:
     def proofs(self) -> dict[str, Proof]:
         """The grades of the report's pictures that were replayed."""
         return {name: proof for name, run in self.named.items() if (proof := self.proof(run)) is not None}
-
-    @cached_property
-    def timed(self) -> list[Run]:
-        """The latest runs of the ledger, for what pictures cost."""
-        return kept_runs(self.ledger)
 
     def known(self, key: str) -> bool:
         """Whether the ledger has a finished run of this key, with the pixels that are shown here."""
@@ -150,11 +145,6 @@ class Material:
         except TP2Error:
             return False
         return event is not None and pixels_sha256(run.picture) == event["pixels_sha256"]
-
-    def _open_answers(self) -> dict[str, tuple[str, str]]:
-        """Answers to the notebooks' open questions: number to title and text."""
-        found = self._safely("progress.jsonl", lambda: open_answers(self.outputs), [])
-        return {str(one["question"]): (str(one["title"])[:200], str(one["text"])[:2000]) for one in found}
 
     def _ratings(self) -> list[Ratings]:
         read = {path: self._safely(f"scores/{path.name}", lambda path=path: read_ratings(path), None) for path in find_ratings(self.outputs)[:100]}

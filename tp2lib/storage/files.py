@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from filelock import FileLock, Timeout
 
 from tp2lib.errors import OutputError, RecordError, TP2Error, shown
-from tp2lib.metadata.record import dump_json, load_json
+from tp2lib.metadata.record import MAX_RECORD, dump_json, load_json
 
 TEMPORARY = ".tmp"  # suffix of a file that is still being written; one that stays is litter
 
@@ -44,6 +44,25 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
     except (OSError, ValueError) as error:
         raise OutputError(f"{shown(str(path), 200)} cannot be written ({error}). Check the folder, its rights and the free space.") from error
     return path
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> Path:
+    """Write a dictionary as one line of JSON, atomically, and read it back."""
+    text = dump_json(content)
+
+    def check(written: Path) -> None:
+        if written.read_text(encoding="utf-8") != text:
+            raise OutputError(f"{path.name} read back otherwise than written; the disk may be failing.")
+
+    return write_atomically(path, lambda file: file.write(text.encode()), check)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the dictionary that a JSON file holds; one that is missing, damaged or too large counts as empty."""
+    try:
+        return load_json(path.read_bytes()) if path.stat().st_size <= MAX_RECORD else {}
+    except (OSError, RecordError):
+        return {}
 
 
 def _sync_folder(folder: Path) -> None:

@@ -78,7 +78,7 @@ class Ledger:
                 )
             self._append("started", key, facts)
 
-    def claim(self, keys: Sequence[str], **facts: Any) -> list[str]:
+    def claim(self, keys: Sequence[str]) -> list[str]:
         """:meth:`start` those runs that are neither done nor in quarantine nor at work in a living process, and return their keys: they are the caller's now.
 
         Between processes it is one act: a run is claimed by one of them. Whoever claims a run has to :meth:`finish` or :meth:`fail` it; a process that dies
@@ -96,7 +96,7 @@ class Ledger:
                         lines.append(self._line("quarantined", key, self._took_down(key)))
                     else:
                         mine.append(key)
-                        lines.append(self._line("started", key, facts))
+                        lines.append(self._line("started", key, {}))
                 if lines:
                     self._journal.write(lines)
         return mine
@@ -123,14 +123,7 @@ class Ledger:
         return self._session
 
     def finish(
-        self,
-        key: str,
-        image: Image.Image,
-        recipe: Recipe,
-        record: Mapping[str, Any],
-        *,
-        composite: bool = False,
-        infotext: Mapping[str, object] | None = None,
+        self, key: str, image: Image.Image, recipe: Recipe, record: Mapping[str, Any], *, composite: bool = False, infotext: Mapping[str, object] | None = None
     ) -> Path:
         """Save the picture of the run `key` as :func:`save_picture` does, then note that it is done."""
         path = self.picture(key)
@@ -143,9 +136,9 @@ class Ledger:
         self._append("failed", key, {"reason": shown(reason, 2000) if not isinstance(reason, str) else reason[:2000]})
 
     @contextlib.contextmanager
-    def attempt(self, key: str, **facts: Any) -> Iterator[None]:
+    def attempt(self, key: str) -> Iterator[None]:
         """:meth:`start` a run, and :meth:`fail` it when the block raises, Ctrl-C included."""
-        self.start(key, **facts)
+        self.start(key)
         try:
             yield
         except BaseException as error:

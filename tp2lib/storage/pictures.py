@@ -65,12 +65,7 @@ def save_picture(
     if not isinstance(record, Mapping):
         raise RecordError(f"the record is {shown(record)}; it must be a dictionary. Wrap it in one.")
     digest = pixels_sha256(image)
-    added = {
-        "tp2": RECORD_VERSION,
-        "recipe": recipe.to_dict(),
-        "pixels_sha256": digest,
-        "digital_source_type": COMPOSITE if composite else GENERATED,
-    }
+    added = {"tp2": RECORD_VERSION, "recipe": recipe.to_dict(), "pixels_sha256": digest, "digital_source_type": COMPOSITE if composite else GENERATED}
     for key in _RESERVED:
         if key in record and record[key] != added[key]:
             raise RecordError(f"the record says {key}={shown(record[key])} but it is {shown(added[key])}; leave {key} out of it.")

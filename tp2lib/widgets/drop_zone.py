@@ -11,7 +11,7 @@ import anywidget
 import ipywidgets as widgets
 import traitlets
 
-from tp2lib.errors import RecordError, SourceError, did_you_mean, shown
+from tp2lib.errors import RecordError, SourceError, TP2Error, did_you_mean, shown
 from tp2lib.metadata.source import Source, prepare_source
 from tp2lib.paths import INPUTS
 from tp2lib.plots.display import image_html, status_html
@@ -29,7 +29,7 @@ _WAYS = {"crop": "cut to fill", "pad": "whole, with white around"}
 class DropZone(anywidget.AnyWidget):
     """A place to drop a picture on, or to choose one from the visitor's own disk.
 
-    ``on_file(data, name)`` returns what to say about the file; its name is untrusted text.
+    ``on_file(data, name)`` returns what to say about the file, or raises a TP2Error, which is said instead; the name is untrusted text.
     """
 
     _esm = STATIC / "drop_zone.js"
@@ -50,7 +50,10 @@ class DropZone(anywidget.AnyWidget):
         if size > self.limit:
             self.said = f"✗ {name} has {size / 1e6:.1f} MB; at most {self.limit / 1e6:.0f} can be sent. Save it smaller."
             return
-        self.said = self._on_file(data, name) or f"{name}, {size / 1e3:.0f} kB"
+        try:
+            self.said = self._on_file(data, name) or f"{name}, {size / 1e3:.0f} kB"
+        except TP2Error as error:
+            self.said = f"✗ {' '.join(str(error).split())}"
 
     def _received(self, widget: Any, content: Any, buffers: Sequence[Any]) -> None:
         if isinstance(content, dict) and content.get("kind") == "file" and len(buffers) == 1:
@@ -152,10 +155,7 @@ class PhotoPicker:
                 self.fail(error)
 
     def _dropped(self, data: bytes, name: str) -> str:
-        try:
-            self.upload(data, name)
-        except (SourceError, RecordError) as error:
-            return f"✗ {' '.join(str(error).split())}"
+        self.upload(data, name)
         return f"{name}, {len(data) / 1e3:.0f} kB: taken.{_settings_in(data)}"
 
     def fail(self, error: Exception) -> None:

@@ -9,10 +9,9 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from tp2lib.engine.runs import read_run
+from tp2lib.engine.runs import Favourites, earlier_keys, read_run
 from tp2lib.errors import RecordError, TP2Error, counted
 from tp2lib.plots.display import image_html, status_html
-from tp2lib.storage.favourites import Favourites, earlier_keys
 from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import read_recipe
 from tp2lib.widgets.drop_zone import DropZone
@@ -49,7 +48,7 @@ class Gallery:
         self.older = widgets.Button(description="older →", tooltip="the page of earlier runs", layout={"width": "8em"})
         self.where, self.status = widgets.HTML(), widgets.HTML()
         self.grid = widgets.HBox(layout={"flex_flow": "row wrap"})
-        self.drop = DropZone("Drop a picture made here, or by another tool, to use its settings again", self._dropped)
+        self.drop = DropZone("Drop a picture made here, or by another tool, to use its settings again", lambda data, name: f"{name}: {self.drop_in(data)}")
         self.kind = widgets.Dropdown(options=KINDS, description="export as", tooltip="file format")
         self.preset = widgets.Dropdown(options=PRESETS, description="preset", tooltip="marketplace: square, 1000 pixels, checked")
         self.export_button = widgets.Button(description="Export", tooltip="write a copy to outputs/exports")
@@ -101,25 +100,13 @@ class Gallery:
         self._recall(recipe, ())
 
     def drop_in(self, data: bytes) -> Any:
-        """Use the settings of a picture that was dropped, and return what was read.
-
-        Raises
-        ------
-        RecordError
-            It carries none that can be.
-        """
+        """Use the settings of a picture that was dropped, and return what was read; raise RecordError if it carries none that can be."""
         reading = read_recipe(data)
         self._recall(reading.recipe, reading.lines)
         return reading
 
     def export(self) -> Export:
-        """Write a copy of the run that is looked at, and offer it for download.
-
-        Raises
-        ------
-        TP2Error
-            No run is looked at, or it cannot be written.
-        """
+        """Write a copy of the run that is looked at, and offer it for download; raise TP2Error if none is, or it cannot be written."""
         if self.selected is None:
             raise RecordError("no run is chosen. Click a picture first.")
         copy = export_run(self.selected, self.ledger.outputs / "exports", kind=self.kind.value, preset=self.preset.value)
@@ -160,13 +147,6 @@ class Gallery:
         self.favourites.toggle(run.key)
         self.select(run)
         self._turn(self._page)
-
-    def _dropped(self, data: bytes, name: str) -> str:
-        try:
-            reading = self.drop_in(data)
-        except TP2Error as error:
-            return f"✗ {' '.join(str(error).split())}"
-        return f"{name}: {reading}"
 
     def _attempt(self, act: Callable[[], Any]) -> None:
         try:

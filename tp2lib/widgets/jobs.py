@@ -51,13 +51,7 @@ class Job:
     42
     """
 
-    def __init__(
-        self,
-        work: Callable[..., Any],
-        *,
-        on_step: Callable[[Job, Any], None] | None = None,
-        on_end: Callable[[Job], None] | None = None,
-    ) -> None:
+    def __init__(self, work: Callable[..., Any], *, on_step: Callable[[Job, Any], None] | None = None, on_end: Callable[[Job], None] | None = None) -> None:
         self.state = "waiting"
         self.done = self.total = 0
         self.value: Any = None

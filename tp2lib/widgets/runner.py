@@ -33,25 +33,13 @@ class Ending:
 
 
 class Runner:
-    """One job at a time behind two buttons; what it makes stands in `_prepare` and `_finish` of the panel that is one.
-
-    Attributes
-    ----------
-    job : Job or None
-        The last one.
-    runs : list of Run
-        What was made, oldest first: ready for `show_grid`.
-    resting : bool
-        Whether the last job was started because a slider stopped, and not by a click.
-    drafts : Drafts or None
-        What follows the sliders while they move.
-    """
+    """One job at a time behind two buttons; what it makes stands in `_prepare` and `_finish` of the panel that is one."""
 
     def __init__(self, caption: str = "Generate") -> None:
-        self.job: Job | None = None
-        self.runs: list[Any] = []
-        self.resting = False
-        self.drafts: Any = None
+        self.job: Job | None = None  # the last one
+        self.runs: list[Any] = []  # each a Run, oldest first: ready for `show_grid`
+        self.resting = False  # whether the last job was started because a slider stopped, and not by a click
+        self.drafts: Any = None  # what follows the sliders while they move, if anything does
         self._previewed, self._starting = 0.0, threading.Lock()
         self.generate_button = widgets.Button(description=caption, button_style="primary", tooltip="start")
         self.stop_button = widgets.Button(description="Stop", disabled=True, tooltip="stop at the next step")
@@ -80,12 +68,9 @@ class Runner:
         return self.runs[-1] if self.runs else None
 
     def start(self, *, resting: bool = False) -> Job:
-        """Start the job, as the button does; returns at once. A click replaces drafts, and what a slider started.
+        """Start the job, as the button does, and return at once; a click replaces drafts, and what a slider started.
 
-        Raises
-        ------
-        TP2Error
-            What was asked for cannot be, or a job is at work already.
+        TP2Error is raised if what was asked for cannot be, or a job is at work already.
         """
         if self.drafts and not resting:
             self.drafts.stop()
@@ -112,17 +97,9 @@ class Runner:
         return self.job is None or not self.job.active or self.resting
 
     def run(self, timeout: float | None = None) -> Any:
-        """Do the work and wait for it, at most `timeout` seconds: the call that does what a click does.
+        """Do the work and wait for it, at most `timeout` seconds, as a click does, and return the last run that was made; all of them are in `runs`.
 
-        Returns
-        -------
-        Run
-            The last one that was made; all of them are in `runs`.
-
-        Raises
-        ------
-        TP2Error
-            Whatever stood in the way.
+        TP2Error is raised for whatever stood in the way.
         """
         try:
             self.start().result(timeout)

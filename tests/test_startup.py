@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from tp2lib.threads import POLICY
+from tp2lib.startup import POLICY
 
-SAY = "; import os, tp2lib.threads as t; print(os.environ.get('GOMP_SPINCOUNT'), os.environ.get('OMP_WAIT_POLICY'), *t.spinning())"
+SAY = "; import os, tp2lib.startup as t; print(os.environ.get('GOMP_SPINCOUNT'), os.environ.get('OMP_WAIT_POLICY'), *t.spinning())"
 
 
 def said(code: str, **chosen: str) -> str:
