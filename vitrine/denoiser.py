@@ -40,6 +40,8 @@ class Plan:
         ``low_tokens``, which no caption reaches: the rest is padding.
     empty, wrong : float
         Share of captions emptied, and exchanged for another picture's.
+    late, heed : float
+        In the last ``late`` of the time a caption changes the prediction by ``heed`` of what it could, see `soften`.
     """
 
     batch: int = 64
@@ -49,6 +51,8 @@ class Plan:
     low_tokens: int = 40
     empty: float = 0.10
     wrong: float = 0.15
+    late: float = 0.3
+    heed: float = 0.5
 
 
 class Denoiser(nn.Module):
@@ -73,6 +77,20 @@ class Denoiser(nn.Module):
 
     def forward(self, noisy: torch.Tensor, t: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         return self.unet(noisy, t, self.text(ids)[0], return_dict=False)[0]
+
+    @torch.no_grad()
+    def unguided(self, noisy: torch.Tensor, t: torch.Tensor, empty: torch.Tensor) -> torch.Tensor:
+        """Predict without a caption."""
+        return self.unet(noisy, t, self.text(empty[None].long())[0].expand(len(noisy), -1, -1), return_dict=False)[0]
+
+
+def soften(e: torch.Tensor, unguided: torch.Tensor, tokens: torch.Tensor, empty: torch.Tensor, heed: float) -> torch.Tensor:
+    """What a prediction with a caption is to learn: the noise ``e``, but only ``heed`` of the way from what is predicted without.
+
+    A model that learns this answers a caption ``heed`` times as strongly at every noise level, so that guidance g acts as heed · g did.
+    Pictures as plain as renders need less than photos: at 7.5 theirs had black products with bright specks, at 3 to 4 neither, and obeyed as well.
+    """
+    return torch.where((tokens == empty).all(1)[:, None, None, None], e, unguided.lerp(e, heed))
 
 
 class Noise:
@@ -166,9 +184,12 @@ def train(
         z, tokens = draw_batch(source, ids, empty, plan, rng)
         e = torch.randn(z.shape, generator=rng, device=device)
         t = noise.draw(len(z), rng)
+        noisy, wanted = noise.add(z, e, t), e
         with autocast(device):
-            predicted = model(noise.add(z, e, t), t, tokens[:, :length])
-        return (noise.weight(t) * (predicted.float() - e).square().mean((1, 2, 3))).mean()
+            predicted = model(noisy, t, tokens[:, :length])
+            if share > 1 - plan.late:
+                wanted = soften(e, average.module.unguided(noisy, t, empty).float(), tokens, empty, plan.heed)
+        return (noise.weight(t) * (predicted.float() - wanted).square().mean((1, 2, 3))).mean()
 
     if device.type == "cuda":
         model.unet.compile(dynamic=False)
