@@ -88,7 +88,7 @@ def soften(e: torch.Tensor, unguided: torch.Tensor, tokens: torch.Tensor, empty:
     """What a prediction with a caption is to learn: the noise ``e``, but only ``heed`` of the way from what is predicted without.
 
     A model that learns this answers a caption ``heed`` times as strongly at every noise level, so that guidance g acts as heed · g did.
-    Pictures as plain as renders need less than photos: at 7.5 theirs had black products with bright specks, at 3 to 4 neither, and obeyed as well.
+    Weights trained without it obeyed as well at 3.4 as at 7.5, and at 7.5 drew dark products as black slabs with bright specks.
     """
     return torch.where((tokens == empty).all(1)[:, None, None, None], e, unguided.lerp(e, heed))
 
