@@ -67,8 +67,8 @@ def test_a_replay_uses_the_same_engine(fast, tmp_path, in_this_process) -> None:
 
 
 DROPPED_ELSEWHERE = """
-import faulthandler, gc, signal, sys, threading
-import tp2lib, torch
+import faulthandler, gc, signal, threading
+
 from tp2lib.models.devices import with_engine
 from tp2lib.models.loading import load
 

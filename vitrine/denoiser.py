@@ -2,7 +2,8 @@
 
 Noise prediction on the noise levels of `SCHEDULER_CONFIG`, a loss in which every noise level counts alike, caption dropout for
 classifier-free guidance, and a share of wrong captions, which makes the unguided model doubt its prompt, so that guidance pays
-up to the values Stable Diffusion 1.5 is used at. All that a step needs lies on the device.
+up to the values Stable Diffusion 1.5 is used at. A wrong caption tells least where the picture shows that it is wrong, at low noise, so at the end
+captions are softened at every level. All that a step needs lies on the device.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def soften(e: torch.Tensor, unguided: torch.Tensor, tokens: torch.Tensor, empty:
     """What a prediction with a caption is to learn: the noise ``e``, but only ``heed`` of the way from what is predicted without.
 
     A model that learns this answers a caption ``heed`` times as strongly at every noise level, so that guidance g acts as heed · g did.
-    Weights trained without it obeyed as well at 3.4 as at 7.5, and at 7.5 drew dark products as black slabs with bright specks.
+    Weights trained without it obeyed as well at 3.4 (47 of 48 prompts) as at 7.5 (73 of 75), where edges have bright specks.
     """
     return torch.where((tokens == empty).all(1)[:, None, None, None], e, unguided.lerp(e, heed))
 
