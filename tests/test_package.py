@@ -317,11 +317,13 @@ def test_the_readme_names_files_that_exist():
 
 
 @pytest.mark.slow
-def test_the_readmes_example_runs_as_it_stands(vitrine, tmp_path):
+def test_the_readmes_example_runs_as_it_stands(vitrine, tmp_path, monkeypatch, capsys, in_this_process):
     (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     code = [line for line in example.splitlines() if line.strip()]
     assert len(code) <= 15
-    said = python(example, TP2_VITRINE=str(vitrine), TP2_OUTPUTS=str(tmp_path)).splitlines()
+    monkeypatch.setattr("tp2lib.OUTPUTS", tmp_path)
+    exec(example, {})
+    said = capsys.readouterr().out.splitlines()
     assert said[0].endswith(" identical")
     assert said[1].startswith("sweep over guidance [4.0, 7.5], seeds [1, 2]: 4 images")
     assert said[-2].startswith("{'guidance': [") and said[-1].endswith("Did you mean 'steps'?")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from tp2lib.engine.sampling import _Execution
 from tp2lib.engine.sweep import sweep
 from tp2lib.errors import Cancelled, ControlError, OutputError, RecipeError
 from tp2lib.metadata.source import prepare_source
+from tp2lib.models.loading import load
 from tp2lib.recipe import Recipe
 from tp2lib.storage.ledger import Ledger
 
@@ -395,35 +397,47 @@ def test_a_run_is_claimed_once_and_a_dead_process_lets_go_of_it(tmp_path):
     assert second.crashes("b" * 32) == 1 and second.claim(["b" * 32]) == ["b" * 32]
 
 
-SHARE = """
-import sys
-from tp2lib import Ledger, Recipe, load, sweep
-recipe = Recipe(prompt="a red apple", width=64, height=64, steps=3)
-result = sweep(recipe, load("vitrine", device="cpu"), guidance=[2, 3, 4], seeds=[1, 2, 3, 4], ledger=Ledger(sys.argv[1]), say=lambda line: None)
-assert all(cell.run for cell in result.cells)
-print(result.control)
-"""
+SHARED = Recipe(prompt="a red apple", width=64, height=64, steps=3)
+SHARED_AXES = {"guidance": [2, 3, 4], "seeds": [1, 2, 3, 4]}
+
+
+def share(weights: Path, outputs: Path, threads: int) -> None:
+    """Make a sweep, as one process of several, and write down what it proves."""
+    os.environ["TP2_VITRINE"] = str(weights)
+    torch.set_num_threads(threads)
+    result = sweep(SHARED, load("vitrine", device="cpu"), **SHARED_AXES, ledger=Ledger(outputs), say=silent)
+    assert all(cell.run for cell in result.cells)
+    (outputs / f"{os.getpid()}.txt").write_text(str(result.control))
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that can fork")
 def test_two_processes_make_a_sweep_together_and_a_killed_one_is_made_good(vitrine, tmp_path, model):
-    environment = {**os.environ, "TP2_VITRINE": str(vitrine), "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    start = lambda: subprocess.Popen([sys.executable, "-c", SHARE, tmp_path], env=environment, stdout=subprocess.PIPE, text=True)
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["tp2lib.engine.sweep", "tp2lib.models.loading", "diffusers.pipelines.stable_diffusion"])  # once, not three times
+
+    def start():
+        process = processes.Process(target=share, args=(vitrine, tmp_path, torch.get_num_threads()))
+        process.start()
+        return process
+
     pair, ledger = [start(), start()], Ledger(tmp_path)
     while not any(event["event"] == "started" for event in ledger.events()):
-        assert any(process.poll() is None for process in pair)
+        assert any(process.is_alive() for process in pair)
         time.sleep(0.02)
     pair[0].kill()
-    pair[0].communicate()
-    third = start()
-    said = [process.communicate(timeout=300)[0] for process in (pair[1], third)]
-    assert said[0] == said[1] and pair[1].returncode == third.returncode == 0
+    pair[0].join()
+    others = [pair[1], start()]
+    for process in others:
+        process.join(300)
+    assert [process.exitcode for process in others] == [0, 0]
+    said = {(tmp_path / f"{process.pid}.txt").read_text() for process in others}
     events = ledger.events()
     done = [event["key"] for event in events if event["event"] == "done"]
     assert len(done) == len(set(done)) == 12
     assert sum(event["event"] == "started" for event in events) <= 12 + 4  # the killed one's batch, at most
-    alone = sweep(Recipe(prompt="a red apple", width=64, height=64, steps=3), model, guidance=[2, 3, 4], seeds=[1, 2, 3, 4], say=silent)
-    assert {cell.key for cell in alone.cells} == set(done) and str(alone.control) == said[0].strip()
+    alone = sweep(SHARED, model, **SHARED_AXES, say=silent)
+    assert {cell.key for cell in alone.cells} == set(done) and said == {str(alone.control)}
     for cell in alone.cells:
         with Image.open(ledger.picture(cell.key)) as image:
             assert same(image, cell.run.image)
