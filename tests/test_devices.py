@@ -16,6 +16,7 @@ def gpu(monkeypatch):
     """Pretend that a CUDA GPU with 8 GB is there and works."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (8_000_000_000, 9_000_000_000))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: 0)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Pretend GPU")
     ones = torch.ones
     monkeypatch.setattr(torch, "ones", lambda *size, device=None: ones(*size))
@@ -37,6 +38,12 @@ def test_cuda_is_float16(gpu):
     placement = choose_device()
     assert (placement.device, placement.dtype_name, placement.free_gb) == ("cuda", "float16", 8.0)
     assert "Pretend GPU" in placement.why
+
+
+def test_what_this_process_holds_counts_as_free(gpu, monkeypatch):
+    """Else a card that holds sd15 would get vitrine when it is asked a second time."""
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: 3_000_000_000)
+    assert choose_device().free_gb == 11.0
 
 
 def test_the_cpu_never_gets_float16_even_beside_a_gpu(gpu):

@@ -9,6 +9,7 @@ import re
 import shutil
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -143,6 +144,17 @@ def test_a_kernel_of_another_python_fails(tmp_path, monkeypatch):
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
     (check,) = only(module._kernel)
     assert not check.ok and "/usr/bin/python2" in check.found and f"Remove {kernel}" in check.fix
+
+
+def test_a_kernel_of_another_environment_of_this_python_fails(tmp_path, monkeypatch):
+    other, kernel = tmp_path / "other" / "python", tmp_path / "kernels" / "python3"
+    other.parent.mkdir()
+    kernel.mkdir(parents=True)
+    other.symlink_to(Path(sys.executable).resolve())
+    (kernel / "kernel.json").write_text(json.dumps({"argv": [str(other), "-m", "ipykernel"], "display_name": "Other", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    (check,) = only(module._kernel)
+    assert not check.ok and str(other) in check.found
 
 
 def test_sliders_need_their_part_of_jupyterlab(tmp_path, monkeypatch):

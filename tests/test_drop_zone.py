@@ -116,6 +116,18 @@ def test_no_name_leads_out_of_the_folder(tool, tmp_path) -> None:
         tool.image.photo.recall("sha256:" + "0" * 64)
 
 
+def test_the_folder_may_change_while_the_tool_is_open(tool) -> None:
+    photo = tool.image.photo
+    picture(4, side=64).save(photo.inputs / "new.png")
+    photo.choose("new.png")
+    assert photo.choice.value == "new.png" and photo.prepare(64, 64).chain
+    (photo.inputs / "mug.png").unlink()
+    photo.choice.value = "mug.png"
+    assert "has no photo" in photo.view.value and "mug.png" in photo.view.value
+    with pytest.raises(SourceError, match="no photo is chosen"):
+        photo.prepare(64, 64)  # and not the one before
+
+
 def test_without_photos_it_asks_for_one(tmp_path) -> None:
     photo = PhotoPicker(tmp_path / "none")
     with pytest.raises(SourceError, match="no photo is chosen"):

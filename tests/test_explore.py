@@ -101,6 +101,21 @@ def test_axes_may_change_while_places_are_made(tmp_path) -> None:
     assert reading.result() and job.result(20) and explorer.missing() == []
 
 
+def test_a_stop_says_what_is_kept_and_leaves_no_draft(tmp_path) -> None:
+    gate = threading.Event()
+    tool, engine = studio(tmp_path, gate=gate)
+    explorer = lay(tool.explorer, "1, 4", "2")
+    job = explorer.start()
+    assert engine.reached.wait(10)
+    explorer.x.value = 4.0
+    explorer.shown.value = "a draft"
+    make, explorer._make = explorer._make, lambda recipe, **how: explorer.stop() or make(recipe, **how)  # the next place is stopped
+    gate.set()
+    assert job.wait(10) and job.state == "cancelled"
+    assert "Stopped; 1 made before are kept." in explorer.status.value and len(explorer.shots) == 1
+    assert "This place is not made yet." in explorer.shown.value
+
+
 def test_a_slider_that_stops_on_a_place_makes_it(tool) -> None:
     explorer = lay(tool.explorer)
     assert not explorer.move(4.0, 3) and "not made yet" in explorer.shown.value

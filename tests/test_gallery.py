@@ -306,6 +306,10 @@ def test_what_differs_is_what_was_varied_and_what_it_came_down_to() -> None:
     found = {row.setting: (row.first, row.second) for row in differing(first, second)}
     assert found == {"steps": ("30 steps", "10 steps"), "guidance": ("guidance 7.5", "guidance 1 → guidance off")}
     assert differing(first, fake_run(3, guidance=7.5)) == []
+    kept = [
+        fake_run(n, source="mug.png", mask=mask, **edge) for n, (mask, edge) in enumerate([("auto", {}), ("found", {}), ("auto", {"grow": 12, "feather": 20})])
+    ]
+    assert [row.setting for run in kept[1:] for row in differing(kept[0], run)] == ["mask", "grow", "feather"]
     (threads,) = differing(first, fake_run(1, guidance=7.5, known={"threads": 8}))
     assert (threads.setting, threads.first, threads.second) == ("threads", "2", "8")
     (tried,) = differing(fake_run(1, known={"rungs": []}), fake_run(1, known={"rungs": ["sliced attention", "offload"]}))

@@ -162,6 +162,13 @@ def test_a_mask_of_shares_is_read_as_one_of_levels():
     assert np.array_equal(cut_out(noise(64, 64), shares).mask.kept, cut_out(noise(64, 64), (shares * 255).astype(np.uint8)).mask.kept)
 
 
+def test_half_a_share_is_kept_and_opaque_pictures_are_read_by_their_grey():
+    kept = disc(64, 64)
+    assert np.array_equal(cut_out(noise(64, 64), kept * 0.5).mask.kept, kept)
+    for mode in ("L", "LA", "RGB", "RGBA"):
+        assert np.array_equal(cut_out(noise(64, 64), Image.fromarray(np.uint8(255) * kept).convert(mode)).mask.kept, kept), mode
+
+
 def test_grow_moves_the_edge_by_so_many_pixels():
     kept = np.zeros((40, 40), bool)
     kept[15:25, 15:25] = True
@@ -189,6 +196,7 @@ def test_the_size_of_the_painting_has_the_shape_of_the_photo():
     assert painting_size((512, 512), 256) == (256, 256)
     assert painting_size((3000, 2000), 256) == (312, 208)
     assert painting_size((3000, 2000), 256, width=96) == (96, 64)
+    assert painting_size((3000, 500), 512) == (1024, 168) and painting_size((500, 4000), 512) == (128, 1024)
     with pytest.raises(SourceError, match="would distort it.*Leave out width and height"):
         painting_size((300, 200), 256, 64, 64)
     with pytest.raises(SourceError, match="Leave out width and height") as error:

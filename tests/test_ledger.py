@@ -467,6 +467,9 @@ def test_sources_are_kept_under_the_hash_of_their_pixels(tmp_path: Path) -> None
     path.write_bytes(path.read_bytes()[:100])
     assert ledger.find_source(source.pixels_sha256) is None
     assert ledger.keep_source(source) == path == ledger.find_source(source.pixels_sha256)  # and mended
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(OutputError, match="as PNG; at most 0 can be read back. Scale it down"):
+        patch.setattr("tp2lib.storage.ledger.MAX_BYTES", 50)
+        ledger.keep_source(prepare_source(noise_image(40, 31, "RGB"), 16, 16))
     for bad in ("sha256:unknown", "../../x", None, 5, ""):
         assert ledger.find_source(bad) is None
 

@@ -37,9 +37,11 @@ def test_the_found_mask_is_shown_with_how_sure_it_is_and_corrected(picker):
     drawn(picker.editor, (0, 0, 20, 10))
     changed = picker.prepare(0, 0)
     assert changed.mask.kept[:10, :20].all() and np.array_equal(changed.mask.kept[10:], source.mask.kept[10:])
+    with Image.open(io.BytesIO(picker.editor.drawn)) as seen:  # what a view that is opened now shows
+        assert np.array_equal(np.asarray(seen.getchannel("A")) > 0, picker.editor._seen)
     assert "corrected by hand" in picker.editor.said and picker.name_of(changed) == f"sha256:{changed.pixels_sha256}" != f"sha256:{source.pixels_sha256}"
     picker.editor._received(picker.editor, {"kind": "reset"}, [])
-    assert picker.prepare(0, 0).pixels_sha256 == source.pixels_sha256
+    assert picker.prepare(0, 0).pixels_sha256 == source.pixels_sha256 and picker.editor.drawn == b""
 
 
 def test_a_large_photo_keeps_its_size_and_the_edge_that_was_found(picker):

@@ -40,6 +40,19 @@ def test_expectation_and_measurement_stand_side_by_side(steps, tmp_path):
     assert kinds == ["opened", "predicted", "measured", "measured"]
 
 
+def test_an_answer_is_taken_up_after_a_restart_unless_it_came_too_late(steps, tmp_path):
+    steps.commit(10, own=False)
+    steps.commit(15)
+    steps.compare(30)
+    steps.commit(30)
+    again = Predictions("03", tmp_path).ask("How many steps?", [10, 15, 30], unit="steps")
+    assert again.commit(10, own=False).text == "15 steps. It is written down."
+    assert "expected 15 steps, measured 30" in again.compare(30).text and [one.answer for one in judged(tmp_path)] == [15]
+    assert again.box.entry.value == 15 and "15 steps. It is written down" in again.box.status.value
+    assert Predictions("03", tmp_path).ask("How many steps?", [1, 2]).answer is None  # 15 is none of these choices
+    assert Predictions("04", tmp_path).ask("How many steps?", [10, 15]).answer is None
+
+
 def test_numbers_are_compared_by_a_factor(seconds):
     seconds.commit(2)
     assert seconds.compare(4.123).text == "expected 2 s, measured 4.12 s: a factor of 2.1 between them."

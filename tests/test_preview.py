@@ -68,6 +68,14 @@ def test_the_colour_map_of_a_linear_decoder_is_that_decoder():
     assert vae.decoded == 1
 
 
+def test_an_offloaded_decoder_gets_its_latents_where_it_runs():
+    vae, seen = LinearDecoder(), []
+    vae._hf_hook = SimpleNamespace(execution_device=torch.device("meta"))
+    vae.decode = lambda latents, return_dict: seen.append(latents.device.type) or (torch.zeros(1, 3, 192, 192),)
+    colour_map(vae)
+    assert seen == ["meta"]
+
+
 def test_a_preview_has_one_pixel_for_each_latent_and_decodes_nothing():
     zeros = torch.zeros(1, 4, 32, 48)
     info = StepInfo(

@@ -88,6 +88,21 @@ def test_a_replay_without_a_picture_is_different(model, tmp_path, in_this_proces
     assert verdict.grade == "different" and verdict.suspects == {"outcome": ("ok", "black")}
 
 
+def test_a_missing_engine_costs_the_engine_alone(model, tmp_path, in_this_process, monkeypatch):
+    run = generate(APPLE, model)
+    path = replace(run, effective={**run.effective, "fast": "openvino"}).save(tmp_path / "apple.png")
+    asked = []
+
+    def without_openvino(name, **how):
+        asked.append((how.get("device"), how.get("fast")))
+        if how.get("fast"):
+            raise ModelError("openvino is not installed.")
+        return model
+
+    monkeypatch.setattr("tp2lib.models.loading.load", without_openvino)
+    assert replay(path).grade == "identical" and asked == [("cpu", "openvino"), ("cpu", None)]
+
+
 def test_a_process_that_fails_says_why(model, tmp_path, monkeypatch):
     path = generate(APPLE, model).save(tmp_path / "apple.png")
     failed = subprocess.CompletedProcess([], 1, stderr="Loading\nModelNotFound: no model in nowhere")

@@ -101,6 +101,7 @@ def test_a_step_is_no_call_of_the_model():
 @pytest.mark.parametrize("steps", [0, None, "30", -1, 10**400, float("nan")])
 def test_a_record_that_cannot_be_is_left_out(steps):
     assert costs([timed(0, steps, 1.0, 2.0)]) == [] == costs([timed(0, 10, 1.0, 10**400)])
+    assert costs([replace(odd := timed(0, 10, 1.0, 2.0), effective=odd.effective | {"threads": [2]})]) == []
     assert costs([replace(timed(0, 10, 1.0, 2.0), timings={})]) == [] == costs([])
 
 

@@ -12,8 +12,9 @@ from studio_parts import MARKUP, all_html, studio
 
 from tp2lib.errors import Cancelled, ModelError, OutputError, RecipeError
 from tp2lib.metadata.infotext import from_infotext
+from tp2lib.storage.ledger import Ledger
 from tp2lib.widgets.run_card import configuration
-from tp2lib.widgets.studio import TABS
+from tp2lib.widgets.studio import TABS, Studio
 
 
 def cards(mode) -> list:
@@ -197,6 +198,40 @@ def test_a_size_that_is_left_open_is_that_of_the_model_which_is_chosen(tmp_path)
     settings.model.value = "auto"
     assert (settings.controls["width"].value, settings.controls["height"].value) == (256, 64) and settings.recipe().width == 256
     assert settings.load(settings.recipe().vary(model="sd15", width=None)) == [] and settings.controls["width"].value == 512
+
+
+def test_a_tool_without_a_model_has_the_size_of_the_one_that_will_be_loaded(vitrine, tmp_path) -> None:
+    tool = Studio(ledger=Ledger(tmp_path))
+    assert [tool.text.controls[side].value for side in ("width", "height")] == [256, 256] and tool.text.words.model is None
+    tool.text.controls["steps"].value = 1
+    run = tool.text.run(timeout=60)
+    assert run.image.size == (256, 256) and tool.text.words.suggest.options  # the model is known now
+
+
+def test_the_size_of_a_new_background_comes_back_though_it_has_no_slider(tmp_path) -> None:
+    tool, _ = studio(tmp_path)
+    recipe = tool.background.settings.recipe().vary(width=96)
+    assert tool.background.settings.load(recipe) == [] and tool.background.settings.recipe().width == 96
+
+
+def test_some_pictures_of_a_series_may_be_missing(tmp_path) -> None:
+    tool, engine = studio(tmp_path)
+    tool.text.controls["steps"].value, tool.text.settings.count.value = 1, 2
+    outcomes = iter(["ok", "nan"])
+    tool._generate = lambda *given, **how: setattr(engine, "outcome", next(outcomes)) or engine(*given, **how)
+    tool.text.run(timeout=10)
+    assert "Done" in tool.text.status.value and "1 of 2 without a picture: not a number" in tool.text.status.value
+
+
+def test_one_tool_says_that_it_waits_for_another(tmp_path) -> None:
+    gate = threading.Event()
+    tool, engine = studio(tmp_path, gate=gate)
+    first = tool.text.start()
+    assert engine.reached.wait(10)
+    second = tool.image.start()
+    assert "Waiting for the work before it" in tool.image.status.value
+    gate.set()
+    assert first.wait(10) and second.wait(10)
 
 
 def test_a_picture_becomes_the_source_of_the_next(tmp_path) -> None:

@@ -204,6 +204,26 @@ def test_cells_made_with_another_fallback_are_all_made_again(model, monkeypatch)
     assert not model.pipe.vae.use_tiling
 
 
+def test_where_one_picture_overflows_in_half_precision_all_are_decoded_in_float32(model, tmp_path, monkeypatch):
+    """Forced onto the CPU in bfloat16, where no run of ours goes; the kept pictures would stand in the way of the proof for ever."""
+    pipe = load(model.folder, device="cpu").pipe.to(torch.bfloat16)
+    half, decode, seen = replace(model, pipe=pipe, placement=replace(model.placement, dtype=torch.bfloat16)), pipe.vae.decode, []
+
+    def overflowing(latents, **options):
+        seen.append(latents.dtype)
+        pixels = decode(latents, **options)[0]
+        return (pixels * float("inf"),) if len(seen) == 2 else (pixels,)
+
+    said = []
+    try:
+        monkeypatch.setattr(pipe.vae, "decode", overflowing)
+        result = sweep(APPLE, half, guidance=[2, 3], ledger=Ledger(tmp_path), batch_width=1, say=said.append)
+    finally:
+        load.__globals__["_loaded"].clear()  # this model's parts are bfloat16 now
+    assert "a picture overflowed: all cells are made again with float32 decoder, so that they compare" in said
+    assert [run.effective["decoder_dtype"] for run in result.runs] == ["float32"] * 2 and result.control["guidance"]
+
+
 @pytest.mark.slow
 def test_a_cell_that_fails_is_said_and_the_others_are_made(model, monkeypatch):
     forward = model.pipe.unet.forward

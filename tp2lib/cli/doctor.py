@@ -207,7 +207,9 @@ def _kernel() -> _Found:
         yield False, "there is no kernel python3, which the notebooks name", fix
         return
     program = spec.argv[0]
-    ours = program in ("python", "python3", f"python3.{sys.version_info.minor}") or (Path(program).exists() and os.path.samefile(program, sys.executable))
+    both = (Path(program), Path(sys.executable))  # environments of one Python link to it, each from a folder of its own
+    same = both[0].exists() and os.path.samefile(*both) and os.path.samefile(*(one.parent for one in both))
+    ours = same or program in ("python", "python3", f"python3.{sys.version_info.minor}")
     if ours:
         yield True, "python3 is this environment's", ""
     else:

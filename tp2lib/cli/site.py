@@ -124,11 +124,10 @@ def _gather(source: Path, books: list[Path], outputs: Path) -> None:
     (source / "notebooks").mkdir(exist_ok=True)
     here = {str(outputs.resolve()): "outputs", str(outputs): "outputs", sys.prefix: ".venv", str(ROOT): "tp2"}
     for path in books:
-        text = path.read_text(encoding="utf-8")
+        text = nbformat.writes(Stills(nbformat.read(path, as_version=4), static / "pictures", "../_static/pictures").still())
         for folder, name in here.items():  # of the machine that ran them: not for readers
-            text = text.replace(json.dumps(folder)[1:-1], name)
-        book = Stills(nbformat.reads(text, as_version=4), static / "pictures", "../_static/pictures").still()
-        nbformat.write(book, source / "notebooks" / path.name)
+            text = re.sub(re.escape(json.dumps(folder)[1:-1]) + r"(?![\w.-])", name, text)  # whole names: /app is not in /apple.jpg
+        (source / "notebooks" / path.name).write_text(text, encoding="utf-8")
     reports = _write_reports(source, outputs)
     told: set[int] = set()
     api = [_write_api(source / "api", door, told) for door in DOORS]

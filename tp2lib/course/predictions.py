@@ -10,6 +10,7 @@ import math
 import numbers
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -76,6 +77,16 @@ class Prediction:
     answer: Answer | None = None
     own: bool = False  # whether the answer is the learner's, and no example
 
+    def __post_init__(self) -> None:
+        """Take up the learner's own answer from before a restart of the kernel: the one that counts, else the last."""
+        for event in read_events(self.book.outputs):
+            if (event["notebook"], event.get("question")) == (self.book.notebook, self.question):
+                if event["event"] == "measured" and self.own:
+                    return
+                if event["event"] == "predicted" and event.get("own") is True:
+                    with suppress(RecordError):  # the question had other choices then
+                        self.answer, self.own = self._checked(event.get("answer")), True
+
     def commit(self, answer: Answer, own: bool = True) -> Reply:
         """Write an answer down: the plain twin of the widget's button; raise RecordError if it is none of the choices, or no number of the range.
 
@@ -83,7 +94,7 @@ class Prediction:
         """
         answer = self._checked(answer)
         if not own and self.own:
-            return self._reply("expected", f"{self._worded(self.answer)}. It is written down.")
+            return self._reply("expected", self.kept())
         self.answer, self.own = answer, own
         late = own and self._measured_before()
         lost = self._note("predicted", answer=answer, own=own, choices=self.choices and len(self.choices))
@@ -94,6 +105,10 @@ class Prediction:
         if late:
             text += " But it was measured before: only a prediction made before the measurement counts."
         return self._reply("expected", text)
+
+    def kept(self) -> str:
+        """Say which answer of the learner's own is written down, or ask for one."""
+        return f"{self._worded(self.answer)}. It is written down." if self.own else "What do you expect?"
 
     def compare(self, measured: Any) -> Reply:
         """Put what was measured, text or a number, beside what was expected, and write it down; it need not be one of the choices."""
@@ -156,22 +171,24 @@ class Prediction:
 
 
 class PredictionBox:
-    """The form of a prediction: its answers (none is selected when it appears), a button, and a line that shows what was saved."""
+    """The form of a prediction: its answers (none is selected until one was given), a button, and a line that shows what was saved."""
 
     def __init__(self, prediction: Prediction) -> None:
         import ipywidgets as widgets  # the report reads predictions, and shows no form
 
         self.prediction = prediction
         unit = f" {prediction.unit}" if prediction.unit else ""
+        known = prediction.answer if prediction.own else None
         if prediction.choices is not None:
             options = [(f"{choice}{unit if not isinstance(choice, str) else ''}", choice) for choice in prediction.choices]
-            self.entry: Any = widgets.RadioButtons(options=options, value=None, tooltip=prediction.question, layout={"width": "max-content"})
+            self.entry: Any = widgets.RadioButtons(options=options, value=known, tooltip=prediction.question, layout={"width": "max-content"})
         else:
             low, high = prediction.between
-            self.entry = widgets.Text(placeholder=f"{low:g} to {high:g}{unit}", tooltip=prediction.question, continuous_update=False)
+            hint, typed = f"{low:g} to {high:g}{unit}", "" if known is None else str(known)
+            self.entry = widgets.Text(typed, placeholder=hint, tooltip=prediction.question, continuous_update=False)
         self.button = widgets.Button(description="Write it down", tooltip="save this prediction before the measurement")
         self.button.on_click(lambda button: self.save())
-        self.status = widgets.HTML(status_html("What do you expect?"))
+        self.status = widgets.HTML(status_html(prediction.kept()))
         question = widgets.HTML(f"<b>{html.escape(prediction.question)}</b>")
         self.widget = widgets.VBox([question, self.entry, widgets.HBox([self.button, self.status])])
 

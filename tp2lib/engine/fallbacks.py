@@ -19,12 +19,15 @@ FREE_CACHES = "free caches"
 SLICING = "VAE slicing"
 TILING = "VAE tiling"
 OFFLOAD = "model offload"
+FLOAT32 = "float32 decoder"
 SMALLER = "smaller size"
 _STAGES = ("text", "encode", "denoise", "decode")
-FALLBACKS = {FREE_CACHES: _STAGES, SLICING: ("encode", "decode"), TILING: ("encode", "decode"), OFFLOAD: _STAGES, SMALLER: ()}
-"""All fallbacks, in the order they are tried, with the stages that they help. Freeing caches changes no pixel; tiling may change many."""
+FALLBACKS = {FREE_CACHES: _STAGES, SLICING: ("encode", "decode"), TILING: ("encode", "decode"), OFFLOAD: _STAGES, FLOAT32: (), SMALLER: ()}
+"""All fallbacks, in the order they are tried, with the stages that they help. Freeing caches changes no pixel; tiling may change many.
+The float32 decoder is for a picture that overflows in half precision."""
 
-_SIGNS = ("can't allocate memory", "out of memory")  # how PyTorch's CPU and MPS allocators say it, in a RuntimeError
+_SIGNS = ("can't allocate memory", "not enough memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+"""How PyTorch's CPU (Linux, Windows) and MPS allocators, and cuBLAS, say it, in a RuntimeError."""
 
 
 def treatments(fallbacks: Sequence[str]) -> list[str]:

@@ -85,7 +85,8 @@ def painting_size(photo: tuple[int, int], native: int, width: int | None = None,
     `width` and `height` insist on a side. SourceError is raised if the size would distort the photo by more than 7 %.
     """
     shape = photo[0] / photo[1]
-    wide = width or (height * shape if height else native * math.sqrt(shape))
+    most = _LIMITS[1] * min(1, shape)  # what is wide at the longest side allowed
+    wide = width or (height * shape if height else min(native * math.sqrt(shape), most))
     size = width or _side(wide), height or _side(wide / shape)
     stretch = size[0] / size[1] / shape
     if max(stretch, 1 / stretch) > _STRETCH:

@@ -60,7 +60,7 @@ def predicted_x0(scheduler: SchedulerMixin, model_output: torch.Tensor, timestep
     `model_output` is ε, or v for models with ``prediction_type`` "v_prediction". Between two training timesteps ᾱ is interpolated as the schedulers do: linear
     in log σ. Schedulers of the Euler family keep `sample` as x_t / √ᾱ.
     """
-    alphas = scheduler.alphas_cumprod.to(torch.float64)
+    alphas = scheduler.alphas_cumprod.cpu().double()  # some schedulers move them to the device, and MPS has no float64
     log_sigmas = ((1 - alphas) / alphas).sqrt().log()
     low = min(int(timestep), len(alphas) - 2)
     sigma = float(torch.lerp(log_sigmas[low], log_sigmas[low + 1], timestep - low).exp())
@@ -90,7 +90,8 @@ def colour_map(vae: AutoencoderKL) -> torch.Tensor:
     if vae not in _MAPS:
         coarse = torch.randn(1, vae.config.latent_channels, 8, 8, generator=torch.Generator().manual_seed(0))
         latents = functional.interpolate(coarse, scale_factor=3)  # patches of 3 x 3: the middle is one flat colour
-        scaled = latents.to(vae.device, vae.dtype) / vae.config.scaling_factor
+        device = getattr(getattr(vae, "_hf_hook", None), "execution_device", None) or vae.device  # an offloaded decoder comes there when it is called
+        scaled = latents.to(device, vae.dtype) / vae.config.scaling_factor
         pixels = vae.decode(scaled, return_dict=False)[0].float().cpu()
         colours = functional.adaptive_avg_pool2d(pixels, 24)[0, :, 1::3, 1::3].flatten(1).T
         design = torch.cat([coarse[0].flatten(1).T, torch.ones(64, 1)], dim=1)

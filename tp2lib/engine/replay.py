@@ -228,10 +228,13 @@ def _execute(job: Mapping[str, Any], folder: Path) -> Run:
     from tp2lib.models.loading import load
 
     torch.set_num_threads(job["threads"])
-    try:
-        model = load(job["model"], vae=job["vae"], device=job["device"], download=False, fast=job["fast"])
-    except ModelError:
-        model = load(job["model"], vae=job["vae"], download=False)  # without the original device or engine: the verdict names it
+    for way in ({"device": job["device"], "fast": job["fast"]}, {"device": job["device"]}, {}):  # the verdict names what is missing here
+        try:
+            model = load(job["model"], vae=job["vae"], download=False, **way)
+            break
+        except ModelError:
+            if not way:
+                raise
     recipe = Recipe.from_dict(job["recipe"])
     source = reopen_source(folder / job["source"]) if "source" in job else None
     return generate(recipe, model, source=source, fallbacks=job["rungs"], batch_width=job["batch_width"])

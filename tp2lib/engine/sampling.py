@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from tp2lib.engine.fallbacks import Fallbacks
+from tp2lib.engine.fallbacks import FLOAT32, Fallbacks
 from tp2lib.engine.inpainting import differing, hold, put_back
 from tp2lib.engine.plan import Plan, execution
 from tp2lib.engine.preview import StepInfo, StepWatch, colour_map, rough_colours
@@ -125,6 +125,8 @@ class _Execution:
         result = self.fallbacks.run(name, work)
         if self.plan.model.placement.device == "cuda":
             torch.cuda.synchronize()  # queued work counts in this stage's seconds
+        elif self.plan.model.placement.device == "mps":
+            torch.mps.synchronize()
         self.timings[name] = time.perf_counter() - began
         return result
 
@@ -210,8 +212,9 @@ class _Execution:
 
     def _decode_and_judge(self) -> tuple[Image.Image | None, str]:
         latents = self.latents
-        pixels = self._decode(latents)
-        if not pixels.isfinite().all() and self.dtype != torch.float32:
+        pixels = self._decode_in_float32(latents) if FLOAT32 in self.fallbacks.used else self._decode(latents)
+        if not pixels.isfinite().all() and self.dtype != torch.float32 and FLOAT32 not in self.fallbacks.used:
+            self.fallbacks.used.append(FLOAT32)
             pixels = self._decode_in_float32(latents)
         if not pixels.isfinite().all():
             return None, "nan"
@@ -234,7 +237,7 @@ class _Execution:
         return functional.interpolate(rough_colours(latents, colour_map(self.pipe.vae)), scale_factor=self.pipe.vae_scale_factor, mode="bilinear")
 
     def _decode_in_float32(self, latents: torch.Tensor) -> torch.Tensor:
-        """Decode the same latents again where float16 overflowed; the decoder is put back as it was."""
+        """Decode latents where float16 overflows; the decoder is put back as it was."""
         self.decoder = "float32"
         try:
             self.pipe.vae.to(torch.float32)

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from tp2lib.engine.axes import Place, announce, axis_values, batches, check_axes, choose_width, plan_cells, where
 from tp2lib.engine.control import dead_pairs, prove
-from tp2lib.engine.fallbacks import OutOfMemory, treatments
+from tp2lib.engine.fallbacks import FLOAT32, OutOfMemory, treatments
 from tp2lib.engine.generate import find_source, reuse, run_together
 from tp2lib.engine.plan import Plan
 from tp2lib.engine.preview import StepInfo
@@ -180,7 +180,7 @@ class Work:
     should_stop: Callable[[], bool] | None
 
     def do(self, plan_all: Callable[[list[str], int], Plans], plans: Plans, say: Callable[[str], None]) -> list[Cell]:
-        """Make all cells; if one needs a memory fallback, make all of them with it."""
+        """Make all cells; if one needs a fallback, make all of them with it."""
         fallbacks: list[str] = []
         width = plans[0][1].effective["batch_width"]
         while True:
@@ -193,7 +193,8 @@ class Work:
                 if isinstance(found, dict):
                     return [found[plan.key, str(place)] for place, plan in plans]
                 fallbacks, how = found, f"with {', '.join(found)}"
-            say(f"memory ran out: all cells are made again {how}, so that they compare")
+            why = "a picture overflowed" if fallbacks[-1:] == [FLOAT32] else "memory ran out"
+            say(f"{why}: all cells are made again {how}, so that they compare")
             plans = plan_all(fallbacks, width)
 
     def _fill(self, plans: Plans, fallbacks: list[str]) -> dict[tuple[str, str], Cell] | list[str]:

@@ -116,7 +116,8 @@ def costs(runs: Iterable[Run]) -> list[Cost]:
     for run in runs:
         known = run.effective
         steps, spent, whole = known.get("steps", 0), run.timings.get("denoise", 0.0), run.timings.get("total", 0.0)
-        if not all(isinstance(one, (int, float)) and 0 < one < MOST for one in (steps, spent, whole)):
+        counts = all(isinstance(one, (int, float)) and 0 < one < MOST for one in (steps, spent, whole))
+        if not counts or not isinstance(known.get("threads"), int | None):
             continue  # a record from elsewhere
         size = f"{known.get('width')} × {known.get('height')}"
         kind = (shown(known.get("model"), 1000)[1:-1], shown(known.get("device"))[1:-1], size, known.get("threads"))

@@ -78,24 +78,30 @@ class Mask:
         )
 
 
+def _transparency(image: Image.Image) -> Image.Image | None:
+    """Return the opacity of an image's pixels, as a grey picture; None where all are opaque."""
+    alpha = image.convert("RGBA").getchannel("A")
+    return alpha if any(alpha.histogram()[:255]) else None
+
+
 def read_mask(given: str | os.PathLike[str] | bytes | Image.Image | np.ndarray, size: tuple[int, int]) -> tuple[Mask, list[str]]:
     """Read a mask that belongs to an upright photo of `size` (width, height), and say what was done to it; one of the same shape is scaled to it.
 
-    White is kept; of an array, true (bool), 0.5 and more (floats up to 1), or 128 and more. Colours count as their grey; a picture with transparency counts by
+    White is kept; of an array, true (bool), 0.5 and more (floats up to 1), or 128 and more. Colours count as their grey; a picture with transparent pixels counts by
     its opacity. SourceError is raised if there is no such file, it is no picture, or of another shape than the photo.
     """
     if isinstance(given, np.ndarray):
         if given.ndim != 2:
             raise SourceError(f"the mask is an array of shape {given.shape}; it must have two dimensions, height and width. Take one channel.")
         whole = 1 if given.dtype == bool or (given.dtype.kind == "f" and given.max(initial=0) <= 1) else 255
-        levels = np.clip(given * (255 / whole), 0, 255).astype(np.uint8)
+        levels = np.rint(np.clip(given * (255 / whole), 0, 255)).astype(np.uint8)
         image, origin = Image.fromarray(levels), "an array"
     elif isinstance(given, Image.Image):
         image, origin = loaded(given, "the mask"), "a picture"
     else:
         image, origin = open_image(given)[0], "a file"
     upright = ImageOps.exif_transpose(image)
-    grey = upright.convert("RGBA").getchannel("A") if upright.has_transparency_data else upright.convert("L")
+    grey = alpha if (alpha := _transparency(upright)) else upright.convert("RGB").convert("L")
     acts = [f"mask from {origin}, {grey.width}x{grey.height}"]
     if grey.size != size:
         if abs(grey.width * size[1] - grey.height * size[0]) > max(*grey.size, *size):  # more than a pixel's rounding

@@ -52,7 +52,8 @@ def choose_device(device: str | None = None) -> Placement:
         if fault is None:
             if "LOCAL_RANK" in os.environ:  # accelerate launch: a GPU for each process
                 torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
-            free_gb = torch.cuda.mem_get_info()[0] / 1e9
+            held = torch.cuda.memory_reserved()  # by this process: a loaded model leaves before the next one comes
+            free_gb = (torch.cuda.mem_get_info()[0] + held) / 1e9
             why = f"{torch.cuda.get_device_name()} with {free_gb:.1f} GB free"
             return Placement(device="cuda", dtype=torch.float16, why=why, free_gb=free_gb)
         if device == "cuda":

@@ -15,7 +15,7 @@ from tp2lib.recipe import Recipe
 # The settings that may be an axis, in the order that captions name them.
 AXES = (
     "model", "prompt", "negative_prompt", "source", "strength", "strength_mode", "scheduler", "schedule", "steps",
-    "guidance", "seed", "width", "height",
+    "guidance", "seed", "width", "height", "mask", "grow", "feather",
 )  # fmt: skip
 
 OUTCOMES = {
@@ -104,6 +104,7 @@ def fixed(runs: Sequence[Any], besides: Sequence[str] = ()) -> list[str]:
     silent = {axis for axis in ("negative_prompt", "source", "strength", "strength_mode") if not value(first, axis)}
     silent |= {"schedule"} if value(first, "schedule") == "default" else set()
     silent |= {"width", "height"} | ({"strength_mode"} if first.recipe.strength is None else set())
+    silent |= {"mask", "grow", "feather"} if first.recipe.mask is None else set()
     words = []
     for axis in AXES:
         if axis not in changed | silent:
@@ -142,7 +143,7 @@ def _quoted(text: str) -> str:
 
 
 def _short(name: str) -> str:
-    """Shorten the name of a photo that is known by its hash to the first digits."""
+    """Shorten the name of a photo or mask that is known by its hash to the first digits."""
     return f"{name[:15]}…" if name.startswith("sha256:") else name
 
 
@@ -157,4 +158,5 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "schedule": lambda name: "default schedule" if name == "default" else f"{name} schedule",
     # the file's name alone: a folder can name its owner
     "source": lambda path: "no source" if path is None else f"source {_short(PureWindowsPath(path).name)}",
+    "mask": lambda path: "no mask" if path is None else f"mask {_short(PureWindowsPath(path).name)}",
 }

@@ -20,7 +20,7 @@ from typing import Any
 from PIL import Image
 
 from tp2lib.errors import OutputError, Quarantined, RecordError, SourceError, shown
-from tp2lib.metadata.pixels import bare, open_image, pixels_sha256
+from tp2lib.metadata.pixels import MAX_BYTES, bare, open_image, pixels_sha256
 from tp2lib.metadata.record import is_sha256
 from tp2lib.metadata.source import Source
 from tp2lib.recipe import Recipe
@@ -205,6 +205,8 @@ class Ledger:
         if not _has_pixels(path, source.pixels_sha256):
 
             def check(written: Path) -> None:
+                if (size := written.stat().st_size) > MAX_BYTES:
+                    raise OutputError(f"the photo takes {size // 10**6} MB as PNG; at most {MAX_BYTES // 10**6} can be read back. Scale it down.")
                 if not _has_pixels(written, source.pixels_sha256):
                     raise OutputError(f"{shown(str(path), 200)} read back otherwise than written. Prepare it again.")
 

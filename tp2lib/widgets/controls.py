@@ -212,7 +212,7 @@ class RecipeControls:
                 one.value = value
                 if one.value != value:  # a slider clips without an error
                     notes.append(f"{name} {value} lies outside of its slider; {one.value} is set instead.")
-        self.base = recipe.vary(model="auto", width=None, height=None)
+        self.base = recipe.vary(model="auto", **{side: None for side in ("width", "height") if side in self.controls})  # else they stay
         self.lock.value = True
         try:
             self.recipe()

@@ -76,7 +76,7 @@ class PhotoPicker:
         names = self.offered()
         look = {"style": {"description_width": "9em"}, "layout": {"width": "36em", "max_width": "100%"}}
         self.choice = widgets.Dropdown(
-            options=[("choose …", ""), *((name, name) for name in names)], description="from inputs/",
+            options=_options(names), description="from inputs/",
             tooltip="the photos of the folder inputs", **look,
         )  # fmt: skip
         self.way = widgets.Dropdown(
@@ -103,6 +103,8 @@ class PhotoPicker:
         if name not in names:  # so that no path leads out of the folder
             raise SourceError(f"{self.inputs.name}/ has no photo {shown(name)}.{did_you_mean(name, names) or ' Drop yours instead.'}")
         self._take(self.inputs / name, f"{self.inputs.name}/{name}")
+        if name not in dict(self.choice.options):  # it was put there since
+            self.choice.options = _options(names)
         self.choice.value = name
 
     def upload(self, data: bytes, name: str = "the upload") -> None:
@@ -152,6 +154,7 @@ class PhotoPicker:
             try:
                 self.choose(name)
             except SourceError as error:
+                self._given, self._called, self._prepared = None, "", None  # another photo than the one that is named must not be used
                 self.fail(error)
 
     def _dropped(self, data: bytes, name: str) -> str:
@@ -168,6 +171,10 @@ class PhotoPicker:
         picture = image_html(source.image, alt=alt, caption=f"{self._called}, as the model gets it")
         digest = source.pixels_sha256[:12]
         self.view.value = f"{picture}<div>What was done to it:<ol>{acts}</ol>pixels {digest}…</div>"
+
+
+def _options(names: Sequence[str]) -> list[tuple[str, str]]:
+    return [("choose …", ""), *((name, name) for name in names)]
 
 
 def _settings_in(data: bytes) -> str:

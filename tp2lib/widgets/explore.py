@@ -22,6 +22,7 @@ from tp2lib.plots.labels import problem
 from tp2lib.recipe import Recipe, setting
 from tp2lib.settings import schedule_name, scheduler_name
 from tp2lib.widgets.drafts import Drafts, by_hand
+from tp2lib.widgets.jobs import Job
 from tp2lib.widgets.run_card import alt_of, effects
 from tp2lib.widgets.runner import Ending, Runner
 
@@ -87,7 +88,7 @@ class Explorer(Runner):
         self.shots: dict[Recipe, _Shot] = {}
         self.base: Recipe
         self._axes: list[tuple[str, list[Any]]] = []
-        self._whole, self._laying = True, False
+        self._whole, self._laying, self._made = True, False, 0
         self._grid = threading.RLock()  # the job's thread must not read axes that are half laid out
         look = {"style": {"description_width": "9em"}, "layout": {"width": "24em", "max_width": "100%"}}
         self.origin = widgets.Dropdown(options=list(recipes), description="settings of", tooltip="what the grid starts from", **look)
@@ -184,22 +185,28 @@ class Explorer(Runner):
     def _prepare(self) -> Callable[..., str]:
         if not self._axes:
             self.lay_out()
-        whole, self._whole = self._whole and not self.resting, True
+        whole, self._whole, self._made = self._whole and not self.resting, True, 0
         return lambda on_step, should_stop: self._work(whole, on_step, should_stop)
 
     def _finish(self, made: str) -> Ending:
         return Ending(words=made)
 
+    def _on_end(self, job: Job) -> None:
+        super()._on_end(job)
+        if job.state == "cancelled" and self._made:
+            self.say(f"Stopped; {self._made} made before are kept.")
+        if job.state != "done":
+            self._draw()  # a draft must not stand for a picture that does not follow
+
     def _work(self, whole: bool, on_step: Callable[[Any], None], should_stop: Callable[[], bool]) -> str:
         """Make the place under the sliders first, wherever they are by then; then, if wanted, the others."""
-        made = 0
         while True:
             here = self.place()
             todo = here if here not in self.shots else next(iter(self.missing()), None) if whole else None
             if todo is None:
-                return f"{made} made."
+                return f"{self._made} made."
             self.shots[todo] = _shot(self._make(todo, on_step=on_step, should_stop=should_stop))
-            made += 1
+            self._made += 1
             self._draw()
 
     def _draw(self) -> None:

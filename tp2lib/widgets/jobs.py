@@ -16,6 +16,7 @@ from typing import Any
 from tp2lib.errors import Cancelled, ModelError, TP2Error
 
 _TURN = threading.Lock()
+WAITING = "Waiting for the work before it to end."
 _POLL = 0.05  # seconds between looks at the stop sign, for a job that waits for its turn
 
 
@@ -110,7 +111,7 @@ class Job:
         count = f": step {self.done} of {self.total}" if self.total else ""
         left = f", about {self.left:.0f} s to go" if self.done else ""
         return {
-            "waiting": "Waiting for the work before it to end.",
+            "waiting": WAITING,
             "running": f"Running{count}, {self.seconds:.0f} s{left}.",
             "done": f"Done in {self.seconds:.1f} s.",
             "cancelled": "Stopped; nothing was kept.",
@@ -163,6 +164,11 @@ class Job:
     def _refuse_stopped(self) -> None:
         if self._should_stop():
             raise Cancelled("the work was stopped on request; nothing was kept. Start it again to have it.")
+
+
+def busy() -> bool:
+    """Whether a job is at work, for which the next one waits."""
+    return _TURN.locked()
 
 
 def _let_go(error: BaseException | None) -> None:

@@ -29,6 +29,7 @@ class MaskEditor(anywidget.AnyWidget):
     _css = STATIC / "widgets.css"
     photo = traitlets.Bytes().tag(sync=True)
     mask = traitlets.Bytes().tag(sync=True)
+    drawn = traitlets.Bytes(help="the mask as it was corrected: what a view that is opened later starts from").tag(sync=True)
     said = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, on_change: Callable[[], Any]) -> None:
@@ -47,10 +48,8 @@ class MaskEditor(anywidget.AnyWidget):
         small.thumbnail((_SIDE, _SIDE))
         shrunk = mask.image.resize(small.size, Image.Resampling.BOX).point(lambda level: 255 * (level > 127))
         self._seen = np.asarray(shrunk) > 0
-        clear = Image.new("RGBA", small.size, "white")
-        clear.putalpha(shrunk)
         with self.hold_sync():
-            self.photo, self.mask = _png(small), _png(clear)
+            self.photo, self.mask, self.drawn = _png(small), _veil(shrunk), b""
         self._tell()
 
     def draw(self, seen: np.ndarray) -> None:
@@ -60,6 +59,7 @@ class MaskEditor(anywidget.AnyWidget):
         changed, drawn = (np.asarray(Image.fromarray(one).resize(self.kept.size, Image.Resampling.NEAREST)) for one in (seen ^ self._seen, seen))
         self.kept = Mask(kept=np.where(changed, drawn, self.kept.kept), origin=f"{self.kept.origin.removesuffix(_BY_HAND)}{_BY_HAND}")
         self._seen, self.corrected = seen, True
+        self.drawn = _veil(Image.fromarray(seen.astype(np.uint8) * 255))
         self._tell()
         self._on_change()
 
@@ -151,6 +151,13 @@ def _masked(given: Any) -> tuple[Source, list[str]]:
         doubt = " ".join(str(error).split())
         return mask_source(given, lambda image, alpha: (Mask(kept=np.zeros(image.size[::-1], bool), origin="nothing was found"), [])), [doubt]
     return source, [] if source.chain[-1].startswith("mask ") else [source.chain[-1]]
+
+
+def _veil(kept: Image.Image) -> bytes:
+    """Return a white picture that is opaque where a grey one is white."""
+    clear = Image.new("RGBA", kept.size, "white")
+    clear.putalpha(kept)
+    return _png(clear)
 
 
 def _png(image: Image.Image) -> bytes:

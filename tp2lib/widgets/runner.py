@@ -18,7 +18,7 @@ import ipywidgets as widgets
 
 from tp2lib.errors import ModelError, TP2Error
 from tp2lib.plots.display import image_html, status_html
-from tp2lib.widgets.jobs import Job
+from tp2lib.widgets.jobs import WAITING, Job, busy
 
 _EVERY = 0.5  # seconds between previews, at least
 
@@ -128,7 +128,7 @@ class Runner:
         self.generate_button.disabled, self.stop_button.disabled = True, False
         self.bar.value, self.bar.max, self.bar.bar_style = 0, 1, "info"
         self._show_details("")
-        self.say("Starting; the first picture loads the model.")
+        self.say(WAITING if busy() else "Starting; the first picture loads the model.")
 
     def _show_details(self, text: str) -> None:
         self.traceback.value = f"<pre>{html.escape(text)}</pre>"

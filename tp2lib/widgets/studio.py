@@ -5,7 +5,9 @@ Everything it does can also be done by a call: ``studio.text.run()`` is the clic
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +16,8 @@ from typing import Any
 import ipywidgets as widgets
 
 from tp2lib.errors import Cancelled, SourceError, TP2Error
-from tp2lib.models.catalogue import CATALOGUE
+from tp2lib.models.catalogue import CATALOGUE, choose_model, find_card
+from tp2lib.models.devices import choose_device
 from tp2lib.paths import INPUTS, OUTPUTS
 from tp2lib.plots.display import status_html
 from tp2lib.plots.labels import problem
@@ -43,8 +46,7 @@ class Mode(Runner):
     def __init__(self, studio: Any, recipe: Recipe) -> None:
         super().__init__()
         self.studio = studio
-        size = getattr(studio.model, "native_size", 512)
-        self.settings = RecipeControls(recipe, size=size, models=studio.offered())
+        self.settings = RecipeControls(recipe, size=studio.native_size(), models=studio.offered())
         self.words = PromptWords(*self.settings.words, studio.model)
         self.photo: PhotoPicker | None = None
         if recipe.strength is not None:
@@ -101,8 +103,8 @@ class Mode(Runner):
         pairs = [self._with_photo(recipe) for recipe in recipes]
         return functools.partial(self._series, pairs)
 
-    def _series(self, pairs: list[tuple[Recipe, Any]], *, on_step: Callable[[Any], None], should_stop: Callable[[], bool]) -> str:
-        """Make one picture after the other; a stop keeps those that are finished."""
+    def _series(self, pairs: list[tuple[Recipe, Any]], *, on_step: Callable[[Any], None], should_stop: Callable[[], bool]) -> tuple[int, str]:
+        """Make one picture after the other, and return how many and, after a stop, which keeps those that are finished, what to say of it."""
         for number, (recipe, source) in enumerate(pairs):
 
             def step(info: Any, number: int = number) -> None:
@@ -114,21 +116,26 @@ class Mode(Runner):
             except Cancelled:
                 if number == 0:
                     raise
-                return f"Stopped after {number} of {len(pairs)} pictures; those are kept."
+                return number, f"Stopped after {number} of {len(pairs)} pictures; those are kept."
             self._keep(run)
-        return ""
+        return len(pairs), ""
 
     def _keep(self, run: Any) -> None:
         self.runs.append(run)
         acts = {} if problem(run) else self.studio.acts()
         self.made.children = (RunCard(run, acts, self.attempt).widget, *self.made.children[: _CARDS - 1])
 
-    def _finish(self, stopped: str) -> Ending:
-        run = self.result
-        if problem(run):
-            return Ending(words=f"No picture: {problem(run)}.", failed=True)
-        words = stopped or ("Found in the ledger." if run.reused else "")
-        return Ending(words=f"{words} {effects(run)}".strip())
+    def _finish(self, made: tuple[int, str]) -> Ending:
+        count, stopped = made
+        runs, used = self.runs[-count:], self.studio.loaded(self.settings.model.value)
+        if used is not self.words.model and used is not None:  # it was loaded for this picture
+            self.words.use(used)
+        none = [problem(run) for run in runs if problem(run)]
+        if len(none) == count:
+            return Ending(words=f"No picture: {none[-1]}.", failed=True)
+        lost = f"{len(none)} of {count} without a picture: {none[-1]}." if none else ""
+        words = stopped or ("Found in the ledger." if all(run.reused for run in runs) else "")
+        return Ending(words=" ".join(filter(None, (words, lost, effects(runs[-1])))))
 
 
 class Studio:
@@ -175,6 +182,14 @@ class Studio:
         """List the models to choose from: what to call each, and what a recipe calls it."""
         given = "auto" if self.model is None else Path(self.model.name).name
         return [(given, "auto"), *((name, name) for name in CATALOGUE if name != given)]
+
+    def native_size(self) -> int:
+        """Return the side in pixels that the given model was trained for, or the one that `load` would choose."""
+        if self.model is not None:
+            return self.model.native_size
+        with contextlib.suppress(TP2Error):
+            return find_card(os.environ.get("TP2_MODEL") or choose_model(choose_device(), False)[0]).native_size
+        return 512
 
     def loaded(self, name: str) -> Any:
         """Return the model of this name if it is loaded already, else None."""

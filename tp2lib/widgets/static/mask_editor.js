@@ -44,9 +44,9 @@ function render({ model, el }) {
     if (spot) { pen.beginPath(); pen.arc(...spot, tool === "box" ? 3 : Number(size.value) / 2, 0, 2 * Math.PI); pen.stroke(); }
   }
   const bytes = (name) => { const view = model.get(name); return new Blob([view.buffer ? view : new Uint8Array(view)], { type: "image/png" }); };
-  async function load() {
+  async function load(name = "mask") {
     if (!model.get("photo").byteLength) return;
-    const [one, other] = await Promise.all([createImageBitmap(bytes("photo")), createImageBitmap(bytes("mask"))]);
+    const [one, other] = await Promise.all([createImageBitmap(bytes("photo")), createImageBitmap(bytes(name))]);
     for (const each of [canvas, mask, tint]) { each.width = one.width; each.height = one.height; }
     photo = one; undo = [];
     kept.drawImage(other, 0, 0);
@@ -113,11 +113,11 @@ function render({ model, el }) {
   canvas.addEventListener("blur", () => { end(spot); spot = null; draw(); });
   const tell = () => { said.textContent = model.get("said"); };
   model.on("change:said", tell);
-  model.on("change:photo change:mask", load);
+  model.on("change:photo change:mask", () => load());
   box.append(bar, canvas, said);
   el.append(box);
   choose("keep");
   tell();
-  load();
+  load(model.get("drawn").byteLength ? "drawn" : "mask");
 }
 export default { render };
