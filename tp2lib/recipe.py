@@ -150,13 +150,7 @@ class Recipe:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def vary(self, **changes: Any) -> Recipe:
-        """Return a copy with some settings changed, checked like a new recipe.
-
-        Raises
-        ------
-        RecipeError
-            A name is no setting, or a value is not allowed.
-        """
+        """Return a copy with some settings changed, checked like a new recipe; raise RecipeError if a name is no setting, or a value is not allowed."""
         _refuse_unknown(changes)
         return dataclasses.replace(self, **changes)
 
@@ -168,10 +162,7 @@ class Recipe:
     def from_dict(cls, values: object) -> Recipe:
         """Make a recipe from a dictionary such as :meth:`to_dict` returns; missing keys take their default.
 
-        Raises
-        ------
-        RecipeError
-            Not a dictionary, an unknown key, no prompt, or a value that is not allowed.
+        RecipeError is raised for what is no dictionary, an unknown key, no prompt, or a value that is not allowed.
         """
         if not isinstance(values, Mapping):
             raise RecipeError(f"a recipe is {shown(values)}; it must be a dictionary like {{'prompt': …}}.")

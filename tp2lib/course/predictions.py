@@ -43,21 +43,9 @@ class Predictions:
     def ask(self, question: str, choices: Sequence[Answer] | None = None, *, between: tuple[float, float] | None = None, unit: str = "") -> Prediction:
         """Ask for a prediction; as the last line of a cell it shows its form.
 
-        Parameters
-        ----------
-        question : str
-            In words; it is the prediction's name in the record.
-        choices : sequence of str or numbers, optional
-            The possible answers.
-        between : (lowest, highest), optional
-            For a number instead.
-        unit : str
-            Stands behind the answers, such as ``"steps"``.
-
-        Raises
-        ------
-        RecordError
-            Neither or both of `choices` and `between` are given, or they leave no choice.
+        The question, in words, is the prediction's name in the record. `choices` are the possible answers; `between`, for a number instead, is the lowest and
+        the highest; `unit` stands behind the answers, such as ``"steps"``. RecordError is raised if neither or both of `choices` and `between` are given, or
+        they leave no choice.
         """
         if (choices is None) == (between is None) or (choices is not None and len(set(choices)) < 2):
             raise RecordError(f"the question {shown(question)} must have two choices at least, or between=(low, high).")

@@ -66,13 +66,7 @@ class Run:
 
     @property
     def picture(self) -> Image.Image:
-        """The image of a run that has one.
-
-        Raises
-        ------
-        OutputError
-            If the run ended without a picture.
-        """
+        """The image of a run that has one; OutputError is raised if the run ended without."""
         if self.image is None:
             raise OutputError(f"the run ended as {self.outcome!r}, so there is no picture. Change its recipe.")
         return self.image
@@ -100,13 +94,7 @@ class Run:
         return {"Model": self.effective["model"], "Model hash": self.effective["weights_sha256"][:10]}
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the picture as PNG, with its recipe, its record and its mark of origin.
-
-        Raises
-        ------
-        OutputError
-            If there is no picture to save, or it cannot be written.
-        """
+        """Write the picture as PNG, with its recipe, its record and its mark of origin; raise OutputError if there is none, or it cannot be written."""
         if self.outcome != "ok":
             raise OutputError(f"the run ended as {self.outcome!r}, so there is no picture to save. Change its recipe.")
         composite = self.source is not None
@@ -115,13 +103,7 @@ class Run:
 
     @classmethod
     def from_picture(cls, path: str | os.PathLike[str]) -> Run:
-        """Read a run back from a picture that was saved with it.
-
-        Raises
-        ------
-        RecordError
-            If the picture carries no record, or not a whole one.
-        """
+        """Read a run back from a picture that was saved with it; raise RecordError if it carries no record, or not a whole one."""
         return cls.from_record(read_record(path), path, open_image(path)[0].convert("RGB"))
 
     @classmethod

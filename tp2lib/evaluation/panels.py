@@ -73,10 +73,7 @@ class ScorePanel(_Panel):
     def press(self, points: int) -> None:
         """Give points for what is asked now, and go on, as a key does; once all are given, nothing happens.
 
-        Raises
-        ------
-        RecordError
-            The points cannot be, or the log is locked.
+        RecordError is raised if the points cannot be, or the log is locked.
         """
         if self.at is None:
             self._say(self._sentences["all given"])
@@ -218,12 +215,7 @@ class ReflectionPanel(_Panel):
     def save(self) -> list[str]:
         """Keep every answer that is not blank, as the button does, and return which ones.
 
-        Raises
-        ------
-        RecordError
-            An answer is too long.
-        OutputError
-            They cannot be written.
+        RecordError is raised if an answer is too long, OutputError if they cannot be written.
         """
         given = [name for name, box in self.boxes.items() if box.value.strip()]
         for name in given:

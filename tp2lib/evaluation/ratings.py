@@ -70,11 +70,7 @@ class Ratings:
     def points(self, criterion: str, *, by: str = "pixels_sha256") -> dict[str, int]:
         """Points of each picture where it was first shown; the hidden repeats do not count here.
 
-        Parameters
-        ----------
-        criterion : str
-        by : {"pixels_sha256", "recipe", "key"}
-            What tells pictures apart: classmates with other machines share the recipe, not the pixels.
+        `by` says what tells pictures apart, "pixels_sha256", "recipe" or "key": classmates with other machines share the recipe, not the pixels.
         """
         found: dict[str, int] = {}
         for item in self.items:

@@ -116,10 +116,7 @@ class BlindScoring:
     def score(self, code: str, criterion: str, points: int) -> None:
         """Give points: they are on the disk when this returns. Given again before the lock, the last ones count.
 
-        Raises
-        ------
-        RecordError
-            The log is locked, there is no such place, or the points cannot be.
+        RecordError is raised if the log is locked, there is no such place, or the points cannot be.
         """
         check_scores({criterion: points})
         if self.locked:
@@ -128,13 +125,7 @@ class BlindScoring:
         self._append({"event": "scored", "item": code, "criterion": criterion, "points": points})
 
     def lock(self) -> str:
-        """End the session, and return the digest of its log.
-
-        Raises
-        ------
-        RecordError
-            Points are missing, or it is locked already.
-        """
+        """End the session, and return the digest of its log; raise RecordError if points are missing, or it is locked already."""
         ratings = self.ratings
         if ratings.locked:
             raise RecordError(f"the scores of {self.rater} are locked already.")
@@ -146,13 +137,7 @@ class BlindScoring:
         return sealed
 
     def reveal(self) -> list[Revealed]:
-        """Return what the pictures were, in the order of the runs given.
-
-        Raises
-        ------
-        RecordError
-            The log is not locked, or was altered since.
-        """
+        """Return what the pictures were, in the order of the runs given; raise RecordError if the log is not locked, or was altered since."""
         ratings = self.ratings
         if not ratings.locked:
             left = len(ratings.missing())

@@ -53,10 +53,6 @@ class Report(Page):
         """Return a fact that lies in a file, with its trace; a dash where it is not there."""
         return self.filed.get((file, what)) or self.label(NOTHING)
 
-    def has(self, file: str, what: str) -> bool:
-        """Whether a file holds a fact."""
-        return (file, what) in self.filed
-
     def parts(self, file: str, prefix: str, names: Sequence[str]) -> list[Cell]:
         """Return facts of a file that begin with the same words."""
         return [self.of(file, f"{prefix} {name}") for name in names]
@@ -64,7 +60,7 @@ class Report(Page):
     def rows(self, file: str, prefix: str, names: Sequence[str]) -> list[list[Cell]]:
         """Return a row of facts for each of ``prefix 0``, ``prefix 1``, … that a file holds."""
         rows: list[list[Cell]] = []
-        while self.has(file, f"{prefix} {len(rows)} {names[0]}"):
+        while (file, f"{prefix} {len(rows)} {names[0]}") in self.filed:
             rows.append(self.parts(file, f"{prefix} {len(rows)}", names))
         return rows
 
@@ -91,17 +87,9 @@ class Report(Page):
             return []
         return [Picture(run=run.key, path=kept, caption=self.fact("photo", run), alt=self.word("prepared photo"), photo=True)]
 
-    def favourites(self, mode: str) -> list[Run]:
-        """Return the favourites of a mode, the latest first."""
-        return [run for run in self.material.favourites if run.effective.get("mode") == mode]
-
     def unread(self) -> bool:
         """Whether no picture was searched for text."""
         return all("text" in self.material.inspection(run).unchecked for run in self.material.named.values())
-
-    def short_of_memory(self) -> list[Run]:
-        """Return the runs that had to save memory."""
-        return [run for run in self.material.named.values() if run.effective.get("rungs")]
 
     def listed(self) -> list[list[Cell]]:
         """Return a row for each run that was named so far."""

@@ -183,15 +183,7 @@ class Ledger:
         return self.outputs / "runs" / f"{_checked(key)}.png"
 
     def publish(self, run: Any, name: str) -> Path:
-        """Copy a finished run's picture to ``outputs/<name>``, a name for people.
-
-        Parameters
-        ----------
-        run : Run or str
-            The run, or its key.
-        name : str
-            Such as ``"t2i_run01_baseline.png"``: no folders.
-        """
+        """Copy the picture of a finished run, or of its key, to ``outputs/<name>``, a name for people such as ``"t2i_run01_baseline.png"``: no folders."""
         check_name(name)
         key: Any = run if isinstance(run, str) else getattr(run, "key", None)
         if self.lookup(key) is None:

@@ -169,13 +169,7 @@ class Explorer(Runner):
             self.start()
 
     def fill(self, timeout: float | None = None) -> list[Any]:
-        """Make all places and wait: the call that does what a click on "Fill the grid" does.
-
-        Returns
-        -------
-        list of Run
-            Row by row: ready for `show_grid`.
-        """
+        """Make all places and wait, as a click on "Fill the grid" does, and return the runs row by row: ready for `show_grid`."""
         self._whole = True
         self.run(timeout)
         return [self.shots[recipe].run for row in self.places() for recipe in row]

@@ -87,14 +87,9 @@ class Job:
         return self._ended.wait(timeout)
 
     def result(self, timeout: float | None = None) -> Any:
-        """Wait for its end and return what `work` returned.
+        """Wait for its end and return what `work` returned, or raise what it raised, `Cancelled` if it was stopped.
 
-        Raises
-        ------
-        ModelError
-            It has not ended after `timeout` seconds; it goes on.
-        Exception
-            Whatever `work` raised; `Cancelled` if it was stopped.
+        ModelError is raised if it has not ended after `timeout` seconds; it goes on.
         """
         if not self.wait(timeout):
             raise ModelError(f"the work has not ended after {timeout:g} s; it goes on. Wait longer, or stop it.")

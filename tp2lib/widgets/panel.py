@@ -118,13 +118,7 @@ class Panel(Runner):
         self.widget = widgets.VBox([*self.controls.values(), *follow, *self.parts])
 
     def recipe(self) -> Recipe:
-        """Return the recipe that the controls stand for.
-
-        Raises
-        ------
-        RecipeError
-            The settings contradict each other, such as a strength so low that no step would run.
-        """
+        """Return the recipe that the controls stand for; raise RecipeError where they contradict each other, as a strength so low that no step runs does."""
         return self.base.vary(**settled(self.controls))
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
