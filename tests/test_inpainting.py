@@ -16,7 +16,7 @@ from tp2lib.engine.control import TOUCHES
 from tp2lib.engine.generate import generate
 from tp2lib.engine.inpainting import Region, cut_out, differing, hold, painting_size, put_back
 from tp2lib.engine.plan import make_plan, resolve
-from tp2lib.engine.preview import StepWatch, colour_map, rough_colours
+from tp2lib.engine.preview import colour_map, predicted_x0, rough_colours
 from tp2lib.engine.replay import replay
 from tp2lib.engine.runs import Run
 from tp2lib.engine.schedulers import make_scheduler
@@ -213,14 +213,22 @@ def plain(model, source, recipe, *, exact=False):
     """diffusers' inpainting; for a UNet of four channels, with what is kept put in anew after each step by a callback."""
     pipe = StableDiffusionInpaintPipeline(**{**model.pipe.components, "scheduler": make_scheduler(recipe.scheduler)}, requires_safety_checker=False)
     pipe.set_progress_bar_config(disable=True)
-    watch, region = StepWatch(pipe.scheduler), Region(source.image, source.mask, 64, 64)
+    region, step, last = Region(source.image, source.mask, 64, 64), pipe.scheduler.step, {}
+
+    @functools.wraps(step)  # the pipeline looks in the signature for a generator
+    def remembered(output, timestep, sample, **options):
+        last["call"] = output, float(timestep), sample
+        return step(output, timestep, sample, **options)
+
+    pipe.scheduler.step = remembered
+    x0 = lambda: predicted_x0(pipe.scheduler, *last["call"])
     draws, scale = make_plan(recipe, model, source).draws, pipe.vae.config.scaling_factor
     state = {"anchor": None}
 
     def put_in(_, index, timestep, values):
         latents, state["anchor"] = hold(
             region, index, values["latents"], anchor=state["anchor"], noise=draws.noise, scheduler=pipe.scheduler, timesteps=watched(),
-            expected=lambda rough: roughly(watch.x0()) if rough else pipe.vae.decode(watch.x0() / scale).sample, encode=lambda pixels: pipe.vae.encode(pixels).latent_dist.mean * scale,
+            expected=lambda rough: roughly(x0()) if rough else pipe.vae.decode(x0() / scale).sample, encode=lambda pixels: pipe.vae.encode(pixels).latent_dist.mean * scale,
         )  # fmt: skip
         return {"latents": latents}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,29 +28,6 @@ class StepInfo:
         """Draw the predicted x0 at an eighth of the size, in a millisecond: one colour for each latent."""
         rgb = rough_colours(self.x0, self.colours())[0].permute(1, 2, 0)
         return Image.fromarray(((rgb.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).numpy())
-
-
-class StepWatch:
-    """Record the timesteps that a scheduler really made, and the model's last output."""
-
-    def __init__(self, scheduler: SchedulerMixin) -> None:
-        self.scheduler = scheduler
-        self.timesteps: list[torch.Tensor] = []  # as they are: reading one would wait for the GPU at each step
-        self.last: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-        step = scheduler.step
-
-        @functools.wraps(step)  # the pipelines look in the signature for a generator
-        def watched(model_output: torch.Tensor, timestep: torch.Tensor, sample: torch.Tensor, *args, **kwargs):
-            self.timesteps.append(timestep)
-            self.last = (model_output, timestep, sample)
-            return step(model_output, timestep, sample, *args, **kwargs)
-
-        scheduler.step = watched
-
-    def x0(self) -> torch.Tensor:
-        """Predict the final latents from the last model call."""
-        output, timestep, sample = self.last
-        return predicted_x0(self.scheduler, output, float(timestep), sample)
 
 
 def predicted_x0(scheduler: SchedulerMixin, model_output: torch.Tensor, timestep: float, sample: torch.Tensor) -> torch.Tensor:

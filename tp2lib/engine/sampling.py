@@ -20,7 +20,7 @@ from torch.nn import functional
 from tp2lib.engine.fallbacks import FLOAT32, Fallbacks
 from tp2lib.engine.inpainting import differing, hold, put_back
 from tp2lib.engine.plan import Plan, execution
-from tp2lib.engine.preview import StepInfo, StepWatch, colour_map, rough_colours
+from tp2lib.engine.preview import StepInfo, colour_map, predicted_x0, rough_colours
 from tp2lib.engine.runs import Run
 from tp2lib.engine.schedulers import make_scheduler
 from tp2lib.errors import Cancelled
@@ -99,7 +99,7 @@ class _Execution:
             image = put_back(image, source.image, mask, self.plan.recipe.feather)
             kept["kept_pixels_differing"] = differing(image, source.image, mask)
         self.timings["total"] = sum(self.timings.values())
-        timesteps = [float(timestep) for timestep in self.watch.timesteps]
+        timesteps = [float(timestep) for timestep in self.made]
         observed = {
             "timesteps": timesteps,
             "model_calls": len(timesteps),
@@ -162,8 +162,8 @@ class _Execution:
         """Set the scheduler and the noise to the start, as diffusers' pipelines do."""
         recipe, effective = self.plan.recipe, self.plan.effective
         draws, device = self.plan.draws, self.pipe._execution_device
-        scheduler = self.pipe.scheduler = make_scheduler(recipe.scheduler, self.plan.model.base_scheduler_config, recipe.schedule)
-        self.watch = StepWatch(scheduler)
+        scheduler = self.scheduler = self.pipe.scheduler = make_scheduler(recipe.scheduler, self.plan.model.base_scheduler_config, recipe.schedule)
+        self.made: list[torch.Tensor] = []  # timesteps of the steps taken, as they are: reading one would wait for the GPU at each step
         self.options = self.pipe.prepare_extra_step_kwargs(draws.generator, 0.0)
         scheduler.set_timesteps(effective["nominal_steps"], device=device)
         self.timesteps = scheduler.timesteps
@@ -179,7 +179,7 @@ class _Execution:
 
     def inputs(self, index: int) -> list[torch.Tensor]:
         """The rows that the model gets for this picture: without guidance, the prompt's alone."""
-        latents = self.watch.scheduler.scale_model_input(self.latents, self.timesteps[index])
+        latents = self.scheduler.scale_model_input(self.latents, self.timesteps[index])
         return [latents if self.masked is None else torch.cat([latents, self.masked], dim=1)] * len(self.texts)
 
     def advance(self, index: int, noise: torch.Tensor) -> None:
@@ -187,11 +187,13 @@ class _Execution:
         if len(self.texts) == 2:
             without, wanted = noise.chunk(2)
             noise = without + self.plan.recipe.guidance * (wanted - without)
-        self.latents = self.watch.scheduler.step(noise, self.timesteps[index], self.latents, **self.options, return_dict=False)[0]
+        self.last = noise, self.timesteps[index], self.latents
+        self.made.append(self.timesteps[index])
+        self.latents = self.scheduler.step(*self.last, **self.options, return_dict=False)[0]
         if self.region and self.masked is None:
             self.latents, self.anchor = hold(
-                self.region, index, self.latents, anchor=self.anchor, noise=self.noise, scheduler=self.watch.scheduler, timesteps=self.timesteps,
-                expected=lambda rough: self.fallbacks.run("decode", lambda: (self._rough if rough else self._decode)(self.watch.x0())),
+                self.region, index, self.latents, anchor=self.anchor, noise=self.noise, scheduler=self.scheduler, timesteps=self.timesteps,
+                expected=lambda rough: self.fallbacks.run("decode", lambda: (self._rough if rough else self._decode)(self._x0())),
                 encode=lambda pixels: self.fallbacks.run("encode", lambda: self._encode(pixels)),
             )  # fmt: skip
 
@@ -203,12 +205,17 @@ class _Execution:
                 total=len(self.timesteps),
                 timestep=float(self.timesteps[index]),
                 latents=self.latents,
-                x0=self.watch.x0(),
+                x0=self._x0(),
                 decode=self._picture,
                 colours=functools.partial(colour_map, self.pipe.vae),
             )
             self.on_step(info)
         self._stop_if_asked()
+
+    def _x0(self) -> torch.Tensor:
+        """Predict the final latents from the last model call."""
+        output, timestep, sample = self.last
+        return predicted_x0(self.scheduler, output, float(timestep), sample)
 
     def _decode_and_judge(self) -> tuple[Image.Image | None, str]:
         latents = self.latents
