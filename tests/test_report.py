@@ -8,6 +8,7 @@ import html
 import io
 import json
 import re
+import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -23,7 +24,7 @@ from tp2lib.engine.generate import generate
 from tp2lib.engine.inpainting import cut_out
 from tp2lib.engine.runs import Favourites
 from tp2lib.errors import OutputError, RecordError
-from tp2lib.evaluation.experiments import EXPERIMENTS
+from tp2lib.evaluation.experiments import CASES, EXPERIMENTS
 from tp2lib.evaluation.languages import words
 from tp2lib.evaluation.reflection import ASKED, answer
 from tp2lib.evaluation.rubric import JUDGED
@@ -101,6 +102,20 @@ def test_every_figure_leads_to_its_run_or_its_file(document, full):
         assert cell.trace or cell.kind in ("label", "code"), cell
     keys = {run for cell in traced for run in cell.trace.runs}
     assert len(keys) == 11 and all((full / "runs" / f"{key}.png").is_file() for key in keys)
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "they are paired by recipe"), ("fr", "elles sont appariées par recette")])
+def test_a_classmates_scores_from_another_computer_are_paired_by_recipe(language, said, tmp_path, monkeypatch):
+    monkeypatch.setattr("tp2lib.report.gather.adherence", lambda *given: None)
+    names = list(CASES)
+    runs = fill(tmp_path / "mine", names)
+    theirs = fill(tmp_path / "theirs", names, **{one: made(EXPERIMENTS[one], at + 20) for at, one in enumerate(names)})
+    for folder, rater, these in (("mine", "ann", runs), ("theirs", "ben", theirs)):
+        scored(tmp_path / folder, these, rater, lambda key, criterion: int(key, 16) % 3)
+    shutil.copy(tmp_path / "theirs" / "scores" / "ben.jsonl", tmp_path / "mine" / "scores")
+    report = make_report(tmp_path / "mine", language)
+    assert said in report.render("markdown") and report.audit() == []
+    assert report.filed["scores", "kappa realism n"].text == str(len(names)) and report.filed["scores", f"difference {names[1]} raters"].text == "2"
 
 
 def swap(document, old, new):

@@ -129,6 +129,12 @@ def agreement(ratings: Sequence[Ratings], *, by: str = "pixels_sha256") -> list[
     return found
 
 
+def paired(ratings: Sequence[Ratings]) -> tuple[str, list[Agreement]]:
+    """Compare raters as `agreement` does, and return by what: by pixels, or by recipe where no picture has the same pixels for all, as on several machines."""
+    by, found = "pixels_sha256", agreement(ratings) if len(ratings) > 1 else []
+    return (by, found) if not found or any(one.n for one in found) else ("recipe", agreement(ratings, by="recipe"))
+
+
 def consistency(ratings: Ratings) -> Agreement:
     """Compare a rater with herself, on the pictures that were shown to her twice: the mean of the criteria's kappas, where they are defined."""
     return _agreement("all", np.array(ratings.repeats()).reshape(-1, 2, len(JUDGED)).T, 1)

@@ -14,7 +14,7 @@ from statistics import fmean, median
 
 from tp2lib.errors import OutputError, TP2Error, shown
 from tp2lib.evaluation.experiments import EXPERIMENTS
-from tp2lib.evaluation.rater_agreement import agreement
+from tp2lib.evaluation.rater_agreement import paired
 from tp2lib.evaluation.ratings import Ratings
 from tp2lib.evaluation.reflection import ASKED
 from tp2lib.evaluation.rubric import CRITERIA
@@ -113,9 +113,7 @@ def make_class(folder: str | os.PathLike[str], language: str = "en", replayed: d
     """Make the instructor's view of a folder of learners."""
     found = learners(folder)
     sound = [rating for one in found for rating in one.ratings if rating.valid]
-    by, kappas = "pixels_sha256", agreement(sound) if len(sound) > 1 else []
-    if not any(one.n for one in kappas):  # other machines, other pixels
-        by, kappas = "recipe", agreement(sound, by="recipe") if kappas else []
+    by, kappas = paired(sound)
     far = [
         (key, one)
         for key, values in (("slow", [one.image_s for one in found]), ("scores", [one.judged for one in found]))

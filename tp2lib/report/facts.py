@@ -13,7 +13,7 @@ from tp2lib.engine.runs import Run
 from tp2lib.errors import TP2Error, shown
 from tp2lib.evaluation.experiments import CASES, check_cases
 from tp2lib.evaluation.languages import Number, words
-from tp2lib.evaluation.rater_agreement import Agreement, agreement, compare, consistency, correlation
+from tp2lib.evaluation.rater_agreement import Agreement, compare, consistency, correlation, paired
 from tp2lib.evaluation.ratings import FOLDER, Ratings
 from tp2lib.evaluation.reflection import FILE as REFLECTION
 from tp2lib.evaluation.rubric import CRITERIA, JUDGED, total
@@ -234,14 +234,16 @@ def _scores(material: Material, say: _Writer) -> _Facts:
 
 def _agreements(material: Material, say: _Writer) -> _Facts:
     sound = [one for one in material.ratings if one.valid]
-    if len(sound) > 1:
-        for one in agreement(sound):
-            yield FOLDER, f"kappa {one.criterion}", say.estimate(one)
+    by, kappas = paired(sound)
+    for one in kappas:
+        yield FOLDER, f"kappa {one.criterion}", say.estimate(one)
+        yield FOLDER, f"paired by {by}", {"n": one.n}
     if sound:
         yield from _correlations(material, sound, say)
     first, *others = (material.named.get(name) for name in CASES)
     for name, other in zip(list(CASES)[1:], others, strict=True):
-        found = compare(sound, first.key, other.key, by="key") if first and other else None
+        pair = [one.recipe.hash if by == "recipe" else one.key for one in (first, other) if one]
+        found = compare(sound, *pair, by="recipe" if by == "recipe" else "key") if len(pair) == 2 else None
         if found is not None:
             numbers = {"mean": say.number(found.mean, "{:+.1f}"), "interval": say.interval(found.low, found.high, "{:+.1f}")}
             yield FOLDER, f"difference {name}", {**numbers, "raters": found.raters, "verdict": say.words["separable" if found.separable else "not separable"]}
