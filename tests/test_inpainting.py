@@ -167,6 +167,8 @@ def test_half_a_share_is_kept_and_opaque_pictures_are_read_by_their_grey():
     assert np.array_equal(cut_out(noise(64, 64), kept * 0.5).mask.kept, kept)
     for mode in ("L", "LA", "RGB", "RGBA"):
         assert np.array_equal(cut_out(noise(64, 64), Image.fromarray(np.uint8(255) * kept).convert(mode)).mask.kept, kept), mode
+    sixteen = np.where(kept, 65535, 20000).astype(np.uint16)
+    assert np.array_equal(cut_out(noise(64, 64), Image.fromarray(sixteen)).mask.kept, kept)
 
 
 def test_grow_moves_the_edge_by_so_many_pixels():

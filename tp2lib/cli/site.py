@@ -126,7 +126,7 @@ def _gather(source: Path, books: list[Path], outputs: Path) -> None:
     for path in books:
         text = nbformat.writes(Stills(nbformat.read(path, as_version=4), static / "pictures", "../_static/pictures").still())
         for folder, name in here.items():  # of the machine that ran them: not for readers
-            text = re.sub(re.escape(json.dumps(folder)[1:-1]) + r"(?![\w.-])", name, text)  # whole names: /app is not in /apple.jpg
+            text = re.sub(re.escape(json.dumps(folder, ensure_ascii=False)[1:-1]) + r"(?![\w.-])", name, text)  # whole names: /app is not in /apple.jpg
         (source / "notebooks" / path.name).write_text(text, encoding="utf-8")
     reports = _write_reports(source, outputs)
     told: set[int] = set()

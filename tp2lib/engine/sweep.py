@@ -188,12 +188,12 @@ class Work:
                 found = self._fill(plans, fallbacks)
             except OutOfMemory:  # of several pictures together
                 width //= 2
-                how = f"{width} at a time" if width > 1 else "one by one"
+                why, how = "memory ran out", f"{width} at a time" if width > 1 else "one by one"
             else:
                 if isinstance(found, dict):
                     return [found[plan.key, str(place)] for place, plan in plans]
+                why = "memory ran out" if found[-1] != FLOAT32 else "a picture overflowed"
                 fallbacks, how = found, f"with {', '.join(found)}"
-            why = "a picture overflowed" if fallbacks[-1:] == [FLOAT32] else "memory ran out"
             say(f"{why}: all cells are made again {how}, so that they compare")
             plans = plan_all(fallbacks, width)
 

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from scipy.ndimage import distance_transform_edt
 
 from tp2lib.errors import SourceError, shown
-from tp2lib.metadata.pixels import loaded, open_image
+from tp2lib.metadata.pixels import eight_bits, loaded, open_image
 
 WHITE = 128  # of 255: from here on a pixel of a mask is white, and is kept
 
@@ -78,12 +78,6 @@ class Mask:
         )
 
 
-def _transparency(image: Image.Image) -> Image.Image | None:
-    """Return the opacity of an image's pixels, as a grey picture; None where all are opaque."""
-    alpha = image.convert("RGBA").getchannel("A")
-    return alpha if any(alpha.histogram()[:255]) else None
-
-
 def read_mask(given: str | os.PathLike[str] | bytes | Image.Image | np.ndarray, size: tuple[int, int]) -> tuple[Mask, list[str]]:
     """Read a mask that belongs to an upright photo of `size` (width, height), and say what was done to it; one of the same shape is scaled to it.
 
@@ -100,8 +94,10 @@ def read_mask(given: str | os.PathLike[str] | bytes | Image.Image | np.ndarray, 
         image, origin = loaded(given, "the mask"), "a picture"
     else:
         image, origin = open_image(given)[0], "a file"
-    upright = ImageOps.exif_transpose(image)
-    grey = alpha if (alpha := _transparency(upright)) else upright.convert("RGB").convert("L")
+    upright = eight_bits(ImageOps.exif_transpose(image))
+    grey = upright.convert("RGBA").getchannel("A") if upright.has_transparency_data else upright.convert("L")
+    if upright.has_transparency_data and not any(grey.histogram()[:255]):  # all opaque
+        grey = upright.convert("L")
     acts = [f"mask from {origin}, {grey.width}x{grey.height}"]
     if grey.size != size:
         if abs(grey.width * size[1] - grey.height * size[0]) > max(*grey.size, *size):  # more than a pixel's rounding

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageCms, ImageOps
 
 from tp2lib.errors import SourceError, did_you_mean, shown
-from tp2lib.metadata.pixels import loaded, open_image, pixels_sha256
+from tp2lib.metadata.pixels import eight_bits, loaded, open_image, pixels_sha256
 
 if TYPE_CHECKING:
     from tp2lib.metadata.mask import Mask
@@ -168,10 +168,8 @@ def _converted(image: Image.Image, chain: list[str]) -> Image.Image:
         chain.append(f"turned upright (EXIF orientation {orientation})")
     profile = upright.info.get("icc_profile")
     mode = upright.mode
-    if mode.startswith("I;16"):
-        upright = upright.convert("I").point(lambda level: level * (1 / 257) + 0.5).convert("L")
-        upright.info.pop("transparency", None)  # a 16-bit key colour has no 8-bit counterpart
-    elif mode in ("I", "F"):
+    upright = eight_bits(upright)
+    if mode in ("I", "F"):
         raise ValueError(f"mode {mode} has no fixed range")
     transparent = upright.has_transparency_data
     if upright.mode not in ("RGB", "RGBA", "CMYK") or (transparent and upright.mode == "RGB"):
