@@ -127,6 +127,7 @@ def test_crops_of_plain_pictures_have_names_if_they_are_given() -> None:
 
 def test_convergence_compares_each_step_count_with_the_next_of_its_seed() -> None:
     points = convergence(over_steps()[::-1])
+    assert {*convergence([*over_steps(), over_steps()[0]])} == {*points}  # a run that is given twice is one
     assert sorted((p.seed, p.x) for p in points) == [(s, n) for s in (1, 2) for n in (5, 10, 20)]
     first = next(p for p in points if (p.seed, p.x) == (2, 5))
     assert first.y == perceptual_distance(faded(1 / 5, 2), faded(1 / 10, 2))

@@ -46,6 +46,7 @@ def test_a_chip_adds_its_words_where_they_belong(boxes) -> None:
 def test_words_are_added_with_sense() -> None:
     assert add_words("", "mug") == "mug" and add_words("a", "mug") == "a mug"
     assert add_words("a red mug", "on a white background") == "a red mug on a white background"
+    assert add_words("a smartwatch", "watch") == "a smartwatch, watch"
     assert add_words("a red mug", "mug") == "a red mug" and add_words("x" * 1999, "mug") == "x" * 1999
 
 

@@ -56,8 +56,8 @@ def convergence(runs: Sequence[Any], *, measure: str = "perceptual_distance", by
     """
     points = []
     for (group, seed), row in _rows(runs, "steps", by).items():
-        row.sort(key=lambda run: run.recipe.steps)
-        pairs = itertools.pairwise(row)
+        once = {run.recipe.steps: run for run in row}
+        pairs = itertools.pairwise(once[steps] for steps in sorted(once))
         points += [Point(x=a.recipe.steps, y=take(measure, a.image, b.image), seed=seed, group=group) for a, b in pairs]
     return _some(points, "steps")
 

@@ -56,7 +56,7 @@ def chips(words: frozenset[str] | None) -> dict[str, list[str]]:
 def add_words(text: str, words: str) -> str:
     """Return a prompt with words added at its end; the same prompt if it ends with them, or has no room left."""
     head = text.rstrip()
-    if head.lower().endswith(words.lower()):
+    if re.search(rf"(?<!\w){re.escape(words)}$", head, re.IGNORECASE):
         return text
     joins = re.search(r"(^|\s)(a|an|the)$|,$", head) or words.startswith("on ")
     joint = "" if not head else " " if joins else ", "
