@@ -90,7 +90,8 @@ def soften(e: torch.Tensor, unguided: torch.Tensor, tokens: torch.Tensor, empty:
 
     A model that learns this answers a caption ``heed`` times as strongly at every noise level, so that guidance g acts as heed · g did.
     Weights trained without it obeyed as well at 3.4 (47 of 48 prompts) as at 7.5 (73 of 75), where edges have bright specks. Fine-tuned at 0.5
-    they obeyed less (59 of 64 report prompts, 64 before); halfway there, at about 0.75, all 64 again, with fewer specks.
+    they obeyed less (59 of 64 report prompts, 64 before); halfway there, at about 0.75, all 64 again, with fewer specks. What it costs is image to image: at
+    strength 0.85 another product followed in 42 of 48 at guidance 7.5 and 40 at 5.25, and in 35 with the weights fine-tuned at 0.5.
     """
     return torch.where((tokens == empty).all(1)[:, None, None, None], e, unguided.lerp(e, heed))
 
