@@ -104,6 +104,34 @@ def test_a_click_takes_the_place_of_drafts_and_of_what_a_rest_started(made, monk
     assert panel.run(timeout=20).recipe.guidance == 4.0
 
 
+def test_a_rest_that_comes_first_at_the_last_moment_gives_way_to_the_click(made, monkeypatch) -> None:
+    panel, engine = made
+    lock, rests = threading.Lock(), []
+
+    class Overtaken:
+        """Lets a rest start its picture while the click is on its way to the lock."""
+
+        def __enter__(self) -> None:
+            if not rests:
+                rests.append(None)
+                rests[0] = panel.start(resting=True)
+            lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            lock.release()
+
+    monkeypatch.setattr(panel, "_starting", Overtaken())
+    engine.gate.clear()
+    threading.Timer(0.1, engine.gate.set).start()
+    clicked = panel.start()
+    assert clicked is not rests[0] and not rests[0].active and clicked.result(20)
+    engine.gate.clear()
+    clicked = panel.start()
+    assert panel.start(resting=True) is clicked  # and a rest that comes second starts nothing
+    engine.gate.set()
+    assert clicked.result(20)
+
+
 def test_what_was_clicked_for_is_not_stopped_by_a_movement(made) -> None:
     panel, engine = made
     engine.gate.clear()

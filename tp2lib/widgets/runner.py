@@ -72,18 +72,22 @@ class Runner:
 
         TP2Error is raised if what was asked for cannot be, or a job is at work already.
         """
-        if self.drafts and not resting:
-            self.drafts.stop()
-            if self.make_way() and self.job is not None:
-                self.job.wait()
-        with self._starting:
-            if self.job is not None and self.job.active:
-                raise ModelError("this panel is at work; it makes one picture at a time. Wait for it, or stop it.")
-            self.resting = resting
-            work = self._prepare()
-            self._show_running()
-            self.job = Job(work, on_step=self._on_step, on_end=self._on_end)
-        return self.job
+        while True:
+            if self.drafts and not resting:
+                self.drafts.stop()
+            with self._starting:
+                running = self.job if self.job is not None and self.job.active else None
+                if running is None:
+                    self.resting = resting
+                    work = self._prepare()
+                    self._show_running()
+                    self.job = Job(work, on_step=self._on_step, on_end=self._on_end)
+                    return self.job
+                if resting:  # a click came first
+                    return running
+                if not self.make_way():
+                    raise ModelError("this panel is at work; it makes one picture at a time. Wait for it, or stop it.")
+            running.wait()
 
     def stop(self) -> None:
         """Stop at the next step, as the button does; pictures that were finished are kept."""
