@@ -219,9 +219,11 @@ class _Execution:
 
     def _decode_and_judge(self) -> tuple[Image.Image | None, str]:
         latents = self.latents
-        pixels = self._decode_in_float32(latents) if FLOAT32 in self.fallbacks.used else self._decode(latents)
-        if not pixels.isfinite().all() and self.dtype != torch.float32 and FLOAT32 not in self.fallbacks.used:
-            self.fallbacks.used.append(FLOAT32)
+        if FLOAT32 not in self.fallbacks.used:
+            pixels = self._decode(latents)
+            if self.dtype != torch.float32 and not pixels.isfinite().all():
+                self.fallbacks.used.append(FLOAT32)
+        if FLOAT32 in self.fallbacks.used:
             pixels = self._decode_in_float32(latents)
         if not pixels.isfinite().all():
             return None, "nan"

@@ -81,8 +81,8 @@ class Mask:
 def read_mask(given: str | os.PathLike[str] | bytes | Image.Image | np.ndarray, size: tuple[int, int]) -> tuple[Mask, list[str]]:
     """Read a mask that belongs to an upright photo of `size` (width, height), and say what was done to it; one of the same shape is scaled to it.
 
-    White is kept; of an array, true (bool), 0.5 and more (floats up to 1), or 128 and more. Colours count as their grey; a picture with transparent pixels counts by
-    its opacity. SourceError is raised if there is no such file, it is no picture, or of another shape than the photo.
+    White is kept; of an array, true (bool), 0.5 and more (floats up to 1), or 128 and more. Colours count as their grey; a picture with transparent pixels
+    counts by its opacity. SourceError is raised if there is no such file, it is no picture, or of another shape than the photo.
     """
     if isinstance(given, np.ndarray):
         if given.ndim != 2:
