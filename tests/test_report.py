@@ -32,6 +32,7 @@ from tp2lib.evaluation.run_measures import Evidence
 from tp2lib.evaluation.scoring import BlindScoring
 from tp2lib.metadata.record import digital_source_type
 from tp2lib.recipe import Recipe
+from tp2lib.report.facts import written
 from tp2lib.report.gather import Material
 from tp2lib.report.pages import NOTHING, Cell, Trace, escape, without_folders
 from tp2lib.report.report import audit_report, make_report, write_report
@@ -217,6 +218,14 @@ def test_a_swapped_picture_is_called_out(tmp_path):
     fill(tmp_path, ["t2i_run01_baseline"], t2i_run01_baseline=other)
     text = write_report(tmp_path)[0].read_text()
     assert "t2i\\_run01\\_baseline is not the experiment that its file name says: it was made with another guidance" in text
+
+
+def test_a_setting_is_told_as_it_was_typed(tmp_path):
+    named = EXPERIMENTS["i2i_run07_strength035"]
+    material = Material(tmp_path)
+    for guidance, strength, told in ((7.5, 0.6, ("7,5", "0,60")), (7.25, 0.625, ("7,25", "0,625")), (12, 0.35, ("12,0", "0,35"))):
+        run = made(replace(named, recipe=named.recipe.vary(guidance=guidance, strength=strength)), int(guidance * 100))
+        assert tuple(written(material, what, [run], "fr") for what in ("guidance", "strength")) == told
 
 
 def test_an_uncontrolled_run_is_called_out(tmp_path):

@@ -93,6 +93,11 @@ def test_medians_by_kind_the_commonest_first():
     assert small.per_hour == 1200 and large.size == "512 × 512" and small.runs == tuple(run.key for run in runs[:3])
 
 
+def test_another_engine_is_another_kind():
+    eager, fast = costs([*(timed(n, 10, 2.0, 3.0) for n in (0, 1)), timed(2, 10, 1.0, 2.0, fast="openvino")])
+    assert (eager.device, eager.step_s, fast.device, fast.step_s) == ("cpu", 0.2, "cpu, openvino", 0.1)
+
+
 def test_a_step_is_no_call_of_the_model():
     (heun,) = costs([timed(0, 15, 3.0, 4.0, model_calls=29)])
     assert heun.step_s == pytest.approx(0.2)

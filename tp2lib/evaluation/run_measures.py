@@ -97,7 +97,7 @@ class Cost:
     """What pictures of one kind took."""
 
     model: str
-    device: str
+    device: str  # and the engine, where it is not torch's own: "cpu", "cpu, openvino"
     size: str  # such as "256 × 256"
     threads: int
     runs: tuple[str, ...]  # the keys of those that were counted
@@ -111,7 +111,7 @@ class Cost:
 
 
 def costs(runs: Iterable[Run]) -> list[Cost]:
-    """Sum up what runs took, for each model, device, size and number of threads; the kinds with most runs first."""
+    """Sum up what runs took, for each model, device and engine, size and number of threads; the kinds with most runs first."""
     kinds: dict[tuple[Any, ...], list[tuple[str, float, float]]] = {}
     for run in runs:
         known = run.effective
@@ -120,7 +120,8 @@ def costs(runs: Iterable[Run]) -> list[Cost]:
         if not counts or not isinstance(known.get("threads"), int | None):
             continue  # a record from elsewhere
         size = f"{known.get('width')} × {known.get('height')}"
-        kind = (shown(known.get("model"), 1000)[1:-1], shown(known.get("device"))[1:-1], size, known.get("threads"))
+        device = ", ".join(shown(known[name])[1:-1] for name in ("device", "fast") if known.get(name))
+        kind = (shown(known.get("model"), 1000)[1:-1], device, size, known.get("threads"))
         kinds.setdefault(kind, []).append((run.key, spent / steps, whole))
     found = []
     for (model, device, size, threads), rows in sorted(kinds.items(), key=lambda item: -len(item[1])):

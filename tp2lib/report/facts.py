@@ -126,7 +126,8 @@ def written(material: Material, what: str, runs: Sequence[Run], language: str) -
         try:
             value = read(_Of(material, language, *runs))
             if isinstance(value, (int, float)) and not isinstance(value, bool) and "{" in form:
-                return form.format(Number(value, language))
+                rounds = what in ("guidance", "strength") and float(form.format(value)) != value  # a setting is told as it was typed
+                return ("{}" if rounds else form).format(Number(value, language))
         except (TP2Error, TypeError, ValueError, AttributeError, LookupError, ArithmeticError):  # the record is untrusted
             value = None
         if value is None or value == "":
