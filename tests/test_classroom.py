@@ -99,6 +99,26 @@ def test_a_log_that_lies_in_two_folders_is_counted_once(tmp_path):
     assert [one.locked for one in learners(tmp_path)] == [["alice"], []] and "Fewer than two" in make_class(tmp_path).render("markdown")
 
 
+def test_a_name_of_two_words_is_known_in_a_folders_name(tmp_path):
+    for number, (name, rater) in enumerate((("Dupont Jean-Luc TP2", "jean-luc"), ("ann", "ann"))):
+        scored(tmp_path / name, fill(tmp_path / name, NAMES), rater, lambda key, criterion, number=number: 2 * number, seed=number)
+    lent = (tmp_path / "Dupont Jean-Luc TP2" / "scores" / "jean-luc.jsonl").read_bytes()
+    (tmp_path / "ann" / "scores" / "jean-luc.jsonl").write_bytes(lent)
+    assert [one.locked for one in learners(tmp_path)] == [["jean-luc"], ["ann"]]
+
+
+def test_a_log_that_was_edited_or_shares_no_picture_is_a_remark(tmp_path):
+    for number, name in enumerate(("ann", "ben", "cid")):
+        scored(tmp_path / name, fill(tmp_path / name, NAMES), name, lambda key, criterion: 1, seed=number)
+    others = fill(tmp_path / "dan", [name for name in EXPERIMENTS if name not in NAMES][:4])
+    scored(tmp_path / "dan", others, "dan", lambda key, criterion: 1, seed=7)
+    log = tmp_path / "cid" / "scores" / "cid.jsonl"
+    log.write_text(log.read_text().replace('"points":1', '"points":2', 1))
+    page = make_class(tmp_path).render("markdown")
+    assert "cid: the log of cid was edited after it was locked" in page and "dan: dan scored no picture that anybody else scored" in page
+    assert "ann scored no" not in page and lines(make_class(tmp_path))["artifacts"][2:4] == ["4", "2"]
+
+
 def test_remarks_are_in_the_language_of_the_page_and_tell_no_folder(room, tmp_path):
     french = make_class(room, "fr").render("markdown")
     assert "le journal ne connaît aucun run" in french and str(room) not in french and "ledger knows no run" not in french

@@ -11,7 +11,7 @@ from filled import fill, scored
 
 from tp2lib.errors import RecordError
 from tp2lib.evaluation.experiments import EXPERIMENTS
-from tp2lib.evaluation.rater_agreement import Agreement, agreement, compare, consistency, correlation, interval
+from tp2lib.evaluation.rater_agreement import Agreement, agreement, compare, consistency, correlation, interval, paired
 from tp2lib.evaluation.ratings import Item, Ratings
 from tp2lib.evaluation.rubric import JUDGED
 
@@ -97,10 +97,27 @@ def test_raters_are_compared_on_what_both_have_scored(runs, tmp_path):
     one = scored(tmp_path, runs, "ann", noisy(0, 1)).ratings
     few = scored(tmp_path, {name: runs[name] for name in NINE[:4]}, "ben", noisy(0, 1)).ratings
     assert {part.n for part in agreement([one, few], by="recipe")} == {4}
+    other = scored(tmp_path, {name: runs[name] for name in NINE[8:]}, "cid", noisy(0, 1)).ratings
+    assert agreement([few, other], by="recipe")[0].n == 0  # nothing in common
+    assert agreement([few, other, replace(few, rater="dan")]) == agreement([few, replace(few, rater="dan")])  # takes nothing from the others
+    assert {(part.n, part.raters) for part in agreement([one, few, other])} == {(5, 3)}  # pair by pair
     with pytest.raises(RecordError, match="two or more, each once"):
         agreement([one])
     with pytest.raises(RecordError, match="each once"):
         agreement([one, one])
+
+
+def test_machines_that_differ_are_paired_by_recipe_even_where_one_picture_is_equal(runs, tmp_path):
+    one = scored(tmp_path, runs, "ann", noisy(0, 1)).ratings
+    first = one.items[0].pixels_sha256
+
+    def elsewhere(item):
+        return item if item.pixels_sha256 == first else replace(item, pixels_sha256=item.pixels_sha256[::-1])
+
+    other = replace(one, rater="ben", items=tuple(map(elsewhere, one.items)))
+    assert paired([one, replace(one, rater="ben")])[0] == "pixels_sha256"
+    by, found = paired([one, other])
+    assert by == "recipe" and {part.n for part in found} == {9} and paired([one]) == ("pixels_sha256", [])
 
 
 def test_somebody_who_always_gives_two_tells_nothing(runs, tmp_path):
@@ -143,6 +160,8 @@ def test_rank_correlation_against_a_worked_example():
     measured = dict(zip("abcde", (10.0, 20.0, 40.0, 30.0, 50.0), strict=True))
     found = correlation(scores, measured)
     assert found.value == pytest.approx(0.9) and found.n == 5 and found.low < 0.9 <= found.high
+    few = correlation(dict(list(scores.items())[:4]), measured)
+    assert few.value == pytest.approx(0.8) and few.low is None and not few.separable  # four are in order too often by chance
     assert correlation(scores, {"a": 1.0}).value is None and correlation(scores, dict.fromkeys("abcde", 1.0)).value is None
 
 
@@ -167,7 +186,7 @@ def test_two_pictures_are_apart_only_by_more_than_the_noise(runs, tmp_path):
     same = compare(steady, near, first, by="key")
     assert same.mean == 0 and not same.separable
     alone = compare(steady[:1], second, first, by="key")
-    assert alone.separable and alone.low == 7 and alone.repeats == 3  # a point is the least noise that one rater has
+    assert alone.separable and alone.low == pytest.approx(8 - 3.182 / 2, abs=1e-3) and alone.repeats == 3  # half a point is the least noise of one rater
 
 
 def test_one_noisy_rater_separates_little_and_one_without_repeats_nothing(runs, tmp_path):
@@ -175,26 +194,31 @@ def test_one_noisy_rater_separates_little_and_one_without_repeats_nothing(runs, 
     moody = scored(tmp_path, runs, "moody", lambda key, criterion: next(count) // 4 % 3).ratings
     noise = [sum(one) - sum(other) for one, other in moody.repeats()]
     found = compare([moody], runs[NINE[0]].key, runs[NINE[4]].key, by="key")
-    assert found.high - found.mean == pytest.approx(max(1.96 * math.sqrt(np.mean(np.square(noise))), 1))
+    assert found.high - found.mean == pytest.approx(3.182 * math.sqrt(np.mean(np.square(noise))), rel=1e-3)
     assert compare([moody], runs[NINE[0]].key, "f" * 32, by="key") is None
 
 
 def of_two(number, points):
-    """A rater's log of two pictures without repeats: the points of each, criterion by criterion."""
-    items = tuple(Item(code=f"{at}", key=f"{at}" * 8, pixels_sha256=f"{at}", recipe="0" * 8) for at in (1, 2))
+    """A rater's log of two pictures, and of repeats of others: the points of each, criterion by criterion."""
+    again = {code: code - 1 for code in range(4, len(points) + 1, 2)}
+    items = tuple(
+        Item(code=f"{at}", key=f"{at}" * 8, pixels_sha256=f"{again.get(at, at)}", recipe="0" * 8, repeat_of=again.get(at) and f"{again[at]}")
+        for at in range(1, len(points) + 1)
+    )
     scores = {item.code: dict(zip(JUDGED, map(int, row), strict=True)) for item, row in zip(items, points, strict=True)}
     return Ratings(rater=f"r{number}", items=items, scores=scores)
 
 
-@pytest.mark.parametrize("count", [3, 5])
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
 @pytest.mark.parametrize("draws", ["dice", "alike"])
 def test_pictures_that_do_not_differ_are_rarely_called_separable(count, draws):
     draw, wrong, rounds = np.random.default_rng(count), 0, 400
+    shape = (count, 2 if count > 2 else 8, 4)  # one or two raters have three hidden repeats besides
     for _ in range(rounds):
         if draws == "dice":
-            points = draw.integers(0, 3, (count, 2, 4))
+            points = draw.integers(0, 3, shape)
         else:  # raters who see much the same, with the noise of a normal distribution
-            points = np.clip(np.round(draw.normal(1, 0.5, (count, 2, 4))), 0, 2)
+            points = np.clip(np.round(draw.normal(1, 0.5, shape)), 0, 2)
         wrong += compare([of_two(at, one) for at, one in enumerate(points)], "1", "2").separable
     assert wrong / rounds <= 0.08
 

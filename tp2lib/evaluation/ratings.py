@@ -82,9 +82,9 @@ class Ratings:
         """Points by criterion of one picture, where it was first shown."""
         return {name: found[picture] for name in JUDGED if picture in (found := self.points(name, by=by))}
 
-    def counted(self) -> dict[str, dict[str, int]]:
-        """Points by run and criterion, if they count."""
-        return {item.key: self.of(item.key) for item in self.items} if self.valid else {}
+    def counted(self, *, by: str = "key") -> dict[str, dict[str, int]]:
+        """Points by picture and criterion, if they count."""
+        return {picture: self.of(picture, by=by) for item in self.items if (picture := getattr(item, by))} if self.valid else {}
 
     def whole(self, item: Item) -> list[int]:
         """Points of one place, in the order of JUDGED; none until all are given."""

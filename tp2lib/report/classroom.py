@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -46,8 +47,13 @@ class Learner:
 
     @property
     def locked(self) -> list[str]:
-        """Raters whose log is locked."""
-        return [one.rater.rpartition("/")[2] for one in self.ratings if one.locked]
+        """Raters whose log is locked, and not edited since."""
+        return [one.rater.rpartition("/")[2] for one in self.ratings if one.valid]
+
+    @property
+    def edited(self) -> list[str]:
+        """Raters whose log is not what was locked."""
+        return [one.rater.rpartition("/")[2] for one in self.ratings if one.altered]
 
     @property
     def judged(self) -> float | None:
@@ -114,6 +120,8 @@ def make_class(folder: str | os.PathLike[str], language: str = "en", replayed: d
     found = learners(folder)
     sound = [rating for one in found for rating in one.ratings if rating.valid]
     by, kappas = paired(sound)
+    pictures = Counter(picture for log in sound for picture in log.counted(by=by))
+    shared = {log.rater: any(pictures[picture] > 1 for picture in log.counted(by=by)) for log in sound}
     far = [
         (key, one)
         for key, values in (("slow", [one.image_s for one in found]), ("scores", [one.judged for one in found]))
@@ -123,9 +131,12 @@ def make_class(folder: str | os.PathLike[str], language: str = "en", replayed: d
     remarks = [
         (key, one, what)
         for one in found
-        for key, names in (("swapped", one.swapped), ("untraced", one.untraced), ("not replayed", one.not_replayed), ("remark", one.remarks))
+        for key, names in (
+            ("swapped", one.swapped), ("untraced", one.untraced), ("not replayed", one.not_replayed), ("edited log", one.edited),
+            ("nothing shared", [log.rater.rpartition("/")[2] for log in one.ratings if log.valid and kappas and not shared[log.rater]]), ("remark", one.remarks),
+        )
         for what in names
-    ]
+    ]  # fmt: skip
     page = Page("class.j2", language, "class", found=found, by=by, kappas=kappas, far=far, remarks=remarks, replayed=replayed, **_COUNTS)
     page.render("markdown", Path(folder))
     return page
@@ -151,10 +162,14 @@ def _own_logs(one: Learner, found: Sequence[Learner]) -> tuple[Ratings, ...]:
     """
 
     def is_own(log: Ratings) -> bool:
-        named = [other.name for other in found if log.rater.casefold() in (other.name.casefold(), *re.findall(r"[^\W_]+", other.name.casefold()))]
+        named = [other.name for other in found if _words(log.rater) <= _words(other.name)]
         return one.name in (named or [other.name for other in found if log in other.ratings][:1])
 
     return tuple(replace(log, rater=f"{one.name}/{log.rater}") for log in one.ratings if is_own(log))
+
+
+def _words(name: str) -> set[str]:
+    return set(re.findall(r"[^\W_]+", name.casefold()))
 
 
 def _learner(name: str, material: Material) -> Learner:

@@ -18,6 +18,7 @@ from tp2lib.evaluation.ratings import FOLDER, Ratings
 from tp2lib.evaluation.reflection import FILE as REFLECTION
 from tp2lib.evaluation.rubric import CRITERIA, JUDGED, total
 from tp2lib.evaluation.run_measures import costs
+from tp2lib.metadata.pixels import pixels_sha256
 from tp2lib.metrics.measures import perceptual_distance, take
 from tp2lib.report.gather import Material, kept_runs
 from tp2lib.report.pages import NOTHING, Cell, Trace, without_folders
@@ -180,9 +181,9 @@ class _Writer:
         """Return the facts of an agreement or a correlation."""
         if one.n == 0:
             verdict = self.words["no shared"]
-        elif one.value is None:
+        elif one.value is None and one.n > 2:
             verdict = self.words["no spread"]
-        elif one.low is None or one.high is None:
+        elif one.low is None:
             verdict = self.words["too few"]
         else:
             verdict = self.words["separable" if one.separable else "not separable"]
@@ -219,6 +220,7 @@ def _claims(material: Material, say: _Writer) -> _Facts:
 
 
 def _scores(material: Material, say: _Writer) -> _Facts:
+    by = _paired(material)[0]
     for one in material.ratings:
         file = f"{FOLDER}/{one.rater}.jsonl"
         state = say.words["altered" if one.altered else "locked" if one.locked else "open"]
@@ -227,38 +229,49 @@ def _scores(material: Material, say: _Writer) -> _Facts:
         yield file, "", {"rater": one.rater, "state": state, "pictures": pictures, "repeats": own["n"]}
         yield file, "own", {"kappa": own["value"], **{name: own[name] for name in ("equal", "interval", "verdict")}}
         for name, run in material.named.items():
-            points = one.counted().get(run.key, {})
+            points = one.counted(by=by).get(_known_by(run, by), {})
             whole = total({**points, "reproducibility": getattr(material.proofs.get(name), "points", None)})
             yield file, f"points {name}", {criterion: points.get(criterion) for criterion in JUDGED}
             yield file, "total", {name: NOTHING if whole is None else f"{whole:g}/10"}
 
 
+def _paired(material: Material) -> tuple[str, list[Agreement]]:
+    """By what the raters' pictures are told apart, and how far they agree."""
+    return material.once("paired", find=lambda: paired([one for one in material.ratings if one.valid]))
+
+
+def _known_by(run: Run, by: str) -> str:
+    """What a log on any machine knows a picture by."""
+    return run.recipe.hash if by == "recipe" else pixels_sha256(run.picture)
+
+
 def _agreements(material: Material, say: _Writer) -> _Facts:
     sound = [one for one in material.ratings if one.valid]
-    by, kappas = paired(sound)
+    by, kappas = _paired(material)
     for one in kappas:
         yield FOLDER, f"kappa {one.criterion}", say.estimate(one)
         yield FOLDER, f"paired by {by}", {"n": one.n}
     if sound:
-        yield from _correlations(material, sound, say)
+        yield from _correlations(material, sound, by, say)
     first, *others = (material.named.get(name) for name in CASES)
     for name, other in zip(list(CASES)[1:], others, strict=True):
-        pair = [one.recipe.hash if by == "recipe" else one.key for one in (first, other) if one]
-        found = compare(sound, *pair, by="recipe" if by == "recipe" else "key") if len(pair) == 2 else None
+        pair = [_known_by(one, by) for one in (first, other) if one]
+        found = compare(sound, *pair, by=by) if len(pair) == 2 else None
         if found is not None:
             numbers = {"mean": say.number(found.mean, "{:+.1f}"), "interval": say.interval(found.low, found.high, "{:+.1f}")}
             yield FOLDER, f"difference {name}", {**numbers, "raters": found.raters, "verdict": say.words["separable" if found.separable else "not separable"]}
 
 
-def _correlations(material: Material, sound: Sequence[Ratings], say: _Writer) -> _Facts:
+def _correlations(material: Material, sound: Sequence[Ratings], by: str, say: _Writer) -> _Facts:
     """Mean judged points of each picture, against the measures."""
+    here = {_known_by(run, by): run for run in material.runs.values()}
     sums: dict[str, list[int]] = {}
     for one in sound:
-        for key, points in one.counted().items():
-            if len(points) == len(JUDGED) and key in material.runs:
-                sums.setdefault(key, []).append(sum(points.values()))
-    means = {key: fmean(values) for key, values in sums.items()}
-    runs = {key: material.runs[key] for key in means}
+        for picture, points in one.counted(by=by).items():
+            if len(points) == len(JUDGED) and picture in here:
+                sums.setdefault(picture, []).append(sum(points.values()))
+    means = {picture: fmean(values) for picture, values in sums.items()}
+    runs = {picture: here[picture] for picture in means}
     for name in (*CORRELATED, "seen"):
         found = {key: material.seen(run) if name == "seen" else material.measured(name, run) for key, run in runs.items()}
         values = {key: value for key, value in found.items() if value is not None}
