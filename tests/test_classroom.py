@@ -110,7 +110,8 @@ def test_a_name_of_two_words_is_known_in_a_folders_name(tmp_path):
 def test_a_log_that_was_edited_or_shares_no_picture_is_a_remark(tmp_path):
     for number, name in enumerate(("ann", "ben", "cid")):
         scored(tmp_path / name, fill(tmp_path / name, NAMES), name, lambda key, criterion: 1, seed=number)
-    others = fill(tmp_path / "dan", [name for name in EXPERIMENTS if name not in NAMES][:4])
+    names = [name for name in EXPERIMENTS if name not in NAMES][:4]
+    others = fill(tmp_path / "dan", names, **{one: made(EXPERIMENTS[one], at + 20) for at, one in enumerate(names)})
     scored(tmp_path / "dan", others, "dan", lambda key, criterion: 1, seed=7)
     log = tmp_path / "cid" / "scores" / "cid.jsonl"
     log.write_text(log.read_text().replace('"points":1', '"points":2', 1))
