@@ -162,6 +162,11 @@ def test_a_mask_of_shares_is_read_as_one_of_levels():
     assert np.array_equal(cut_out(noise(64, 64), shares).mask.kept, cut_out(noise(64, 64), (shares * 255).astype(np.uint8)).mask.kept)
 
 
+def test_whole_numbers_up_to_one_are_shares():
+    kept = disc(64, 64)
+    assert np.array_equal(cut_out(noise(64, 64), kept.astype(np.uint8)).mask.kept, kept)
+
+
 def test_half_a_share_is_kept_and_opaque_pictures_are_read_by_their_grey():
     kept = disc(64, 64)
     assert np.array_equal(cut_out(noise(64, 64), kept * 0.5).mask.kept, kept)

@@ -19,7 +19,7 @@ from strategies import noise_image, recipes
 
 from tp2lib.errors import OutputError, RecordError, TP2Error
 from tp2lib.metadata.infotext import from_infotext
-from tp2lib.metadata.record import COMPOSITE, GENERATED, MAX_RECORD, digital_source_type, user_comment
+from tp2lib.metadata.record import COMPOSITE, GENERATED, MAX_RECORD, digital_source_type, load_json, user_comment
 from tp2lib.recipe import Recipe
 from tp2lib.storage import files
 from tp2lib.storage.files import read_json, write_atomically, write_json
@@ -267,6 +267,11 @@ def test_what_is_no_record_is_refused(tmp_path: Path, text: str) -> None:
         read_record(forged(tmp_path, tp2=text))
 
 
+def test_a_number_that_is_infinite_once_read_is_refused() -> None:
+    with pytest.raises(RecordError, match="1e999 is too large"):
+        load_json('{"seconds": 1e999}')
+
+
 def test_pictures_without_a_recipe_say_so(tmp_path: Path) -> None:
     IMAGE.save(tmp_path / "bare.png")
     with pytest.raises(RecordError, match="no tp2 record"):
@@ -373,6 +378,10 @@ def test_a_json_file_comes_back_and_a_damaged_one_counts_as_empty(tmp_path: Path
     for damage in (b"", b"[1]", b"{", b"\xff\xfe", b" " * 600_000):
         path.write_bytes(damage)
         assert read_json(path) == {}
+    write_json(path, {"prompt": "un bol"})  # does not lose what may be mended by hand
+    assert read_json(path) == {"prompt": "un bol"} and (tmp_path / "a.json.damaged").read_bytes() == damage
+    write_json(path, {"prompt": "un sac"})
+    assert (tmp_path / "a.json.damaged").read_bytes() == damage and len(os.listdir(tmp_path)) == 2
 
 
 @pytest.mark.skipif(not hasattr(os, "pwrite"), reason="needs os.pwrite to spoil the file")

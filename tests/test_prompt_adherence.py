@@ -73,6 +73,12 @@ def test_only_what_is_named_is_scored() -> None:
     assert str(found) == "0.67: kind apple 1.00, colour red 1.00, set marble 0.00 (dark?)"
 
 
+def test_a_dark_colour_is_no_wish_for_a_dark_picture() -> None:
+    found = adherence(PICTURE, "a dark red apple on marble, a noisy street", judge=Judge())
+    assert found is not None and set(found.seen) == {"kind", "colour", "set"}
+    assert adherence(PICTURE, "something dark", judge=Judge()) is None
+
+
 def test_no_judge_or_nothing_to_judge_is_none() -> None:
     assert adherence(PICTURE, "a red apple", "sd15") is None
     assert adherence(PICTURE, "a telescope", judge=Judge()) is None

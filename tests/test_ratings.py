@@ -40,6 +40,20 @@ def test_a_locked_log_is_read_back_whole(session):
     assert find_ratings(session.path.parent.parent) == [session.path]
 
 
+def test_two_raters_who_are_called_me_have_the_names_of_their_files(tmp_path):
+    here, there = (scored(tmp_path / name, fill(tmp_path / name, NAMES), "me", lambda key, criterion: 1, seed=seed) for seed, name in enumerate(("a", "b")))
+    other = here.path.with_name("ann.jsonl")
+    other.write_bytes(there.path.read_bytes())
+    copy = here.path.with_name("me-2.jsonl")
+    copy.write_bytes(here.path.read_bytes())
+    assert [read_ratings(path).rater for path in (here.path, other, copy, there.path)] == ["me", "ann", "me", "me"]
+
+
+def test_pictures_are_told_apart_by_what_a_log_has(session):
+    with pytest.raises(RecordError, match=r"by is 'pixels'; it must be one of pixels_sha256, recipe, key"):
+        session.ratings.points("realism", by="pixels")
+
+
 def test_a_point_that_is_edited_after_the_lock_is_found(session):
     def better(rows):
         at = next(i for i, row in enumerate(rows) if '"points":0' in row)

@@ -33,7 +33,7 @@ from tp2lib.evaluation.scoring import BlindScoring
 from tp2lib.metadata.record import digital_source_type
 from tp2lib.recipe import Recipe
 from tp2lib.report.facts import written
-from tp2lib.report.gather import Material
+from tp2lib.report.gather import Material, kept_runs
 from tp2lib.report.pages import NOTHING, Cell, Trace, escape, without_folders
 from tp2lib.report.report import audit_report, make_report, write_report
 from tp2lib.storage.ledger import Ledger
@@ -281,6 +281,30 @@ def test_a_copy_beside_a_log_does_not_take_its_place(tmp_path):
     assert "autre journal du même juge" in make_report(tmp_path, "fr").render("markdown")
 
 
+def test_pictures_that_lie_elsewhere_are_copied_beside_the_report(tmp_path):
+    outputs = tmp_path / "outputs"
+    fill(outputs, ["smoke", NINE[6]])
+    text = write_report(outputs, to=tmp_path / "handed in")[0].read_text()
+    linked = re.findall(r"\]\(<([^>]+)>\)", text)
+    assert len(linked) == 3 and all(name.startswith("report_pictures/") for name in linked)
+    for name in linked:
+        assert (tmp_path / "handed in" / name).is_file()
+    assert read_recipe(tmp_path / "handed in" / "report_pictures" / "smoke.png").recipe == EXPERIMENTS["smoke"].recipe
+    assert "](<smoke.png>)" in write_report(outputs)[0].read_text()
+
+
+def test_a_folder_without_a_name_is_named(tmp_path, monkeypatch):
+    (tmp_path / "sorties").mkdir()
+    monkeypatch.chdir(tmp_path / "sorties")
+    assert "records of sorties" in write_report(".")[0].read_text()
+
+
+def test_what_is_not_controlled_is_told_in_the_reports_language(tmp_path):
+    fill(tmp_path, NINE[:2], **{NINE[1]: made(EXPERIMENTS[NINE[1]], 1, weights_sha256="ef" * 32, noise_sha256="01" * 32)})
+    text = write_report(tmp_path, "fr")[0].read_text()
+    assert re.search(r"diffère du premier run par poids abab.*, bruit\.", text) and "weights" not in text
+
+
 def test_only_what_all_runs_share_is_said_of_all(tmp_path):
     other = made(EXPERIMENTS["t2i_run02_steps15"], 3)
     fill(tmp_path, ["t2i_run01_baseline", "t2i_run02_steps15"], t2i_run02_steps15=replace(other, recipe=other.recipe.vary(prompt="a mug")))
@@ -434,6 +458,21 @@ def test_no_folder_of_this_machine_is_in_it(tmp_path):
         assert "alice" not in text and str(tmp_path) not in text and "there is no model" in text and "baseline.png cannot be used" in text
 
 
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [("no /home/alice/b.png here", "no b.png here"), ('no "/home/l\'île/a b/c.png".', 'no "c.png".'), ("no 'C:\\Users\\al b\\c.png'.", "no 'c.png'.")],
+)
+def test_of_a_path_only_the_files_name_is_told(text, left):
+    assert without_folders(text) == left
+
+
+def test_one_enormous_picture_does_not_stop_the_seconds(tmp_path, monkeypatch):
+    fill(tmp_path, NINE[:2])
+    assert len(kept_runs(Ledger(tmp_path))) == 2
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 96 * 96 // 3)
+    assert kept_runs(Ledger(tmp_path)) == []
+
+
 @pytest.mark.parametrize("text", ["a/b and 3/4 of km/h", "https://huggingface.co/owner/name", "n / a", "owner/name", "and/or"])
 def test_what_is_no_path_of_this_machine_stays(text):
     assert without_folders(text) == text
@@ -456,7 +495,7 @@ def test_french_has_french_words_and_commas(full):
         if re.search(rf"\b{word}\b", re.sub(r"base64,[^\"]+|title=\"[^\"]*\"|alt=\"[^\"]*\"|<style>.*?</style>", "", page, flags=re.DOTALL))
     }
     assert left <= set(re.findall(r"[a-z]{4,}", " ".join(one.recipe.prompt for one in EXPERIMENTS.values()))) | {
-        "read", "scaled", "answer", "from", "with", "size", "picture", "title", "main", "what", "would", "sign", "cases", "ledger", "runs", "which",
+        "read", "scaled", "answer", "from", "with", "size", "width", "picture", "title", "main", "what", "would", "sign", "cases", "ledger", "runs", "which",
         "better", "longer", "fifty", "seeds", "value", "model", "each", "desk", "memory", "figure", "none", "reproducibility",
     }  # fmt: skip
 
@@ -485,4 +524,5 @@ def test_a_favourite_with_a_new_background_is_told_and_none_is_no_gap(model, tmp
     Favourites(Ledger(tmp_path)).toggle(run.key)
     document = make_report(tmp_path)
     assert run.key in {picture.run for picture in document.pictures} and audit_report(document, tmp_path) == []
+    assert re.search(r"\| mask \| auto \|.*\| grow \| 0 \|.*\| feather \| \d+ \|", document.render("markdown"), re.DOTALL)
     assert not any("inpaint" in gap.what for gap in document.gaps)

@@ -77,6 +77,8 @@ def test_the_faults_are_what_they_are_called():
 
 
 def test_the_figure_says_every_sentence():
+    with pytest.raises(RecordError, match="language is 'de'"):
+        make_exemplars("de")
     said = words(make_exemplars("fr"))
     for one in CRITERIA.values():
         assert one.label["fr"].split()[0] in said

@@ -8,6 +8,7 @@ import re
 import pytest
 from filled import fill, made
 
+from tp2lib.errors import OutputError
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.languages import words
 from tp2lib.evaluation.panels import ScorePanel
@@ -41,6 +42,17 @@ def test_buttons_do_what_keys_do(panel, session):
     assert session.ratings.scores == {"01": {"usability": 0}} and panel.at == ("01", "adherence")
     panel.press(2)
     assert panel.buttons["adherence"].value == 2 and panel.at == ("01", "realism")
+
+
+def test_a_button_whose_point_was_not_saved_goes_back(panel, session, monkeypatch):
+    panel.buttons["realism"].set_state({"index": 1})
+
+    def full(event):
+        raise OutputError("no space left")
+
+    monkeypatch.setattr(session, "_append", full)
+    panel.buttons["realism"].set_state({"index": 2})
+    assert panel.buttons["realism"].value == 1 and session.ratings.scores["01"]["realism"] == 1 and "no space left" in panel.status.value
 
 
 def test_one_goes_back_and_scores_again(panel, session):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from filled import fill, made, scored
+from PIL import Image
 
-from tp2lib.errors import RecordError
+from tp2lib.errors import RecipeError, RecordError
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.rubric import JUDGED
 from tp2lib.evaluation.scoring import BlindScoring
@@ -39,6 +41,16 @@ def test_orders_differ_and_one_seed_gives_one_order(runs, tmp_path):
     orders = {seed: [item.key for item in blind(runs, tmp_path, f"r{seed}", seed=seed).items] for seed in range(8)}
     assert len({tuple(order) for order in orders.values()}) == 8
     assert [item.key for item in blind(runs, tmp_path, "again", seed=3).items] == orders[3]
+
+
+def test_what_cannot_be_read_again_is_not_begun(runs, tmp_path):
+    many = [made(EXPERIMENTS["smoke"], 0, Image.new("RGB", (9, 9), (at // 256, at % 256, 0))) for at in range(501)]
+    with pytest.raises(RecordError, match="a session has 1 to 500 pictures"):
+        BlindScoring(many, "alice", outputs=tmp_path)
+    with pytest.raises(RecipeError, match="seed is 'x'"):
+        blind(runs, tmp_path, seed="x")
+    assert not (tmp_path / "scores").exists()
+    assert blind(runs, tmp_path, "one", seed=np.int64(3)).items == blind(runs, tmp_path, "two", seed=3).items
 
 
 def test_the_log_names_no_setting_before_the_lock(runs, tmp_path):

@@ -129,8 +129,15 @@ class ScorePanel(_Panel):
         tooltips = [f"{level}: {one.levels[self.language][level]}" for level in LEVELS]
         options, style = [(str(level), level) for level in LEVELS], {"description_width": "11em", "button_width": "3em"}
         row = widgets.ToggleButtons(options=options, value=None, description=one.label[self.language], tooltips=tooltips, style=style)
-        row.observe(lambda change: self._guard(lambda: self.choose(name, change["new"])), "value")
+        row.observe(lambda change: self._guard(lambda: self._chosen(name, change)), "value")
         return row
+
+    def _chosen(self, name: str, change: Any) -> None:
+        try:
+            self.choose(name, change["new"])
+        except TP2Error:
+            self._quiet, self.buttons[name].value, self._quiet = True, change["old"], False  # what was not saved is not shown
+            raise
 
     def _typed(self) -> None:
         text, self._quiet = self.keys.value, True

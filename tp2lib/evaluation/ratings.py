@@ -11,11 +11,11 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from tp2lib.errors import OutputError, RecordError, shown
+from tp2lib.errors import OutputError, RecordError, did_you_mean, shown
 from tp2lib.evaluation.rubric import JUDGED, check_scores
 from tp2lib.metadata.record import dump_json, is_sha256
 from tp2lib.storage.files import Journal
@@ -26,6 +26,7 @@ FOLDER = "scores"
 _RATER = re.compile(r"\w[\w.-]{0,39}")
 _KEY = re.compile(r"[0-9a-f]{8,64}")
 _CODE = re.compile(r"\d{1,4}")
+_TOLD_APART = ("pixels_sha256", "recipe", "key")
 _MAX_BYTES = 4_000_000
 _MAX_ITEMS = 500
 
@@ -72,6 +73,8 @@ class Ratings:
 
         `by` says what tells pictures apart, "pixels_sha256", "recipe" or "key": classmates with other machines share the recipe, not the pixels.
         """
+        if by not in _TOLD_APART:
+            raise RecordError(f"by is {shown(by)}; it must be one of {', '.join(_TOLD_APART)}.{did_you_mean(by, _TOLD_APART)}")
         found: dict[str, int] = {}
         for item in self.items:
             if item.repeat_of is None and criterion in self.scores.get(item.code, {}):
@@ -117,6 +120,8 @@ def find_ratings(outputs: str | os.PathLike[str]) -> list[Path]:
 def read_ratings(path: str | os.PathLike[str]) -> Ratings:
     """Read a rater's log, which may be a classmate's.
 
+    Two raters may be called "me": a log that lies beside another's of its name, and shows other pictures, takes its file's name.
+
     Raises
     ------
     RecordError
@@ -130,9 +135,12 @@ def read_ratings(path: str | os.PathLike[str]) -> Ratings:
     if size > _MAX_BYTES:
         raise RecordError(f"{shown(str(path), 200)} has {size} bytes; a log of scores has {_MAX_BYTES} at most. It is probably another file.")
     try:
-        return from_events(Journal(path).read()[1], str(path))
+        events = Journal(path).read()[1]
+        found = from_events(events, str(path))
+        namesake = Journal(path.with_name(f"{found.rater}.jsonl")).read()[1]
     except OutputError as error:
         raise RecordError(str(error)) from error
+    return replace(found, rater=path.stem) if namesake and namesake[0] != events[0] else found
 
 
 def from_events(events: Sequence[Mapping[str, Any]], name: str) -> Ratings:

@@ -90,6 +90,7 @@ def make_exemplars(language: str = "en") -> Figure:
     """Draw all of them: a criterion a row, a level a column, each with its sentence."""
     from tp2lib.plots.layout import Tile, draw_tiles  # brings matplotlib, which the rubric itself needs not
 
+    words(language)  # there is such a language, or it says which
     tiles = [[Tile(image=exemplar(name, level), notes=(one.levels[language][level],)) for level in LEVELS] for name, one in CRITERIA.items()]
     sides = [one.label[language] for one in CRITERIA.values()]
     return draw_tiles(tiles, heads=[str(level) for level in LEVELS], sides=sides)

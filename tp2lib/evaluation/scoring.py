@@ -23,6 +23,7 @@ from tp2lib.errors import RecordError, shown
 from tp2lib.evaluation.ratings import FOLDER, Item, Ratings, digest, from_events, rater_name
 from tp2lib.evaluation.rubric import JUDGED, check_scores
 from tp2lib.metadata.pixels import open_image, pixels_sha256
+from tp2lib.recipe import setting
 from tp2lib.storage.files import Journal
 from tp2lib.storage.ledger import Ledger
 
@@ -56,7 +57,9 @@ class BlindScoring:
     Raises
     ------
     RecordError
-        No pictures, a name that cannot be, or a log of this rater over other pictures.
+        No pictures or more than a log can hold, a name that cannot be, or a log of this rater over other pictures.
+    RecipeError
+        A seed that cannot be.
 
     Examples
     --------
@@ -74,9 +77,11 @@ class BlindScoring:
         self._journal = Journal(self.path)
         self._events: list[dict[str, Any]] = []
         if not self._read():
-            seed = secrets.randbelow(2**32) if seed is None else seed
+            seed = secrets.randbelow(2**32) if seed is None else setting("seed").check("seed", seed)
             items = _order(list(self._runs.items()), seed, repeats)
-            self._append({"event": "opened", "rater": self.rater, "seed": seed, "items": [asdict(item) for item in items]})
+            opened = {"event": "opened", "rater": self.rater, "seed": seed, "items": [asdict(item) for item in items]}
+            from_events([opened], str(self.path))  # a log that could not be read again is not begun
+            self._append(opened)
         here = {item.pixels_sha256 for item in self.items}
         if here != set(self._runs):
             raise RecordError(

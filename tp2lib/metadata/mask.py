@@ -67,27 +67,23 @@ class Mask:
         """Return the mask itself; raise SourceError if it keeps nothing, or all."""
         if self.kept.any() and not self.kept.all():
             return self
-        what, advice = (
-            ("keeps the whole photo, so there is nothing left to paint", "shrink it with grow=-8")
-            if self.kept.any()
-            else ("keeps nothing of the photo, so there is nothing to put back", "let it grow with grow=8")
-        )
+        what = "the whole photo, so there is nothing left to paint" if self.kept.any() else "nothing of the photo, so there is nothing to put back"
         raise SourceError(
-            f"the mask ({self.origin}) {what}. White, or opaque, is what stays as it is, and black, or transparent, is painted anew. "
-            f"Give another mask, {advice}, or leave mask out for image to image."
+            f"the mask ({self.origin}) keeps {what}. White, or opaque, is what stays as it is, and black, or transparent, is painted anew. "
+            "Give another mask, move its edge less (grow closer to 0), or leave mask out for image to image."
         )
 
 
 def read_mask(given: str | os.PathLike[str] | bytes | Image.Image | np.ndarray, size: tuple[int, int]) -> tuple[Mask, list[str]]:
     """Read a mask that belongs to an upright photo of `size` (width, height), and say what was done to it; one of the same shape is scaled to it.
 
-    White is kept; of an array, true (bool), 0.5 and more (floats up to 1), or 128 and more. Colours count as their grey; a picture with transparent pixels
+    White is kept; of an array, 0.5 and more if it has nothing above 1, otherwise 128 and more. Colours count as their grey; a picture with transparent pixels
     counts by its opacity. SourceError is raised if there is no such file, it is no picture, or of another shape than the photo.
     """
     if isinstance(given, np.ndarray):
         if given.ndim != 2:
             raise SourceError(f"the mask is an array of shape {given.shape}; it must have two dimensions, height and width. Take one channel.")
-        whole = 1 if given.dtype == bool or (given.dtype.kind == "f" and given.max(initial=0) <= 1) else 255
+        whole = 1 if given.max(initial=0) <= 1 else 255
         levels = np.rint(np.clip(given * (255 / whole), 0, 255)).astype(np.uint8)
         image, origin = Image.fromarray(levels), "an array"
     elif isinstance(given, Image.Image):

@@ -7,6 +7,7 @@ image, and the EU AI Act (art. 50) for a machine-readable one; WebUI readers loo
 from __future__ import annotations
 
 import json
+import math
 import re
 import struct
 from collections.abc import Mapping
@@ -42,11 +43,11 @@ def dump_json(record: Mapping[str, Any]) -> str:
 
 
 def load_json(text: str | bytes) -> dict[str, Any]:
-    """Return the dictionary in a text of strict JSON; raise RecordError for anything else, NaN and too much depth or length included."""
+    """Return the dictionary in a text of strict JSON; raise RecordError for anything else, NaN, 1e999 and too much depth or length included."""
     if not isinstance(text, (str, bytes)) or len(text) > MAX_RECORD:
         raise RecordError(f"the record is not text of at most {MAX_RECORD} characters; tp2lib did not write it.")
     try:
-        record = json.loads(text, parse_constant=_refuse_constant)
+        record = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise RecordError(f"the record is not JSON ({shown(error)}); it was damaged or forged.") from None
     if not isinstance(record, dict):
@@ -74,6 +75,12 @@ def load_record(text: str | bytes) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    if math.isinf(number := float(text)):
+        raise ValueError(f"{text} is too large for a number")
+    return number
 
 
 _TERMS = "http://cv.iptc.org/newscodes/digitalsourcetype/"

@@ -84,6 +84,7 @@ def adherence(image: Image.Image, prompt: str, model: Any = "vitrine", judge: An
     if judge is None and getattr(model, "name", model) != "vitrine":
         return None
     named = named_values(prompt)
+    named.pop("defect", None)  # a prompt's "dark blue" asks for no dark picture
     if not named:
         return None
     if judge is None:

@@ -70,16 +70,12 @@ def learners(folder: str | os.PathLike[str]) -> list[Learner]:
     OutputError
         There is no such folder, or no learner in it.
     """
-    root = Path(folder)
-    places = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")) if root.is_dir() else []
-    if not places:
-        raise OutputError(f"there are no folders in {shown(str(root), 200)}. Put each learner's outputs folder there, under a name.")
     found = []
-    for place in places[:_MOST]:
+    for name, outputs in _places(folder).items():
         try:
-            found.append(_learner(place.name, Material(_outputs(place))))
+            found.append(_learner(name, Material(outputs)))
         except (TP2Error, OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
-            found.append(Learner(name=place.name, remarks=((type(error).__name__, without_folders(shown(str(error), 200))),)))
+            found.append(Learner(name=name, remarks=((type(error).__name__, without_folders(shown(str(error), 200))),)))
     return [replace(one, ratings=_own_logs(one, found)) for one in found]
 
 
@@ -88,14 +84,14 @@ def replay_sample(folder: str | os.PathLike[str], names: Sequence[str] = ("basel
     from tp2lib.engine.replay import replay
 
     found = {}
-    for one in sorted(path for path in Path(folder).iterdir() if path.is_dir()):
+    for learner, outputs in _places(folder).items():
         for name in names:
-            path = _outputs(one) / EXPERIMENTS[name].file
+            path = outputs / EXPERIMENTS[name].file
             if path.is_file():
                 try:
-                    found[f"{one.name}/{name}"] = str(replay(path))
+                    found[f"{learner}/{name}"] = str(replay(path))
                 except TP2Error as error:
-                    found[f"{one.name}/{name}"] = without_folders(f"not replayed: {error}")
+                    found[f"{learner}/{name}"] = without_folders(f"not replayed: {error}")
     return found
 
 
@@ -150,9 +146,13 @@ def write_class(
     return make_class(folder, language, replayed).write(Path(to or folder), FILE)
 
 
-def _outputs(place: Path) -> Path:
-    """A learner may hand in the outputs folder itself, or the clone around it."""
-    return place / "outputs" if (place / "outputs" / "ledger.jsonl").is_file() else place
+def _places(folder: str | os.PathLike[str]) -> dict[str, Path]:
+    """Every learner's outputs folder, by name; a learner may hand in the folder itself, or the clone around it."""
+    root = Path(folder)
+    places = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")) if root.is_dir() else []
+    if not places:
+        raise OutputError(f"there are no folders in {shown(str(root), 200)}. Put each learner's outputs folder there, under a name.")
+    return {one.name: one / "outputs" if (one / "outputs" / "ledger.jsonl").is_file() else one for one in places[:_MOST]}
 
 
 def _own_logs(one: Learner, found: Sequence[Learner]) -> tuple[Ratings, ...]:

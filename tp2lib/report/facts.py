@@ -83,6 +83,8 @@ FACTS: dict[str, tuple[str, _Read]] = {
     **{name: ("number", attrgetter(f"run.recipe.{name}")) for name in ("seed", "steps")},
     "guidance": ("{:.1f}", attrgetter("run.recipe.guidance")),
     "strength": ("{:.2f}", attrgetter("run.recipe.strength")),
+    "mask": ("text", lambda of: of.run.recipe.mask and known_as(of.run.recipe.mask)),
+    **{name: ("number", attrgetter(f"run.recipe.{name}")) for name in ("grow", "feather")},
     "recipe": ("text", attrgetter("run.recipe.hash")),
     "key": ("text", attrgetter("run.key")),
     "name": ("text", lambda of: of.material.names.get(of.run.key, of.run.key[:8])),

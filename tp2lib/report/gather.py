@@ -169,7 +169,10 @@ def kept_runs(ledger: Ledger, most: int = 300) -> list[Run]:
     """Return the latest finished runs of a ledger, at most so many, without decoding their pictures."""
     found = []
     for key in earlier_keys(ledger)[:most]:
-        with contextlib.suppress(OSError, ValueError, SyntaxError, TypeError, TP2Error), Image.open(path := ledger.picture(key), formats=("PNG",)) as image:
+        with (
+            contextlib.suppress(OSError, ValueError, SyntaxError, TypeError, Image.DecompressionBombError, TP2Error),
+            Image.open(path := ledger.picture(key), formats=("PNG",)) as image,
+        ):
             record = load_record(image.info.get("tp2", ""))
             found.append(replace(Run.from_record(record, path, image), image=None))
     return found

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import functools
 import html
-import os
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -28,10 +27,13 @@ from tp2lib.storage.files import write_atomically
 from tp2lib.storage.pictures import export_picture
 
 NOTHING = "–"  # stands for what is not known
+_COPIES = "report_pictures/"
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~!$])")
 # all of an absolute path but its last part; in quotes its folders may have blanks
-_PATH = re.compile(r"""(?<=['"])(?:~?/|[A-Za-z]:[\\/]|\\\\)(?:[^'"\n]*[\\/])?|(?<![\w.:/<~-])(?:~?/(?=[^\s'"/]+/)|[A-Za-z]:[\\/]|\\\\)(?:[^\s'"]*[\\/])?""")
+_PATH = re.compile(
+    r"""(?<=(['"]))(?:~?/|[A-Za-z]:[\\/]|\\\\)(?:(?:(?!\1).)*[\\/])?|(?<![\w.:/<~-])(?:~?/(?=[^\s'"/]+/)|[A-Za-z]:[\\/]|\\\\)(?:[^\s'"]*[\\/])?"""
+)
 _LIST = re.compile(r"^(\d*)([-+.)])(?=\s|$)")  # at the start of a line these would begin a list
 
 
@@ -70,17 +72,19 @@ class Picture:
     alt: str
     photo: bool = False
 
-    def data(self) -> str:
-        """The file as a data URI, without folders of this machine in its record."""
+    def content(self) -> bytes:
+        """The file, without folders of this machine in its record."""
         try:
             if self.photo:
-                data = self.path.read_bytes()
-            else:
-                with tempfile.TemporaryDirectory(prefix="tp2-report-") as folder:
-                    data = export_picture(self.path, Path(folder) / "picture.png").read_bytes()
+                return self.path.read_bytes()
+            with tempfile.TemporaryDirectory(prefix="tp2-report-") as folder:
+                return export_picture(self.path, Path(folder) / "picture.png").read_bytes()
         except (OSError, RecordError) as error:
             raise OutputError(f"the picture {shown(self.path.name)} cannot be read ({error}). Run its notebook again.") from error
-        return f"data:image/png;base64,{base64.b64encode(data).decode()}"
+
+    def data(self) -> str:
+        """The file as a data URI."""
+        return f"data:image/png;base64,{base64.b64encode(self.content()).decode()}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,10 +121,12 @@ class Page:
         return frame.render(language=self.language, title=self.word("title"), body=Markup(text))
 
     def write(self, folder: Path, name: str) -> tuple[Path, Path]:
-        """Write both files into a folder, and return their paths."""
-        texts = {folder / f"{name}.md": self.render("markdown", folder), folder / f"{name}.html": self.render("html")}
-        for path, text in texts.items():
-            write_atomically(path, methodcaller("write", text.encode(errors="backslashreplace")))  # a file can hold half a character
+        """Write both files into a folder, with copies of pictures that lie elsewhere, and return their paths."""
+        texts = {f"{name}.md": self.render("markdown", folder), f"{name}.html": self.render("html")}
+        files = {place: text.encode(errors="backslashreplace") for place, text in texts.items()}  # a file can hold half a character
+        files |= {place: one.content() for one in self.pictures if (place := self.link(one)).startswith(_COPIES)}
+        for place, content in files.items():
+            write_atomically(folder / place, methodcaller("write", content))
         return folder / f"{name}.md", folder / f"{name}.html"
 
     @property
@@ -185,8 +191,9 @@ class Page:
         return picture
 
     def link(self, picture: Picture) -> str:
-        """Return a picture's path, relative to the folder of the Markdown."""
-        return Path(os.path.relpath(picture.path, self.folder)).as_posix()
+        """Return a picture's place in the folder of the Markdown; one that lies elsewhere gets a copy there."""
+        path, folder = picture.path.resolve(), self.folder.resolve()
+        return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else f"{_COPIES}{path.name}"
 
 
 def escape(text: str) -> str:

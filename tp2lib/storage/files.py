@@ -47,12 +47,15 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> Path:
-    """Write a dictionary as one line of JSON, atomically, and read it back."""
+    """Write a dictionary as one line of JSON, atomically, and read it back; a file there that cannot be read is kept as ``<name>.damaged``."""
     text = dump_json(content)
 
     def check(written: Path) -> None:
         if written.read_text(encoding="utf-8") != text:
             raise OutputError(f"{path.name} read back otherwise than written; the disk may be failing.")
+        with contextlib.suppress(FileNotFoundError):
+            if not read_json(path):
+                os.replace(path, path.with_name(f"{path.name}.damaged"))
 
     return write_atomically(path, lambda file: file.write(text.encode()), check)
 
