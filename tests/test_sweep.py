@@ -417,6 +417,27 @@ def test_a_run_is_claimed_once_and_a_dead_process_lets_go_of_it(tmp_path):
     assert second.crashes("b" * 32) == 1 and second.claim(["b" * 32]) == ["b" * 32]
 
 
+def no_waiting(seconds):
+    pytest.fail("the sweep waits, and nobody else is at work")
+
+
+def test_a_finished_picture_that_cannot_be_read_is_made_again_and_not_waited_for(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "sleep", no_waiting)
+    (cell,) = sweep(APPLE, model, guidance=[4], ledger=Ledger(tmp_path), say=silent).cells
+    cell.run.image.save(cell.run.path)  # the same pixels, and no record
+    assert not sweep(APPLE, model, guidance=[4], ledger=Ledger(tmp_path), say=silent).cells[0].run.reused
+
+
+def test_a_sweep_that_waits_can_be_stopped_also_after_a_crash_elsewhere(model, tmp_path):
+    dead, alive = Ledger(tmp_path), Ledger(tmp_path)
+    key = sweep(APPLE, model, guidance=[4], say=silent, dry_run=True, batch_width=1).cells[0].key
+    dead.start(key)
+    dead.close()
+    assert alive.claim([key]) == [key]
+    with pytest.raises(Cancelled):
+        sweep(APPLE, model, guidance=[4], ledger=Ledger(tmp_path), say=silent, should_stop=lambda: True, batch_width=1)
+
+
 SHARED = Recipe(prompt="a red apple", width=64, height=64, steps=3)
 SHARED_AXES = {"guidance": [2, 3, 4], "seeds": [1, 2, 3, 4]}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import replace
 
 from tp2lib.engine.fallbacks import SMALLER, OutOfMemory
@@ -13,7 +13,7 @@ from tp2lib.engine.plan import Plan, make_plan
 from tp2lib.engine.preview import StepInfo
 from tp2lib.engine.runs import Run, read_run
 from tp2lib.engine.sampling import sample_together
-from tp2lib.errors import OutputError, SourceError
+from tp2lib.errors import SourceError
 from tp2lib.metadata.source import Source, prepare_source, reopen_source
 from tp2lib.models.loading import Model, load
 from tp2lib.recipe import Recipe
@@ -94,9 +94,8 @@ def run_together(
             done.append(_keep(run, ledger))
     except BaseException as error:
         for plan in plans[len(done) :]:
-            with suppress(OutputError):  # on a full disk the line of one may fit, and that of the next not
-                if ledger:
-                    ledger.fail(plan.key, f"{type(error).__name__}: {error}")
+            if ledger:
+                ledger.fail(plan.key, f"{type(error).__name__}: {error}")
         raise
     return done
 

@@ -213,7 +213,7 @@ class Work:
                         return taken
                 waiting += [left] if left else []
             todo = waiting
-            if todo and not any(crashed(plan.key) for batch in todo for plan in batch):
+            if todo:
                 time.sleep(_POLL)  # other processes are making all that is left
                 if self.should_stop and self.should_stop():
                     raise Cancelled("the sweep was stopped on request; finished pictures are kept. Run it again to go on.")
