@@ -147,7 +147,12 @@ def test_a_mask_that_shrinks_to_nothing_or_grows_over_all_is_refused(model, cut)
     nearly = np.ones((64, 64), bool)
     nearly[5, 5] = False
     with pytest.raises(SourceError, match="no square of 8x8 pixels is left to paint"):
-        generate(SMALL, model, source=cut_out(noise(64, 64), nearly))
+        resolve(SMALL, model, cut_out(noise(64, 64), nearly))
+
+
+def test_a_sweep_makes_no_picture_where_one_of_its_masks_leaves_nothing_to_paint(model, cut):
+    with pytest.raises(RecipeError, match="1 of 2 cells cannot be run(.|\n)*grow 20, seed 42: the mask keeps so much"):
+        sweep(SMALL, model, source=cut, grow=[0, 20], say=lambda line: None, on_run=pytest.fail)
 
 
 def test_a_mask_of_the_same_shape_is_scaled_and_an_inverted_one_is_said(tmp_path):

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 
 from tp2lib.engine.fallbacks import treatments
-from tp2lib.engine.inpainting import Region, cut_out, painting_size
+from tp2lib.engine.inpainting import Region, cut_out, held_cells, painting_size
 from tp2lib.engine.runs import MAX_WIDTH
 from tp2lib.engine.schedulers import SCHEDULERS, make_scheduler, scheduler_hash, set_timesteps
 from tp2lib.errors import RecipeError, SourceError, shown
@@ -100,6 +100,8 @@ def make_plan(recipe: Recipe, model: Model, source: Source | None = None, fallba
     _check_source(recipe, model, source, width, height)
     mask = source.mask.grown(recipe.grow).check() if source and source.mask else None
     factor = model.pipe.vae_scale_factor
+    if mask:
+        held_cells(mask, width, height, factor)
     shape = (1, model.pipe.vae.config.latent_channels, height // factor, width // factor)
     facts = environment(model.placement.device)
     effective = {
