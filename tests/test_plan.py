@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -125,6 +126,9 @@ def test_a_recipe_for_another_model_is_refused(model):
 def test_a_photo_of_another_size_is_refused(model, photo):
     with pytest.raises(SourceError, match="256x256 pixels and the recipe wants 128x256"):
         resolve(APPLE.vary(source="a.png", strength=0.5, width=128), model, photo)
+    odd = replace(photo, image=Image.new("RGB", (100, 64), "red"))
+    with pytest.raises(RecipeError, match="width is 100; it must be a multiple of 8 from 64 to 1024"):
+        resolve(APPLE.vary(source="a.png", strength=0.5), model, odd)
     with pytest.raises(SourceError, match="wants none"):
         resolve(APPLE, model, photo)
 

@@ -153,7 +153,17 @@ def test_a_record_decides_neither_model_nor_file(model, tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"threads": 0}, {"threads": "2"}, {"threads": 10**9}, {"threads": True}, {"rungs": ["rm -rf"]}, {"rungs": None}, {"rungs": [[]]}, {"model": []}, {"fast": []}],
+    [
+        {"threads": 0},
+        {"threads": "2"},
+        {"threads": 10**9},
+        {"threads": True},
+        {"rungs": ["rm -rf"]},
+        {"rungs": None},
+        {"rungs": [[]]},
+        {"model": []},
+        {"fast": []},
+    ],
 )
 def test_a_record_out_of_range_is_refused(model, tmp_path, change):
     run = generate(APPLE, model)

@@ -23,7 +23,7 @@ from tp2lib.metadata.mask import Mask
 from tp2lib.metadata.source import Source, prepare_source
 from tp2lib.models.devices import environment
 from tp2lib.models.loading import Model, find_card
-from tp2lib.recipe import Recipe
+from tp2lib.recipe import Recipe, setting
 from tp2lib.settings import spelled_as_in_0_1
 
 # Facts about the machine that can change the last bits of a picture.
@@ -202,6 +202,8 @@ def _check_source(recipe: Recipe, model: Model, source: Source | None, width: in
         raise SourceError("the recipe has a mask and the source has none. Leave source out, or give source=cut_out(photo).")
     if source.mask is None and source.image.size != (width, height):
         raise SourceError(f"the source is {size} and the recipe wants {width}x{height}. Prepare it at that size.")
+    for name, side in (("width", width), ("height", height)):  # a photo's own size was not checked by the recipe
+        setting(name).check(name, side)
 
 
 def _drawn(recipe: Recipe, model: Model, source: Source | None) -> tuple[bool, bool]:
