@@ -12,6 +12,7 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionInpaintPipeline, UNet2DConditionModel
 from PIL import Image
 
+from tp2lib.engine import sampling
 from tp2lib.engine.control import TOUCHES
 from tp2lib.engine.generate import generate
 from tp2lib.engine.inpainting import Region, cut_out, differing, hold, painting_size, put_back
@@ -356,6 +357,14 @@ def test_a_sweep_goes_over_sets_in_batches(model, cut):
     assert [differ(run, cut) for run in result.runs] == [0, 0]
     grown = sweep(SMALL, model, source=cut, grow=[0, 2], feather=[0, 3], say=lambda line: None)
     assert set(grown.control["grow"]) == TOUCHES["grow"] and len(grown.runs) == 4
+
+
+def test_putting_the_product_back_is_a_stage_timed_and_tried_again_when_memory_ends(model, cut, monkeypatch):
+    errors = [MemoryError("Unable to allocate 91.6 MiB")]
+    monkeypatch.setattr(sampling, "put_back", lambda *known: put_back(*known) if not errors else (_ for _ in ()).throw(errors.pop()))
+    run = generate(SMALL, model, source=cut)
+    assert run.effective["rungs"] == ["free caches"] and differ(run, cut) == 0
+    assert run.timings["put back"] > 0 and run.timings["total"] == pytest.approx(sum(run.timings[name] for name in run.timings if name != "total"))
 
 
 @pytest.mark.slow

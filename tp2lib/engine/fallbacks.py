@@ -22,7 +22,7 @@ OFFLOAD = "model offload"
 FLOAT32 = "float32 decoder"
 SMALLER = "smaller size"  # how the tags of version 0.1 begin, which could shrink a picture: its size is in the record too
 _STAGES = ("text", "encode", "denoise", "decode")
-FALLBACKS = {FREE_CACHES: _STAGES, SLICING: ("encode", "decode"), TILING: ("encode", "decode"), OFFLOAD: _STAGES, FLOAT32: ()}
+FALLBACKS = {FREE_CACHES: (*_STAGES, "put back"), SLICING: ("encode", "decode"), TILING: ("encode", "decode"), OFFLOAD: _STAGES, FLOAT32: ()}
 """All fallbacks, in the order they are tried, with the stages that they help. Freeing caches changes no pixel; tiling may change many.
 The float32 decoder is for a picture that overflows in half precision."""
 
@@ -82,7 +82,7 @@ class Fallbacks:
         self._apply(OFFLOAD)
 
     def run(self, stage: str, work: Callable[[], T]) -> T:
-        """Do a stage's work; if memory runs out, add the next fallback that helps that stage ("text", "encode", "denoise" or "decode") and do it again.
+        """Do a stage's work; if memory runs out, add the next fallback that helps that stage (see `FALLBACKS`) and do it again.
 
         `work` must give the same result each time it is called. OutOfMemory is raised if no fallback is left.
         """
