@@ -151,6 +151,14 @@ def test_strengths_that_run_the_same_steps_are_announced(model):
     assert "strength 0.61, 0.64: the same picture, since each runs 6 of 10 steps" in said
 
 
+def test_the_photo_is_prepared_once_for_each_size(model, tmp_path, monkeypatch):
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "apple.png")
+    seen = []
+    monkeypatch.setattr("tp2lib.engine.plan.prepare_source", lambda *known: seen.append(known[1:]) or prepare_source(*known))
+    sweep(APPLE.vary(source=str(tmp_path / "apple.png"), strength=0.5), model, width=[64, 72], seeds=[1, 2, 3], say=silent, dry_run=True)
+    assert seen == [(64, 64), (72, 64)]
+
+
 def test_a_model_that_ignores_an_axis_is_found_out_by_its_pixels(model, monkeypatch):
     """Known field failures: a sampler axis that is labelled, and not applied."""
     monkeypatch.setattr(model.pipe.vae, "decode", lambda z, **k: (torch.zeros(1, 3, 64, 64),))

@@ -91,9 +91,13 @@ def plan_cells(
     RecipeError, which names the first five faults, is raised if any cannot be run.
     """
     plans, faults = [], []
+    photos: dict[tuple[int | None, ...], Source | None] = {}  # of a size each, so that no cell decodes the file again
     for place in places:
         try:
-            plans.append((place, make_plan(recipe.vary(**place), model, source, fallbacks, batch_width)))
+            cell = recipe.vary(**place)
+            size = cell.width, cell.height
+            plans.append((place, make_plan(cell, model, source or photos.get(size), fallbacks, batch_width)))
+            photos[size] = plans[-1][1].source
         except TP2Error as error:
             faults.append(f"  {where(place)}: {error}")
     if faults:
