@@ -7,13 +7,13 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 from tp2lib.engine.inpainting import cut_out
-from tp2lib.engine.plan import Plan, make_plan
+from tp2lib.engine.plan import Plan, make_plan, model_for
 from tp2lib.engine.preview import StepInfo
 from tp2lib.engine.runs import Run, read_run
 from tp2lib.engine.sampling import sample_together
-from tp2lib.errors import SourceError
+from tp2lib.errors import RecordError, SourceError, shown
 from tp2lib.metadata.source import Source, reopen_source
-from tp2lib.models.loading import Model, load
+from tp2lib.models.loading import Model
 from tp2lib.recipe import Recipe
 from tp2lib.storage.ledger import Ledger
 
@@ -64,8 +64,7 @@ def generate(
     Quarantined
         If this very run took down its process before, twice.
     """
-    model = load(recipe.model) if model is None else model
-    plan = make_plan(recipe, model, find_source(recipe, source, ledger), fallbacks, batch_width)
+    plan = make_plan(recipe, model_for(recipe, model), find_source(recipe, source, ledger), fallbacks, batch_width)
     if ledger and (found := reuse(plan, ledger)):
         return found
     with ledger.attempt(plan.key) if ledger else nullcontext():
@@ -104,6 +103,8 @@ def _keep(run: Run, ledger: Ledger | None) -> Run:
 
 def find_source(recipe: Recipe, source: Source | None, ledger: Ledger | None) -> Source | None:
     """Look up a photo that is named by its hash, or cut one out; without a mask, a path is left to the plan, which knows the size."""
+    if not isinstance(ledger, (Ledger, type(None))):
+        raise RecordError(f"the ledger is {shown(ledger)}; it must be a Ledger, such as Ledger('outputs').")
     if source is not None or recipe.source is None:
         return source
     if not recipe.source.startswith("sha256:"):
