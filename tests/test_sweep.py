@@ -321,8 +321,18 @@ def test_the_schedule_is_an_axis_and_touches_nothing_else(model):
 
 
 def test_a_name_that_holds_two_settings_is_no_controlled_axis(model):
-    with pytest.raises(ControlError, match="schedule is"):
+    with pytest.raises(RecipeError, match="names two settings. Use scheduler='DPM\\+\\+ 2M' and schedule='karras'"):
         sweep(APPLE, model, scheduler=["DPM++ 2M", "DPM++ 2M Karras"], say=silent)
+    with pytest.raises(RecipeError, match="each value once"):
+        sweep(APPLE, model, scheduler=["EulerA", "euler a"], say=silent)
+
+
+def test_a_setting_that_follows_an_axis_is_refused_before_the_first_picture_with_what_to_do(model):
+    kept = np.zeros((64, 64), bool)
+    kept[16:48, 16:48] = True
+    recipe = Recipe(prompt="a red apple", source="a.png", mask="found")  # the photo's shape decides its height
+    with pytest.raises(ControlError, match="height is 128 or 64.*In a plan, give that setting a value in the recipe, or vary another one"):
+        sweep(recipe, model, source=cut_out(Image.new("RGB", (64, 64), "red"), kept), width=[64, 128], say=silent, on_run=pytest.fail)
 
 
 def test_seeds_of_minus_one_are_drawn_once_for_the_whole_grid(model):
