@@ -220,6 +220,13 @@ def test_a_config_that_does_not_fit_the_weights_is_an_error_in_words(folder):
         load(folder, device="cpu")
 
 
+def test_a_unet_without_a_size_of_its_own_is_refused(folder):
+    path = folder / "unet" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "sample_size": [32, 48]}))
+    with pytest.raises(ModelError, match=r"sample_size of the UNet in .* is \[32, 48\]; it must be a whole number"):
+        load(folder, device="cpu")
+
+
 def test_what_is_wrong_with_a_vae_is_not_laid_on_the_model(vitrine, folder):
     with pytest.raises(ModelNotFound, match="^there is no file"):
         load("vitrine", vae=folder / "nothing.safetensors", device="cpu")

@@ -123,6 +123,8 @@ def test_a_recipe_for_another_model_is_refused(model):
     with pytest.raises(RecipeError, match="asks for model 'sd15', and 'vitrine' was given"):
         resolve(APPLE.vary(model="sd15"), model)
     assert resolve(APPLE.vary(model="vitrine"), model)["model"] == "vitrine"
+    gone = replace(model, name="a folder that is gone")
+    assert resolve(APPLE.vary(model=gone.name), gone)["model"] == gone.name
 
 
 def test_a_photo_of_another_size_is_refused(model, photo):

@@ -184,7 +184,7 @@ def execution(model: Model, batch_width: int = 1) -> dict[str, Any]:
 
 
 def _check_model(recipe: Recipe, model: Model) -> None:
-    if recipe.model != "auto" and model.name not in (recipe.model, find_card(recipe.model).name):
+    if recipe.model not in ("auto", model.name) and model.name != find_card(recipe.model).name:
         raise RecipeError(
             f"the recipe asks for model {shown(recipe.model)}, and {shown(model.name)} was given to run it on. "
             "Leave the recipe's model at 'auto', or load the one it asks for."

@@ -217,6 +217,8 @@ def _open(
             raise ModelError(f"the model in {folder} cannot be loaded ({type(error).__name__}: {reason}).") from error
     if len(pipe.tokenizer) < 100:  # transformers builds an empty vocabulary, silently, from files it does not know
         raise ModelError(f"the tokenizer in {folder} knows {len(pipe.tokenizer)} tokens only. Fetch the model again.")
+    if type(side := pipe.unet.config.sample_size) is not int:
+        raise ModelError(f"sample_size of the UNet in {folder} is {shown(side)}; it must be a whole number, 64 in Stable Diffusion 1.x. Choose another model.")
     pipe.set_progress_bar_config(disable=True)
     if fast:
         pipe = type(pipe)(**{**pipe.components, "unet": with_engine(pipe.unet)}, requires_safety_checker=pipe.config.requires_safety_checker)
