@@ -20,7 +20,7 @@ SLICING = "VAE slicing"
 TILING = "VAE tiling"
 OFFLOAD = "model offload"
 FLOAT32 = "float32 decoder"
-SMALLER = "smaller size"  # how the tags of version 0.1 begin, which could shrink a picture: its size is in the record too
+SMALLER = "smaller size"  # how tags of earlier versions begin, which could shrink a picture: its size is in the record too
 _STAGES = ("text", "encode", "denoise", "decode")
 FALLBACKS = {FREE_CACHES: (*_STAGES, "put back"), SLICING: ("encode", "decode"), TILING: ("encode", "decode"), OFFLOAD: _STAGES, FLOAT32: ()}
 """All fallbacks, in the order they are tried, with the stages that they help. Freeing caches changes no pixel; tiling may change many.
@@ -32,7 +32,7 @@ _SIGNS = ("can't allocate memory", "not enough memory", "out of memory", "CUBLAS
 
 def treatments(fallbacks: Sequence[str]) -> list[str]:
     """The fallbacks that may change pixels: all but freed caches. Pictures compare if these are equal."""
-    return [fallback for fallback in fallbacks if fallback != FREE_CACHES and not fallback.startswith(SMALLER)]
+    return [fallback for fallback in fallbacks if fallback != FREE_CACHES and not str(fallback).startswith(SMALLER)]
 
 
 class OutOfMemory(ModelError):
