@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from pathlib import Path
 
 from hypothesis import configuration, settings
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from PIL import Image
 
 from tp2lib.recipe import SCHEDULER_NAMES, STRENGTH_MODES, Recipe
 from tp2lib.settings import SCHEDULES_OF
+from tp2lib.storage.files import Journal
 
 _HOME = tempfile.TemporaryDirectory(prefix="hypothesis-")  # gone with the process
 configuration.set_hypothesis_home_dir(_HOME.name)
@@ -55,3 +57,9 @@ def noise_image(width: int = 24, height: int = 16, mode: str = "RGB", seed: int 
     bands = Image.new(mode, (1, 1)).getbands()
     data = random.Random(seed).randbytes(width * height * len(bands))
     return Image.frombytes(mode, (width, height), data)
+
+
+def damaged(outputs: Path) -> int:
+    """Count the whole lines of a ledger that cannot be read."""
+    path = outputs / "ledger.jsonl"
+    return len([line for line in path.read_bytes().split(b"\n")[:-1] if line]) - len(Journal(path).read()[1])

@@ -206,6 +206,14 @@ def test_a_sweeps_photo_is_found_beside_its_plan(vitrine, tmp_path, capsys):
     assert capsys.readouterr().out.splitlines()[0] == "strength 0.5, seed 1: planned"
 
 
+def test_what_the_axes_vary_need_not_be_in_the_recipe(tmp_path):
+    plan = tmp_path / "plan.toml"
+    plan.write_text('[recipe]\nprompt = "an apple"\nsource = "photo.png"\n[axes]\nsteps = [120, 150]\nstrength = [0.01, 0.5]\n')
+    assert (read_plan(plan).recipe.steps, read_plan(plan).recipe.strength) == (120, 0.01)
+    plan.write_text('[recipe]\n[axes]\nprompt = ["an apple", "a mug"]\nsteps = []\n')
+    assert (read_plan(plan).recipe.prompt, read_plan(plan).recipe.steps) == ("an apple", 30)
+
+
 @pytest.mark.parametrize("name", ["photo.png", "../photo.png", "/photo.png", "sha256:" + "0" * 64])
 @pytest.mark.parametrize("mask", ["mask.png", "masks/mask.png", "/mask.png", *KNOWN_MASKS])
 def test_a_plans_photo_and_mask_are_files_beside_it_unless_their_names_say_more(name, mask, tmp_path):

@@ -91,34 +91,10 @@ def test_a_decoder_that_is_starved_costs_no_second_sampling(model, monkeypatch):
 @pytest.mark.slow
 def test_the_last_fallback_is_followed_by_an_error_that_says_what_was_tried(model, monkeypatch):
     starve(monkeypatch, model.pipe.vae, "decode", 99)
-    with pytest.raises(OutOfMemory, match="stage 'decode'.*after: free caches, VAE slicing, VAE tiling.*generate\\(…, allow_smaller=True\\)"):
+    with pytest.raises(OutOfMemory, match="stage 'decode'.*after: free caches, VAE slicing, VAE tiling.*ask for a smaller width and height"):
         generate(APPLE, model)
     assert not model.pipe.vae.use_tiling
     assert issubclass(OutOfMemory, ModelError)
-
-
-@pytest.mark.slow
-def test_a_smaller_size_is_taken_only_with_consent_and_recorded(model, photo, monkeypatch):
-    forward, recipe = model.pipe.unet.forward, APPLE.vary(source="photo.png", strength=0.7)
-
-    def too_large(sample, *args, **kwargs):
-        if sample.shape[-1] > 10:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return forward(sample, *args, **kwargs)
-
-    monkeypatch.setattr(model.pipe.unet, "forward", too_large)
-    with pytest.raises(OutOfMemory):
-        generate(recipe, model, source=photo)
-    run = generate(recipe, model, source=photo, allow_smaller=True)
-    assert run.effective["rungs"] == ["free caches", "smaller size 96x96", "smaller size 72x72"]
-    assert run.image.size == (72, 72) and run.requested["width"] == run.effective["width"] + 56
-
-
-@pytest.mark.slow
-def test_there_is_a_size_below_which_it_gives_up(model, monkeypatch):
-    starve(monkeypatch, model.pipe.unet, "forward", 99)
-    with pytest.raises(OutOfMemory, match="smaller size 72x72"):
-        generate(APPLE, model, allow_smaller=True)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from PIL import Image
 from tp2lib import Ledger, Recipe, generate, load, replay
 from tp2lib.engine.attention import map_words
 from tp2lib.errors import ModelError, RecipeError
+from tp2lib.models.devices import with_engine
 
 pytestmark = pytest.mark.slow  # OpenVINO takes seconds to read a model
 WORDS = Recipe(prompt="a red apple", steps=4, width=64, height=64)
@@ -31,11 +32,23 @@ def stand_in(vitrine):
     """The tiny model stands for vitrine."""
 
 
-@pytest.mark.parametrize("recipe", [WORDS, WORDS.vary(guidance=1, width=96), WORDS.vary(seed=3, height=128)])
+@pytest.mark.parametrize("recipe", [WORDS, WORDS.vary(guidance=1, width=96), WORDS.vary(seed=3, height=128), WORDS.vary(width=72, height=88)])
 def test_it_gives_the_same_picture_within_a_level(fast, recipe) -> None:
     exact, run = generate(recipe, load("vitrine", device="cpu")), generate(recipe, fast)
     assert np.abs(np.int16(exact.image) - np.int16(run.image)).max() <= 1
     assert run.effective["fast"] == "openvino" and "fast" not in exact.effective and run.key != exact.key
+
+
+def test_the_size_that_comes_first_does_not_matter(monkeypatch) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is in the extra 'fast'")
+    monkeypatch.delenv("TP2_VITRINE")  # the real one, whose deepest maps have an eighth of the latents' sides
+    unet = load("vitrine", device="cpu").pipe.unet
+    engine, draw = with_engine(unet), torch.Generator().manual_seed(0)
+    for side in (8, 28, 32):
+        latents, words = torch.randn(2, 8, side, side, generator=draw), torch.randn(2, 77, 192, generator=draw)
+        with torch.no_grad():
+            exact, found = (one(latents, torch.full((2,), 999.0), encoder_hidden_states=words, return_dict=False)[0] for one in (unet, engine))
+        assert (exact - found).abs().max() < 1e-4
 
 
 def test_the_exact_model_stays_exact_beside_it(fast) -> None:

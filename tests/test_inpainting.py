@@ -12,6 +12,7 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionInpaintPipeline, UNet2DConditionModel
 from PIL import Image
 
+from tp2lib.engine import sampling
 from tp2lib.engine.control import TOUCHES
 from tp2lib.engine.generate import generate
 from tp2lib.engine.inpainting import Region, cut_out, differing, hold, painting_size, put_back
@@ -147,7 +148,12 @@ def test_a_mask_that_shrinks_to_nothing_or_grows_over_all_is_refused(model, cut)
     nearly = np.ones((64, 64), bool)
     nearly[5, 5] = False
     with pytest.raises(SourceError, match="no square of 8x8 pixels is left to paint"):
-        generate(SMALL, model, source=cut_out(noise(64, 64), nearly))
+        resolve(SMALL, model, cut_out(noise(64, 64), nearly))
+
+
+def test_a_sweep_makes_no_picture_where_one_of_its_masks_leaves_nothing_to_paint(model, cut):
+    with pytest.raises(RecipeError, match="1 of 2 cells cannot be run(.|\n)*grow 20, seed 42: the mask keeps so much"):
+        sweep(SMALL, model, source=cut, grow=[0, 20], say=lambda line: None, on_run=pytest.fail)
 
 
 def test_a_mask_of_the_same_shape_is_scaled_and_an_inverted_one_is_said(tmp_path):
@@ -356,6 +362,14 @@ def test_a_sweep_goes_over_sets_in_batches(model, cut):
     assert [differ(run, cut) for run in result.runs] == [0, 0]
     grown = sweep(SMALL, model, source=cut, grow=[0, 2], feather=[0, 3], say=lambda line: None)
     assert set(grown.control["grow"]) == TOUCHES["grow"] and len(grown.runs) == 4
+
+
+def test_putting_the_product_back_is_a_stage_timed_and_tried_again_when_memory_ends(model, cut, monkeypatch):
+    errors = [MemoryError("Unable to allocate 91.6 MiB")]
+    monkeypatch.setattr(sampling, "put_back", lambda *known: put_back(*known) if not errors else (_ for _ in ()).throw(errors.pop()))
+    run = generate(SMALL, model, source=cut)
+    assert run.effective["rungs"] == ["free caches"] and differ(run, cut) == 0
+    assert run.timings["put back"] > 0 and run.timings["total"] == pytest.approx(sum(run.timings[name] for name in run.timings if name != "total"))
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from strategies import noise_image
+from strategies import damaged, noise_image
 
 from tp2lib.errors import OutputError, Quarantined, RecordError
 from tp2lib.metadata.source import prepare_source
@@ -51,7 +52,7 @@ def test_a_finished_run_is_found_again_by_another_ledger(tmp_path: Path) -> None
 
 def test_looking_into_a_folder_writes_nothing(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "outputs")
-    assert (ledger.lookup(KEY), ledger.events(), ledger.damaged, ledger.quarantined(KEY)) == (None, [], 0, None)
+    assert (ledger.lookup(KEY), ledger.events(), ledger.quarantined(KEY)) == (None, [], None)
     ledger.close()
     assert not (tmp_path / "outputs").exists()
 
@@ -92,7 +93,7 @@ def test_a_key_is_never_a_path(tmp_path: Path, key: object) -> None:
 # -- what does not count as done --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("harm", ["delete", "truncate", "other pixels", "not a picture", "swap"])
+@pytest.mark.parametrize("harm", ["delete", "truncate", "other pixels", "no record", "not a picture", "swap"])
 def test_a_done_line_counts_only_with_its_own_picture(tmp_path: Path, harm: str) -> None:
     ledger = Ledger(tmp_path)
     path, other = finish(ledger), finish(ledger, OTHER, seed=1)
@@ -103,6 +104,8 @@ def test_a_done_line_counts_only_with_its_own_picture(tmp_path: Path, harm: str)
         path.write_bytes(path.read_bytes()[:-5])
     elif harm == "other pixels":
         noise_image(seed=9).save(path)
+    elif harm == "no record":
+        noise_image().save(path)
     elif harm == "not a picture":
         path.write_bytes(b"hello")
     else:
@@ -132,11 +135,11 @@ def test_a_ledger_torn_at_any_byte_is_read_up_to_there_and_written_on(tmp_path: 
     for length in range(start_of_last, len(lines)):
         (whole / "ledger.jsonl").write_bytes(lines[:length])
         torn = Ledger(whole)
-        assert torn.lookup(KEY) and torn.lookup(OTHER) is None and torn.damaged == 0
+        assert torn.lookup(KEY) and torn.lookup(OTHER) is None and damaged(whole) == 0
         torn.fail(OTHER, "was torn")
         assert kinds(torn, KEY) == ["started", "done"]
         only_its_end = length == len(lines) - 1  # the line was complete but for its end, which fail() added
-        assert torn.damaged == (0 if only_its_end or length == start_of_last else 1)
+        assert damaged(whole) == (0 if only_its_end or length == start_of_last else 1)
         assert kinds(Ledger(whole), OTHER)[-1] == "failed"
 
 
@@ -180,7 +183,7 @@ HELPER = """
 import json, os, random, signal, sys, time
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from strategies import noise_image
+from strategies import damaged, noise_image
 from tp2lib.errors import Quarantined
 from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import pixels_sha256
@@ -247,7 +250,7 @@ for limit in range(1, total + 1, int(sys.argv[3])):
         run(ledger, key_of(1), 1)                       # and is not blocked by what was in flight
         found, redone = ledger.lookup(key_of(1)), redone + 1
     assert found["pixels_sha256"] == pixels_sha256(noise_image(seed=1)), limit
-    assert ledger.damaged == 0
+    assert damaged(outputs) == 0
     leftovers += len(list(outputs.rglob(".*.tmp")))
 print(json.dumps({"total": total, "killed": killed, "redone": redone, "leftovers": leftovers}))
 """
@@ -292,7 +295,7 @@ os.waitpid(last, 0)
 ledger = Ledger(outputs)
 good = sum(ledger.lookup(key_of(n))["pixels_sha256"] == pixels_sha256(noise_image(seed=n)) for n in range(pictures))
 starts = sum(e["event"] == "started" for e in ledger.events())
-print(json.dumps({"kills": kills, "good": good, "starts": starts, "damaged": ledger.damaged}))
+print(json.dumps({"kills": kills, "good": good, "starts": starts, "damaged": damaged(outputs)}))
 """
 
 
@@ -379,6 +382,23 @@ def test_litter_of_killed_processes_is_swept_when_it_is_old(tmp_path: Path) -> N
 # -- shared -----------------------------------------------------------------------------------------
 
 
+def test_a_failure_that_could_not_be_written_is_written_before_the_next_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger, other, write = Ledger(tmp_path), Ledger(tmp_path), Journal.write
+    assert ledger.claim([KEY]) == [KEY]
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Journal, "write", full)
+    ledger.fail(KEY, "no picture")
+    with pytest.raises(OutputError, match="No space left"):
+        ledger.claim([KEY])
+    monkeypatch.setattr(Journal, "write", write)
+    assert other.claim([KEY]) == []
+    assert ledger.claim([OTHER]) == [OTHER] and other.claim([KEY]) == [KEY]
+    assert kinds(other) == ["started", "failed", "started"]
+
+
 def test_threads_share_one_ledger(tmp_path: Path) -> None:
     ledger, errors = Ledger(tmp_path), []
 
@@ -394,7 +414,7 @@ def test_threads_share_one_ledger(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert errors == [] and ledger.damaged == 0 and len(ledger.events()) == 40
+    assert errors == [] and damaged(tmp_path) == 0 and len(ledger.events()) == 40
     assert all(ledger.lookup(f"{seed:016x}") for seed in range(20))
     assert ledger.events() == Ledger(tmp_path).events()
 
@@ -408,9 +428,8 @@ def test_processes_share_one_file_without_mixing_lines(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     running = [subprocess.Popen([sys.executable, "-c", program, str(path), who]) for who in "abc"]
     assert [process.wait(timeout=60) for process in running] == [0, 0, 0]
-    journal = Journal(path)
-    _, events = journal.read()
-    assert journal.damaged == 0 and len(events) == 180
+    _, events = Journal(path).read()
+    assert len(events) == 180
     for who in "abc":
         assert [event["n"] for event in events if event["who"] == who] == list(range(60))
 

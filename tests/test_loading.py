@@ -7,6 +7,7 @@ import logging
 import pickle
 import re
 import shutil
+import threading
 import weakref
 
 import pytest
@@ -16,6 +17,7 @@ from tp2lib.errors import ModelError, ModelNotFound
 from tp2lib.models import catalogue, hub, loading
 from tp2lib.models.catalogue import CATALOGUE, choose_model, find_card
 from tp2lib.models.devices import Placement
+from tp2lib.models.judge import WEIGHTS, JudgeNet
 from tp2lib.models.loading import load, unknown_words
 from tp2lib.models.weights import hash_folder
 
@@ -52,6 +54,23 @@ def test_vitrine_loads_without_network(model):
 
 def test_the_same_model_is_loaded_once(model):
     assert load("vitrine", device="cpu").pipe is model.pipe
+
+
+def test_threads_that_load_at_once_get_whole_networks(vitrine, monkeypatch):
+    monkeypatch.setattr(loading, "_loaded", {})
+    found, together = [], threading.Barrier(3)
+
+    def do(work):
+        together.wait()
+        found.append(work())
+
+    works = [lambda: load("vitrine", device="cpu").pipe.unet, lambda: load("vitrine", device="cpu").pipe.unet, lambda: JudgeNet.load(WEIGHTS, "judge")]
+    threads = [threading.Thread(target=do, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 3 and len({*map(id, found)}) == 2 and not any(one.is_meta for network in found for one in network.parameters())
 
 
 def test_the_tokenizer_has_a_real_vocabulary(model):
@@ -201,6 +220,13 @@ def test_a_config_that_does_not_fit_the_weights_is_an_error_in_words(folder):
         load(folder, device="cpu")
 
 
+def test_a_unet_without_a_size_of_its_own_is_refused(folder):
+    path = folder / "unet" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "sample_size": [32, 48]}))
+    with pytest.raises(ModelError, match=r"sample_size of the UNet in .* is \[32, 48\]; it must be a whole number"):
+        load(folder, device="cpu")
+
+
 def test_what_is_wrong_with_a_vae_is_not_laid_on_the_model(vitrine, folder):
     with pytest.raises(ModelNotFound, match="^there is no file"):
         load("vitrine", vae=folder / "nothing.safetensors", device="cpu")
@@ -210,11 +236,15 @@ def test_what_is_wrong_with_a_vae_is_not_laid_on_the_model(vitrine, folder):
 
 
 def test_a_model_that_does_not_fit_on_its_device_is_an_error_in_words(folder, monkeypatch):
+    errors = [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("CUDA error: device-side assert triggered")]
+
     def full(*_):
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise errors.pop(0)
 
     monkeypatch.setattr("diffusers.StableDiffusionPipeline.to", full)
     with pytest.raises(ModelError, match="does not fit in the free memory of cpu.*model='vitrine'"):
+        load(folder, device="cpu")
+    with pytest.raises(ModelError, match="cannot be loaded.*device-side assert"):
         load(folder, device="cpu")
 
 

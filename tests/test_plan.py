@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 from PIL import Image
 
+from tp2lib.engine.generate import generate
 from tp2lib.engine.plan import draw_noise, make_plan, noise_sha256, resolve
-from tp2lib.errors import RecipeError, SourceError
+from tp2lib.engine.sweep import sweep
+from tp2lib.errors import ModelError, RecipeError, RecordError, SourceError, TP2Error
 from tp2lib.metadata.source import prepare_source
 from tp2lib.recipe import Recipe
 
@@ -120,11 +123,16 @@ def test_a_recipe_for_another_model_is_refused(model):
     with pytest.raises(RecipeError, match="asks for model 'sd15', and 'vitrine' was given"):
         resolve(APPLE.vary(model="sd15"), model)
     assert resolve(APPLE.vary(model="vitrine"), model)["model"] == "vitrine"
+    gone = replace(model, name="a folder that is gone")
+    assert resolve(APPLE.vary(model=gone.name), gone)["model"] == gone.name
 
 
 def test_a_photo_of_another_size_is_refused(model, photo):
     with pytest.raises(SourceError, match="256x256 pixels and the recipe wants 128x256"):
         resolve(APPLE.vary(source="a.png", strength=0.5, width=128), model, photo)
+    odd = replace(photo, image=Image.new("RGB", (100, 64), "red"))
+    with pytest.raises(RecipeError, match="width is 100; it must be a multiple of 8 from 64 to 1024"):
+        resolve(APPLE.vary(source="a.png", strength=0.5), model, odd)
     with pytest.raises(SourceError, match="wants none"):
         resolve(APPLE, model, photo)
 
@@ -138,3 +146,26 @@ def test_the_photo_s_size_counts_where_the_recipe_names_none(model):
 def test_a_schedule_that_the_scheduler_cannot_make_is_refused_before_sampling(model):
     with pytest.raises(RecipeError, match="at most 50"):
         resolve(APPLE.vary(scheduler="LCM", steps=60), model)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"recipe": "a red apple"}, RecipeError, r"the recipe is 'a red apple'; it must be a Recipe, such as Recipe\(prompt="),
+        ({"model": 3}, ModelError, "the model is 3; it must be one that load returned"),
+        ({"source": "photo.jpg"}, SourceError, "the source is 'photo.jpg'; it must be prepared"),
+        ({"ledger": "outputs"}, RecordError, "the ledger is 'outputs'; it must be a Ledger"),
+        ({"fallbacks": "VAE tiling"}, RecipeError, "fallbacks is 'VAE tiling'; it must be a list of some of these"),
+        ({"fallbacks": ["tiling", []]}, RecipeError, "free caches, VAE slicing"),
+    ],
+)
+def test_what_is_of_the_wrong_type_is_refused_in_words(model, change, error, words):
+    known = {"recipe": APPLE, "model": model, **change}
+    if "ledger" not in change and "fallbacks" not in change:
+        with pytest.raises(error, match=words):
+            resolve(**known)
+    if "fallbacks" not in change:
+        with pytest.raises(TP2Error, match=words):  # of a cell, in the sweep's own words
+            sweep(**known, steps=[2], say=pytest.fail)
+    with pytest.raises(error, match=words):
+        generate(**known)

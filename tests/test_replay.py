@@ -153,7 +153,17 @@ def test_a_record_decides_neither_model_nor_file(model, tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"threads": 0}, {"threads": "2"}, {"threads": 10**9}, {"threads": True}, {"rungs": ["rm -rf"]}, {"rungs": None}],
+    [
+        {"threads": 0},
+        {"threads": "2"},
+        {"threads": 10**9},
+        {"threads": True},
+        {"rungs": ["rm -rf"]},
+        {"rungs": None},
+        {"rungs": [[]]},
+        {"model": []},
+        {"fast": []},
+    ],
 )
 def test_a_record_out_of_range_is_refused(model, tmp_path, change):
     run = generate(APPLE, model)
@@ -173,7 +183,7 @@ def test_a_photo_that_is_not_kept_is_asked_for(model, photo, tmp_path):
 
 def test_what_differs_is_named_then_and_now(model):
     run = generate(APPLE, model)
-    other = replace(run, effective={**run.effective, "threads": 9, "rungs": ["free caches"]})
+    other = replace(run, effective={**run.effective, "threads": 9, "rungs": ["free caches", "smaller size 64x64"]})
     assert _differences(run, other) == {"threads": (run.effective["threads"], 9)}
 
 

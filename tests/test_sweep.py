@@ -151,6 +151,14 @@ def test_strengths_that_run_the_same_steps_are_announced(model):
     assert "strength 0.61, 0.64: the same picture, since each runs 6 of 10 steps" in said
 
 
+def test_the_photo_is_prepared_once_for_each_size(model, tmp_path, monkeypatch):
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "apple.png")
+    seen = []
+    monkeypatch.setattr("tp2lib.engine.plan.prepare_source", lambda *known: seen.append(known[1:]) or prepare_source(*known))
+    sweep(APPLE.vary(source=str(tmp_path / "apple.png"), strength=0.5), model, width=[64, 72], seeds=[1, 2, 3], say=silent, dry_run=True)
+    assert seen == [(64, 64), (72, 64)]
+
+
 def test_a_model_that_ignores_an_axis_is_found_out_by_its_pixels(model, monkeypatch):
     """Known field failures: a sampler axis that is labelled, and not applied."""
     monkeypatch.setattr(model.pipe.vae, "decode", lambda z, **k: (torch.zeros(1, 3, 64, 64),))
@@ -313,8 +321,18 @@ def test_the_schedule_is_an_axis_and_touches_nothing_else(model):
 
 
 def test_a_name_that_holds_two_settings_is_no_controlled_axis(model):
-    with pytest.raises(ControlError, match="schedule is"):
+    with pytest.raises(RecipeError, match="names two settings. Use scheduler='DPM\\+\\+ 2M' and schedule='karras'"):
         sweep(APPLE, model, scheduler=["DPM++ 2M", "DPM++ 2M Karras"], say=silent)
+    with pytest.raises(RecipeError, match="each value once"):
+        sweep(APPLE, model, scheduler=["EulerA", "euler a"], say=silent)
+
+
+def test_a_setting_that_follows_an_axis_is_refused_before_the_first_picture_with_what_to_do(model):
+    kept = np.zeros((64, 64), bool)
+    kept[16:48, 16:48] = True
+    recipe = Recipe(prompt="a red apple", source="a.png", mask="found")  # the photo's shape decides its height
+    with pytest.raises(ControlError, match="height is 128 or 64.*In a plan, give that setting a value in the recipe, or vary another one"):
+        sweep(recipe, model, source=cut_out(Image.new("RGB", (64, 64), "red"), kept), width=[64, 128], say=silent, on_run=pytest.fail)
 
 
 def test_seeds_of_minus_one_are_drawn_once_for_the_whole_grid(model):
@@ -415,6 +433,27 @@ def test_a_run_is_claimed_once_and_a_dead_process_lets_go_of_it(tmp_path):
     assert second.claim(["a" * 32, "b" * 32]) == ["a" * 32]
     first.close()
     assert second.crashes("b" * 32) == 1 and second.claim(["b" * 32]) == ["b" * 32]
+
+
+def no_waiting(seconds):
+    pytest.fail("the sweep waits, and nobody else is at work")
+
+
+def test_a_finished_picture_that_cannot_be_read_is_made_again_and_not_waited_for(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "sleep", no_waiting)
+    (cell,) = sweep(APPLE, model, guidance=[4], ledger=Ledger(tmp_path), say=silent).cells
+    cell.run.image.save(cell.run.path)  # the same pixels, and no record
+    assert not sweep(APPLE, model, guidance=[4], ledger=Ledger(tmp_path), say=silent).cells[0].run.reused
+
+
+def test_a_sweep_that_waits_can_be_stopped_also_after_a_crash_elsewhere(model, tmp_path):
+    dead, alive = Ledger(tmp_path), Ledger(tmp_path)
+    key = sweep(APPLE, model, guidance=[4], say=silent, dry_run=True, batch_width=1).cells[0].key
+    dead.start(key)
+    dead.close()
+    assert alive.claim([key]) == [key]
+    with pytest.raises(Cancelled):
+        sweep(APPLE, model, guidance=[4], ledger=Ledger(tmp_path), say=silent, should_stop=lambda: True, batch_width=1)
 
 
 SHARED = Recipe(prompt="a red apple", width=64, height=64, steps=3)

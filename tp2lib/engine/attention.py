@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,9 +13,12 @@ import torch
 import torch.nn.functional as F
 
 from tp2lib.engine.generate import generate
+from tp2lib.engine.plan import model_for
+from tp2lib.engine.preview import StepInfo
 from tp2lib.engine.runs import Run
 from tp2lib.errors import RecipeError, did_you_mean, shown
-from tp2lib.models.loading import Model, load
+from tp2lib.metadata.source import Source
+from tp2lib.models.loading import Model
 from tp2lib.recipe import Recipe
 
 SIDE = 64  # most cells a map has each way: 8 bytes of memory a cell, word and step, whatever the picture's size
@@ -52,19 +55,22 @@ class WordMaps:
         return float((found * covered).sum() / found.sum())
 
 
-def map_words(run: Run | Recipe, model: Model | None = None, **more: Any) -> tuple[Run, WordMaps]:
-    """Make a run or a recipe again, and watch its cross-attention; `more` goes to `generate`: ``source``, ``on_step``, ``should_stop``.
+def map_words(
+    run: Run | Recipe, model: Model | None = None, *, source: Source | None = None, on_step: Callable[[StepInfo], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> tuple[Run, WordMaps]:  # fmt: skip
+    """Make a run or a recipe again, and watch its cross-attention; the options are those of `generate`.
 
     Its pixels are the same as without watching: the maps are computed beside the model's own attention, from the same queries and keys. Costs about a tenth
     more time. RecipeError is raised if the model was loaded with ``fast``.
     """
     recipe = run.recipe if isinstance(run, Run) else run
-    model = load(recipe.model) if model is None else model
+    model = model_for(recipe, model)
     if model.fast:
         raise RecipeError(f"the model runs on {model.fast}, whose attention cannot be watched. Load it without fast.")
     words, tokens = tokens_of(recipe.prompt, model.pipe.tokenizer)
     with _watch(model.pipe.unet, tokens, len(words)) as watch:
-        again = generate(recipe, model, **more)
+        again = generate(recipe, model, source=source, on_step=on_step, should_stop=should_stop)
     return again, WordMaps(words=words, steps=np.stack(watch.maps))
 
 

@@ -16,6 +16,7 @@ from tp2lib.errors import RecipeError, TP2Error, did_you_mean, shown
 from tp2lib.metadata.source import Source
 from tp2lib.models.loading import Model
 from tp2lib.recipe import Recipe, drawn
+from tp2lib.settings import scheduler_name
 from tp2lib.storage.ledger import Ledger
 
 ROW_COST: Mapping[int, float] = {1: 1.0, 2: 0.86, 4: 0.75, 8: 0.7}
@@ -77,7 +78,8 @@ def axis_values(name: str, values: Iterable[Any]) -> tuple:
         raise RecipeError(f"{name!r} cannot be an axis; an axis is one of {', '.join(AXES)}.{hint}")
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise RecipeError(f"{name} is {shown(values)}; as an axis it must be a list, such as {name}=[{shown(values)}].")
-    listed = tuple(drawn(one) if name == "seeds" else one for one in values)
+    read = {"seeds": drawn, "scheduler": scheduler_name}.get(name, lambda one: one)
+    listed = tuple(map(read, values))
     if not listed or any(one == other for one, other in itertools.combinations(listed, 2)):
         raise RecipeError(f"{name} is {shown(listed)}; an axis needs at least one value, and each value once.")
     return listed
@@ -91,9 +93,13 @@ def plan_cells(
     RecipeError, which names the first five faults, is raised if any cannot be run.
     """
     plans, faults = [], []
+    photos: dict[tuple[int | None, ...], Source | None] = {}  # of a size each, so that no cell decodes the file again
     for place in places:
         try:
-            plans.append((place, make_plan(recipe.vary(**place), model, source, fallbacks, batch_width)))
+            cell = recipe.vary(**place)
+            size = cell.width, cell.height
+            plans.append((place, make_plan(cell, model, source or photos.get(size), fallbacks, batch_width)))
+            photos[size] = plans[-1][1].source
         except TP2Error as error:
             faults.append(f"  {where(place)}: {error}")
     if faults:

@@ -57,7 +57,8 @@ def _accuse(axis: str, strange: Mapping[str, set[str]]) -> str:
         what += ". Cells that are compared must start from the same noise"
     return (
         f"the sweep is not controlled: between cells that differ in {axis} only, something else varies too: {what}. "
-        "Find what changed between the runs (threads, memory, model), and sweep again in a fresh process."
+        "In a plan, give that setting a value in the recipe, or vary another one; if pictures were made, find what changed between the runs "
+        "(threads, memory, model), and sweep again in a fresh process."
     )
 
 

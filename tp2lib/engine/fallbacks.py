@@ -20,9 +20,9 @@ SLICING = "VAE slicing"
 TILING = "VAE tiling"
 OFFLOAD = "model offload"
 FLOAT32 = "float32 decoder"
-SMALLER = "smaller size"
+SMALLER = "smaller size"  # how tags of earlier versions begin, which could shrink a picture: its size is in the record too
 _STAGES = ("text", "encode", "denoise", "decode")
-FALLBACKS = {FREE_CACHES: _STAGES, SLICING: ("encode", "decode"), TILING: ("encode", "decode"), OFFLOAD: _STAGES, FLOAT32: (), SMALLER: ()}
+FALLBACKS = {FREE_CACHES: (*_STAGES, "put back"), SLICING: ("encode", "decode"), TILING: ("encode", "decode"), OFFLOAD: _STAGES, FLOAT32: ()}
 """All fallbacks, in the order they are tried, with the stages that they help. Freeing caches changes no pixel; tiling may change many.
 The float32 decoder is for a picture that overflows in half precision."""
 
@@ -32,15 +32,11 @@ _SIGNS = ("can't allocate memory", "not enough memory", "out of memory", "CUBLAS
 
 def treatments(fallbacks: Sequence[str]) -> list[str]:
     """The fallbacks that may change pixels: all but freed caches. Pictures compare if these are equal."""
-    return [fallback for fallback in fallbacks if fallback != FREE_CACHES]
+    return [fallback for fallback in fallbacks if fallback != FREE_CACHES and not str(fallback).startswith(SMALLER)]
 
 
 class OutOfMemory(ModelError):
     """All fallbacks were used, and it still does not fit in memory."""
-
-    def __init__(self, message: str, fallbacks: Sequence[str]) -> None:
-        super().__init__(message)
-        self.fallbacks = tuple(fallbacks)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -86,7 +82,7 @@ class Fallbacks:
         self._apply(OFFLOAD)
 
     def run(self, stage: str, work: Callable[[], T]) -> T:
-        """Do a stage's work; if memory runs out, add the next fallback that helps that stage ("text", "encode", "denoise" or "decode") and do it again.
+        """Do a stage's work; if memory runs out, add the next fallback that helps that stage (see `FALLBACKS`) and do it again.
 
         `work` must give the same result each time it is called. OutOfMemory is raised if no fallback is left.
         """
@@ -109,8 +105,7 @@ class Fallbacks:
                 return
         raise OutOfMemory(
             f"memory ran out at stage {stage!r} ({reason}), after: {', '.join(self.used)}. Close other programs that "
-            "use the GPU, ask for a smaller width and height, or let it shrink: generate(…, allow_smaller=True).",
-            self.used,
+            "use the GPU, or ask for a smaller width and height."
         )
 
     def _apply(self, fallback: str) -> None:

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import replace
 
-from tp2lib.engine.fallbacks import SMALLER, OutOfMemory
 from tp2lib.engine.inpainting import cut_out
-from tp2lib.engine.plan import Plan, make_plan
+from tp2lib.engine.plan import Plan, make_plan, model_for
 from tp2lib.engine.preview import StepInfo
 from tp2lib.engine.runs import Run, read_run
 from tp2lib.engine.sampling import sample_together
-from tp2lib.errors import OutputError, SourceError
-from tp2lib.metadata.source import Source, prepare_source, reopen_source
-from tp2lib.models.loading import Model, load
+from tp2lib.errors import RecordError, SourceError, shown
+from tp2lib.metadata.source import Source, reopen_source
+from tp2lib.models.loading import Model
 from tp2lib.recipe import Recipe
 from tp2lib.storage.ledger import Ledger
-
-log = logging.getLogger("tp2lib")
-
-_SMALLEST = 64  # pixels a side, the least a recipe may ask for
 
 
 def generate(
@@ -33,7 +27,6 @@ def generate(
     should_stop: Callable[[], bool] | None = None,
     ledger: Ledger | None = None,
     fallbacks: Sequence[str] = (),
-    allow_smaller: bool = False,
     batch_width: int = 1,
 ) -> Run:
     """Execute a recipe, or find the run in the ledger if it was executed before.
@@ -53,8 +46,6 @@ def generate(
         Where runs are kept. Without one, nothing is written.
     fallbacks : sequence of str, optional
         Memory fallbacks to use from the start, so that the runs of a sweep can be compared.
-    allow_smaller : bool, default False
-        Consent to a smaller picture where nothing else fits in memory.
     batch_width : int, default 1
         Give the model as many rows as this many pictures have, the others being filled up: the very bits of a sweep's pictures.
 
@@ -73,12 +64,13 @@ def generate(
     Quarantined
         If this very run took down its process before, twice.
     """
-    model = load(recipe.model) if model is None else model
-    plan = make_plan(recipe, model, find_source(recipe, source, ledger), fallbacks, batch_width)
+    plan = make_plan(recipe, model_for(recipe, model), find_source(recipe, source, ledger), fallbacks, batch_width)
     if ledger and (found := reuse(plan, ledger)):
         return found
     with ledger.attempt(plan.key) if ledger else nullcontext():
-        return _keep(_execute(plan, on_step, should_stop, ledger, allow_smaller), ledger)
+        if ledger and plan.source:
+            ledger.keep_source(plan.source)
+        return _keep(sample_together([plan], on_step=on_step, should_stop=should_stop)[0], ledger)
 
 
 def run_together(
@@ -94,9 +86,8 @@ def run_together(
             done.append(_keep(run, ledger))
     except BaseException as error:
         for plan in plans[len(done) :]:
-            with suppress(OutputError):  # on a full disk the line of one may fit, and that of the next not
-                if ledger:
-                    ledger.fail(plan.key, f"{type(error).__name__}: {error}")
+            if ledger:
+                ledger.fail(plan.key, f"{type(error).__name__}: {error}")
         raise
     return done
 
@@ -112,6 +103,8 @@ def _keep(run: Run, ledger: Ledger | None) -> Run:
 
 def find_source(recipe: Recipe, source: Source | None, ledger: Ledger | None) -> Source | None:
     """Look up a photo that is named by its hash, or cut one out; without a mask, a path is left to the plan, which knows the size."""
+    if not isinstance(ledger, (Ledger, type(None))):
+        raise RecordError(f"the ledger is {shown(ledger)}; it must be a Ledger, such as Ledger('outputs').")
     if source is not None or recipe.source is None:
         return source
     if not recipe.source.startswith("sha256:"):
@@ -129,29 +122,3 @@ def reuse(plan: Plan, ledger: Ledger) -> Run | None:
     """Find the finished run of a plan, and give it the plan's recipe, which may differ in settings without effect."""
     found = read_run(ledger, plan.key)
     return found and replace(found, recipe=plan.recipe)
-
-
-def _execute(plan: Plan, on_step: Callable[[StepInfo], None] | None, should_stop: Callable[[], bool] | None, ledger: Ledger | None, allow_smaller: bool) -> Run:
-    while True:
-        if ledger and plan.source:
-            ledger.keep_source(plan.source)
-        try:
-            return sample_together([plan], on_step=on_step, should_stop=should_stop)[0]
-        except OutOfMemory as error:
-            smaller = _shrink(plan, error.fallbacks) if allow_smaller else None
-            if smaller is None:
-                raise
-        log.warning("memory ran out: going on at %dx%d", smaller.effective["width"], smaller.effective["height"])
-        plan = smaller
-
-
-def _shrink(plan: Plan, fallbacks: Sequence[str]) -> Plan | None:
-    """Plan the same run at three quarters of its size, or give up below 64 pixels."""
-    width, height = (plan.effective[side] * 3 // 4 // 8 * 8 for side in ("width", "height"))
-    if min(width, height) < _SMALLEST:
-        return None
-    source = plan.source if plan.mask else plan.source and prepare_source(plan.source.image, width, height)
-    taken = [*fallbacks, f"{SMALLER} {width}x{height}"]
-    recipe = plan.recipe.vary(width=width, height=height)
-    smaller = make_plan(recipe, plan.model, source, taken, plan.effective["batch_width"])
-    return replace(smaller, recipe=plan.recipe, key=plan.key)

@@ -112,12 +112,7 @@ class Region:
         self.photo = image.resize((width, height), Image.Resampling.LANCZOS)
         self.factor = factor
         self.share = _share(mask, width, height)
-        self.cells = _share(mask, width // factor, height // factor) > _EDGE
-        if self.cells.all():
-            raise SourceError(
-                f"the mask keeps so much that at {width}x{height} no square of {factor}x{factor} pixels is left to paint. "
-                "Shrink the mask, or give a photo with more room around the product."
-            )
+        self.cells = held_cells(mask, width, height, factor)
         around = binary_dilation(self.cells, np.ones((3, 3)), iterations=_APART)
         self.around = self.cells if around.all() else around
 
@@ -133,6 +128,17 @@ class Region:
         background = np.where(unknown[..., None], smooth, background)
         share = self.share[..., None]
         return share * (np.asarray(self.photo, np.float64) / 127.5 - 1) + (1 - share) * background
+
+
+def held_cells(mask: Mask, width: int, height: int, factor: int) -> np.ndarray:
+    """Return which latents hold some of the product, of shape (height / factor, width / factor); raise SourceError if all do."""
+    cells = _share(mask, width // factor, height // factor) > _EDGE
+    if cells.all():
+        raise SourceError(
+            f"the mask keeps so much that at {width}x{height} no square of {factor}x{factor} pixels is left to paint. "
+            "Shrink the mask, or give a photo with more room around the product."
+        )
+    return cells
 
 
 def _share(mask: Mask, width: int, height: int) -> np.ndarray:

@@ -14,16 +14,16 @@ from typing import Any, NamedTuple
 
 import torch
 
-from tp2lib.engine.fallbacks import treatments
-from tp2lib.engine.inpainting import Region, cut_out, painting_size
+from tp2lib.engine.fallbacks import FALLBACKS, treatments
+from tp2lib.engine.inpainting import Region, cut_out, held_cells, painting_size
 from tp2lib.engine.runs import MAX_WIDTH
 from tp2lib.engine.schedulers import SCHEDULERS, make_scheduler, scheduler_hash, set_timesteps
-from tp2lib.errors import RecipeError, SourceError, shown
+from tp2lib.errors import ModelError, RecipeError, SourceError, shown
 from tp2lib.metadata.mask import Mask
 from tp2lib.metadata.source import Source, prepare_source
 from tp2lib.models.devices import environment
-from tp2lib.models.loading import Model, find_card
-from tp2lib.recipe import Recipe
+from tp2lib.models.loading import Model, find_card, load
+from tp2lib.recipe import Recipe, setting
 from tp2lib.settings import spelled_as_in_0_1
 
 # Facts about the machine that can change the last bits of a picture.
@@ -81,7 +81,16 @@ def resolve(recipe: Recipe, model: Model, source: Source | None = None) -> dict[
     RecipeError, SourceError
         If the recipe cannot be run on this model.
     """
-    return make_plan(recipe, model, source).effective
+    return make_plan(recipe, model_for(recipe, model), source).effective
+
+
+def model_for(recipe: Recipe, model: Model | None) -> Model:
+    """Return the model to run a recipe on: the given one, or the one that it names; raise RecipeError or ModelError for what is no recipe, or no model."""
+    if not isinstance(recipe, Recipe):
+        raise RecipeError(f"the recipe is {shown(recipe)}; it must be a Recipe, such as Recipe(prompt='a red apple').")
+    if not isinstance(model, (Model, type(None))):
+        raise ModelError(f"the model is {shown(model)}; it must be one that load returned, such as load('vitrine').")
+    return model or load(recipe.model)
 
 
 def make_plan(recipe: Recipe, model: Model, source: Source | None = None, fallbacks: Sequence[str] = (), batch_width: int = 1) -> Plan:
@@ -91,6 +100,10 @@ def make_plan(recipe: Recipe, model: Model, source: Source | None = None, fallba
     """
     if type(batch_width) is not int or not 1 <= batch_width <= MAX_WIDTH:
         raise RecipeError(f"batch_width is {shown(batch_width)}; it must be a whole number from 1 to {MAX_WIDTH}. 1 is one picture at a time.")
+    if not isinstance(fallbacks, (list, tuple)) or not all(one in [*FALLBACKS] for one in fallbacks):
+        raise RecipeError(f"fallbacks is {shown(fallbacks)}; it must be a list of some of these, or empty: {', '.join(FALLBACKS)}.")
+    if not isinstance(source, (Source, type(None))):
+        raise SourceError(f"the source is {shown(source)}; it must be prepared: prepare_source(photo, width, height), or cut_out(photo).")
     _check_model(recipe, model)
     if recipe.source and recipe.mask and source is None:
         source = cut_out(recipe.source, recipe.mask)
@@ -100,6 +113,8 @@ def make_plan(recipe: Recipe, model: Model, source: Source | None = None, fallba
     _check_source(recipe, model, source, width, height)
     mask = source.mask.grown(recipe.grow).check() if source and source.mask else None
     factor = model.pipe.vae_scale_factor
+    if mask:
+        held_cells(mask, width, height, factor)
     shape = (1, model.pipe.vae.config.latent_channels, height // factor, width // factor)
     facts = environment(model.placement.device)
     effective = {
@@ -169,7 +184,7 @@ def execution(model: Model, batch_width: int = 1) -> dict[str, Any]:
 
 
 def _check_model(recipe: Recipe, model: Model) -> None:
-    if recipe.model != "auto" and model.name not in (recipe.model, find_card(recipe.model).name):
+    if recipe.model not in ("auto", model.name) and model.name != find_card(recipe.model).name:
         raise RecipeError(
             f"the recipe asks for model {shown(recipe.model)}, and {shown(model.name)} was given to run it on. "
             "Leave the recipe's model at 'auto', or load the one it asks for."
@@ -200,6 +215,8 @@ def _check_source(recipe: Recipe, model: Model, source: Source | None, width: in
         raise SourceError("the recipe has a mask and the source has none. Leave source out, or give source=cut_out(photo).")
     if source.mask is None and source.image.size != (width, height):
         raise SourceError(f"the source is {size} and the recipe wants {width}x{height}. Prepare it at that size.")
+    for name, side in (("width", width), ("height", height)):  # a photo's own size was not checked by the recipe
+        setting(name).check(name, side)
 
 
 def _drawn(recipe: Recipe, model: Model, source: Source | None) -> tuple[bool, bool]:

@@ -65,12 +65,9 @@ def read_plan(path: str | os.PathLike[str]) -> PlanFile:
         if name not in names - {"model", "source"}:
             hint = did_you_mean(name, names) if name not in names else " It goes under [recipe]."
             raise RecipeError(f"{shown(name)} cannot be an axis of the plan; an axis is a setting such as steps.{hint}")
-    given = dict(content["recipe"])
+    first = {name: values[0] if isinstance(values, list) else values for name, values in content["axes"].items() if values != []}
+    given = first | content["recipe"]  # a prompt, or the strength that a photo needs, may stand among the axes alone
     for name, no_files in (("source", ()), ("mask", KNOWN_MASKS)):
         if isinstance(there := given.get(name), str) and there.strip() and there not in no_files and not there.startswith("sha256:"):
             given[name] = os.path.normpath(path.parent / there)
-    if given.get("source"):
-        for name in {"strength"} & {*content["axes"]} - {*given}:  # a photo needs a strength; here the axis gives it
-            values = content["axes"][name]
-            given[name] = values[0] if isinstance(values, list) and values else values
     return PlanFile(recipe=Recipe.from_dict(given), axes=content["axes"], seeds=content.get("seeds"))

@@ -143,7 +143,10 @@ def grade(original: Image.Image, again: Image.Image) -> tuple[str, int, float | 
 def _job(run: Run, model: str | None, trusted: bool, vae: str | os.PathLike[str] | None = None) -> dict[str, Any]:
     """Return the process's task, from an untrusted record."""
     effective = run.effective
-    name, threads, device = (effective.get(key) for key in ("model", "threads", "device"))
+    name, device, fast, threads = (effective.get(key) for key in ("model", "device", "fast", "threads"))
+    for key, value in (("model", name), ("device", device), ("fast", fast)):
+        if not isinstance(value, (str, type(None))):
+            raise RecordError(f"the record's {key} is {shown(value)}; it must be text. It was damaged.")
     if model is None and name not in CATALOGUE and not trusted:
         raise RecordError(
             f"the picture says it was made with model {shown(name)}, which is not in the catalogue; a record does not "
@@ -155,7 +158,7 @@ def _job(run: Run, model: str | None, trusted: bool, vae: str | os.PathLike[str]
     if type(width) is not int or not 1 <= width <= MAX_WIDTH:
         raise RecordError(f"the record's batch_width is {shown(width)}; it must be 1 to {MAX_WIDTH}. It was damaged.")
     fallbacks = effective.get("rungs")
-    if not isinstance(fallbacks, list) or not all(fallback in FALLBACKS or str(fallback).startswith(SMALLER) for fallback in fallbacks):
+    if not isinstance(fallbacks, list) or not all(isinstance(one, str) and (one in FALLBACKS or one.startswith(SMALLER)) for one in fallbacks):
         raise RecordError(f"the record's rungs are {shown(fallbacks)}; they must be among {', '.join(FALLBACKS)}.")
     recipe = run.recipe.vary(
         model="auto",
@@ -164,7 +167,7 @@ def _job(run: Run, model: str | None, trusted: bool, vae: str | os.PathLike[str]
         source=run.recipe.source and "the kept photo",
         mask=run.recipe.mask and "kept with it",
     )
-    how = {"threads": threads, "device": device, "rungs": treatments(fallbacks), "batch_width": width, "fast": effective.get("fast")}
+    how = {"threads": threads, "device": device, "rungs": treatments(fallbacks), "batch_width": width, "fast": fast}
     return {"recipe": recipe.to_dict(), "model": model or name, "vae": os.fspath(vae) if vae and effective.get("vae") else None, **how}
 
 

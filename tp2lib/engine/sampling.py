@@ -96,7 +96,7 @@ class _Execution:
             image, outcome = self.stage("decode", self._decode_and_judge)
         kept = {}
         if image and (source := self.plan.source) and (mask := self.plan.mask):
-            image = put_back(image, source.image, mask, self.plan.recipe.feather)
+            image = self.stage("put back", functools.partial(put_back, image, source.image, mask, self.plan.recipe.feather))
             kept["kept_pixels_differing"] = differing(image, source.image, mask)
         self.timings["total"] = sum(self.timings.values())
         timesteps = [float(timestep) for timestep in self.made]

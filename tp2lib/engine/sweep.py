@@ -18,12 +18,12 @@ from tp2lib.engine.axes import Place, announce, axis_values, batches, check_axes
 from tp2lib.engine.control import dead_pairs, prove
 from tp2lib.engine.fallbacks import FLOAT32, OutOfMemory, treatments
 from tp2lib.engine.generate import find_source, reuse, run_together
-from tp2lib.engine.plan import Plan
+from tp2lib.engine.plan import Plan, model_for
 from tp2lib.engine.preview import StepInfo
 from tp2lib.engine.runs import Run
 from tp2lib.errors import Cancelled, RecipeError, TP2Error, did_you_mean
 from tp2lib.metadata.source import Source
-from tp2lib.models.loading import Model, load
+from tp2lib.models.loading import Model
 from tp2lib.recipe import Recipe
 from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import pixels_sha256
@@ -133,8 +133,8 @@ def sweep(
         If it was stopped; finished runs stay in the ledger.
     """
     grid = check_axes(axes)
+    model = model_for(recipe, model)
     chosen = (recipe.seed,) if seeds is None else axis_values("seeds", seeds)
-    model = load(recipe.model) if model is None else model
     places = [dict(zip((*grid, "seed"), values, strict=True)) for values in itertools.product(*grid.values(), chosen)]
     plan_all = partial(plan_cells, recipe, model, find_source(recipe, source, ledger), places)
     plans = plan_all(batch_width=1 if batch_width is None else batch_width)
@@ -213,7 +213,7 @@ class Work:
                         return taken
                 waiting += [left] if left else []
             todo = waiting
-            if todo and not any(crashed(plan.key) for batch in todo for plan in batch):
+            if todo:
                 time.sleep(_POLL)  # other processes are making all that is left
                 if self.should_stop and self.should_stop():
                     raise Cancelled("the sweep was stopped on request; finished pictures are kept. Run it again to go on.")

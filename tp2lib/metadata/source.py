@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tp2lib.metadata.mask import Mask
 
 RESIZE_MODES = ("crop", "fit", "pad")
+MULTIPLE = 8  # pixels: a latent is 8 wide
 OPAQUE = 128  # of 255: the opacity from which on a pixel belongs to the product
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
@@ -54,7 +55,7 @@ class Source:
 
 
 def prepare_source(
-    image_or_path: Image.Image | str | os.PathLike[str] | bytes, width: int, height: int, resize: str = "crop", background: str = "#ffffff", multiple: int = 8
+    image_or_path: Image.Image | str | os.PathLike[str] | bytes, width: int, height: int, resize: str = "crop", background: str = "#ffffff"
 ) -> Source:
     """Turn a photo into the RGB picture of the right size that image to image starts from.
 
@@ -66,15 +67,13 @@ def prepare_source(
     image_or_path : PIL image, path, or bytes
         PNG, JPEG or WebP, complete, within the limits of :mod:`tp2lib.metadata.pixels`.
     width, height : int
-        Target size in pixels, multiples of `multiple`.
+        Target size in pixels, multiples of 8.
     resize : {"crop", "fit", "pad"}, default "crop"
         ``"crop"`` fills the target and cuts what stands out, evenly on both sides; ``"pad"`` shows
         the whole photo with `background` around it; ``"fit"`` shrinks the target to the photo's
-        shape, rounded down to `multiple`. None of them distorts.
+        shape, rounded down to multiples of 8. None of them distorts.
     background : str, default "#ffffff"
         Colour under transparency and around a padded photo, as ``#rrggbb``.
-    multiple : int, default 8
-        What the model needs sizes to be a multiple of.
 
     Returns
     -------
@@ -91,12 +90,11 @@ def prepare_source(
         raise SourceError(f"resize is {shown(resize)}; it must be one of {', '.join(RESIZE_MODES)}.{hint}")
     if not (isinstance(background, str) and _COLOUR.fullmatch(background)):
         raise SourceError(f"background is {shown(background)}; it must be a colour such as '#ffffff' for white.")
-    for name, value in (("multiple", multiple), ("width", width), ("height", height)):
-        least = 1 if name == "multiple" else multiple
-        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= 8192 or value % least:
-            raise SourceError(f"{name} is {shown(value)}; it must be a multiple of {least} from {least} to 8192.")
+    for name, value in (("width", width), ("height", height)):
+        if not isinstance(value, int) or isinstance(value, bool) or not MULTIPLE <= value <= 8192 or value % MULTIPLE:
+            raise SourceError(f"{name} is {shown(value)}; it must be a multiple of {MULTIPLE} from {MULTIPLE} to 8192.")
     image, digest, path, chain = _opened(image_or_path)
-    image = _resized(_flattened(image, background.lower(), chain), (width, height), resize, background.lower(), multiple, chain)
+    image = _resized(_flattened(image, background.lower(), chain), (width, height), resize, background.lower(), chain)
     return Source(image=image, chain=tuple(chain), bytes_sha256=digest, pixels_sha256=pixels_sha256(image), path=path)
 
 
@@ -197,14 +195,14 @@ def _to_srgb(image: Image.Image, profile: bytes | None, chain: list[str]) -> Ima
     return converted
 
 
-def _resized(image: Image.Image, size: tuple[int, int], resize: str, background: str, multiple: int, chain: list[str]) -> Image.Image:
+def _resized(image: Image.Image, size: tuple[int, int], resize: str, background: str, chain: list[str]) -> Image.Image:
     (width, height), (from_width, from_height) = size, image.size
     scale = min(width / from_width, height / from_height)
     if resize == "fit":
-        width, height = (int(side * scale + 1e-6) // multiple * multiple for side in image.size)
+        width, height = (int(side * scale + 1e-6) // MULTIPLE * MULTIPLE for side in image.size)
         if not (width and height):
             raise SourceError(
-                f"the photo has {from_width}x{from_height} pixels, too thin to fit {size[0]}x{size[1]} in multiples of {multiple}. Use resize='pad' or 'crop'."
+                f"the photo has {from_width}x{from_height} pixels, too thin to fit {size[0]}x{size[1]} in multiples of {MULTIPLE}. Use resize='pad' or 'crop'."
             )
     if resize == "pad":
         inner = max(1, round(from_width * scale)), max(1, round(from_height * scale))

@@ -16,6 +16,7 @@ from PIL import Image
 
 from tp2lib.errors import ModelNotFound, RecipeError, shown
 from tp2lib.models.vocabulary import ATTRIBUTES
+from tp2lib.models.weights import LOADING
 
 CLIP = "openai/clip-vit-large-patch14"  # the CLIP whose text encoder Stable Diffusion 1.x reads prompts with
 
@@ -166,7 +167,8 @@ def _load_clip(clip: str) -> tuple[Any, Any]:
 
     try:
         tokenizer = CLIPTokenizer.from_pretrained(clip, local_files_only=True)
-        model = CLIPModel.from_pretrained(clip, local_files_only=True, use_safetensors=True)
+        with LOADING:
+            model = CLIPModel.from_pretrained(clip, local_files_only=True, use_safetensors=True)
     except (OSError, ValueError) as error:
         told = f"there is no CLIP {shown(clip)} on this machine, and none is fetched for a measure"
         raise ModelNotFound(f"{told}. Fetch it once (hf download {CLIP}), or give the folder of one.") from error

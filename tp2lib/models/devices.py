@@ -153,12 +153,15 @@ def with_engine(unet: Any) -> Any:
         def forward(self, latents: torch.Tensor, times: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
             return self.unet(latents, times, encoder_hidden_states=words, return_dict=False)[0]
 
-    side, width = unet.config.sample_size, unet.config.cross_attention_dim
+    side, width = unet.config.sample_size | 1, unet.config.cross_attention_dim  # an odd side: for an even one, enlarging by 2 would be all that is traced
     example = torch.zeros(2, unet.config.in_channels, side, side), torch.zeros(2), torch.zeros(2, 77, width)
     with torch.no_grad(), warnings.catch_warnings(action="ignore"):  # its way of reading a model, which torch calls old
         network = openvino.convert_model(Positional(), example_input=example)
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
     engine = _core().compile_model(network, "CPU", settings)
+    engine(
+        [one.numpy() for one in example]
+    )  # OpenVINO 2026.4 computes all sizes wrong after a first one whose deepest maps are a single cell, as 64 x 64 pixels
 
     def forward(sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor, return_dict: bool = True, **unused: Any) -> Any:
         times = torch.as_tensor(timestep).float().reshape(-1).expand(len(sample))

@@ -21,6 +21,7 @@ from torch import nn
 
 from tp2lib.errors import ModelError, ModelNotFound
 from tp2lib.models.vocabulary import ATTRIBUTES
+from tp2lib.models.weights import LOADING
 
 WEIGHTS = Path(__file__).parent / "vitrine" / "judge.safetensors"
 SIZE = 128  # pixels a side: enough to tell a pen from a pencil, at a third of the cost of 256
@@ -74,7 +75,8 @@ class Encoder(nn.Module):
         """Make the network that a file holds, float32 on the CPU, to be read from only; raise ModelNotFound or ModelError if it is missing or damaged."""
         if not path.is_file():
             raise ModelNotFound(f"the weights of the {what} are missing: no {path.name} in {path.parent}. Install tp2lib again.")
-        net = cls()
+        with LOADING:
+            net = cls()
         try:
             net.load_state_dict({key: value.float() for key, value in load_file(path).items()})
         except (SafetensorError, RuntimeError) as error:

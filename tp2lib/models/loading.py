@@ -21,7 +21,7 @@ from tp2lib.errors import ModelError, ModelNotFound, shown
 from tp2lib.models import hub
 from tp2lib.models.catalogue import CATALOGUE, GONE, HUB_ID, SINGLE_FILES, ModelCard, choose_model, find_card
 from tp2lib.models.devices import Placement, check_engine, choose_device, try_xformers, with_engine
-from tp2lib.models.weights import CONFIGS, check_file, check_folder, check_index, hash_files, hash_folder, read_json
+from tp2lib.models.weights import CONFIGS, LOADING, check_file, check_folder, check_index, hash_files, hash_folder, read_json
 
 log = logging.getLogger("tp2lib")
 
@@ -180,12 +180,13 @@ _loaded: dict[tuple[Any, ...], tuple[Any, Mapping[str, Any], str, str | None]] =
 
 def _opened(*asked: Any) -> tuple[Any, Mapping[str, Any], str, str | None]:
     """Load the components, once; another model leaves memory before, so that there is room for this one."""
-    if asked not in _loaded:
-        _loaded.clear()
-        gc.collect()
-        torch.cuda.empty_cache()
-        _loaded[asked] = _open(*asked)
-    return _loaded[asked]
+    with LOADING:
+        if asked not in _loaded:
+            _loaded.clear()
+            gc.collect()
+            torch.cuda.empty_cache()
+            _loaded[asked] = _open(*asked)
+        return _loaded[asked]
 
 
 def _open(
@@ -205,19 +206,20 @@ def _open(
             if vae is not None:
                 pipe.vae = _load_vae(vae, configs, dtype)
                 weights = hashlib.sha256(f"{weights} {hash_files(vae)}".encode()).hexdigest()
+            pipe.to(device)
         except ModelError:
             raise
+        except torch.OutOfMemoryError as error:
+            advice = "Close other programs that use it, or choose device='cpu' or model='vitrine', which is small."
+            raise ModelError(f"the model in {folder} does not fit in the free memory of {device}. {advice}") from error
         except (OSError, ValueError, RuntimeError, AttributeError, TypeError, KeyError) as error:
             reason = (str(error).splitlines() or [""])[0]
             raise ModelError(f"the model in {folder} cannot be loaded ({type(error).__name__}: {reason}).") from error
     if len(pipe.tokenizer) < 100:  # transformers builds an empty vocabulary, silently, from files it does not know
         raise ModelError(f"the tokenizer in {folder} knows {len(pipe.tokenizer)} tokens only. Fetch the model again.")
+    if type(side := pipe.unet.config.sample_size) is not int:
+        raise ModelError(f"sample_size of the UNet in {folder} is {shown(side)}; it must be a whole number, 64 in Stable Diffusion 1.x. Choose another model.")
     pipe.set_progress_bar_config(disable=True)
-    try:
-        pipe.to(device)
-    except torch.OutOfMemoryError as error:
-        advice = "Close other programs that use it, or choose device='cpu' or model='vitrine', which is small."
-        raise ModelError(f"the model in {folder} does not fit in the free memory of {device}. {advice}") from error
     if fast:
         pipe = type(pipe)(**{**pipe.components, "unet": with_engine(pipe.unet)}, requires_safety_checker=pipe.config.requires_safety_checker)
         pipe.set_progress_bar_config(disable=True)

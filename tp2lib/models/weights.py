@@ -9,6 +9,7 @@ import functools
 import hashlib
 import json
 import string
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ WEIGHT_FILES = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_mod
 _PIPELINES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline")
 _LIBRARIES = ("diffusers", "transformers", "stable_diffusion")
 _JSON_LIMIT = 5_000_000  # bytes; the largest normal one, a tokenizer's, has 2.2 MB
+
+LOADING = threading.RLock()
+"""Held while a network is made: diffusers and transformers patch torch for all threads meanwhile, so that another thread's network stays empty."""
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -88,14 +88,13 @@ _HEAD = 256  # bytes of the first line: its time, key and session tell one file 
 class Journal:
     """One JSON dictionary a line, in a file that the first append makes; a line is on the disk before :meth:`append` returns.
 
-    A line counts once its line end is there. A line torn by a crash is closed by the next append and then skipped by readers, who count it in `damaged`. Locks
-    lie beside the file in ``.ledger/``.
+    A line counts once its line end is there. A line torn by a crash is closed by the next append and then skipped by readers. Locks lie beside the file in
+    ``.ledger/``.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.locks = path.parent / ".ledger"
-        self.damaged = 0
         self._head, self._offset = b"", 0  # how the file began, and how far it was read
 
     @contextlib.contextmanager
@@ -137,11 +136,11 @@ class Journal:
             with open(self.path, "rb") as file:
                 replaced = self._replaced(file)
                 if replaced:
-                    self._head, self._offset, self.damaged = b"", 0, 0
+                    self._head, self._offset = b"", 0
                 file.seek(self._offset)
                 whole, newline, _torn = file.read().rpartition(b"\n")
         except FileNotFoundError:
-            self._head, self._offset, self.damaged = b"", 0, 0
+            self._head, self._offset = b"", 0
             return True, []
         except OSError as error:
             raise OutputError(f"{shown(str(self.path), 200)} cannot be read ({error}). Check its rights.") from error
@@ -149,10 +148,8 @@ class Journal:
         self._offset += len(whole) + len(newline)
         events = []
         for line in filter(None, whole.split(b"\n")):
-            try:
+            with contextlib.suppress(RecordError):
                 events.append(load_json(line))
-            except RecordError:
-                self.damaged += 1
         return replaced, events
 
     def _replaced(self, file: BinaryIO) -> bool:

@@ -25,7 +25,7 @@ from tp2lib.metadata.record import is_sha256
 from tp2lib.metadata.source import Source
 from tp2lib.recipe import Recipe
 from tp2lib.storage.files import TEMPORARY, Journal, Session, write_atomically
-from tp2lib.storage.pictures import save_picture
+from tp2lib.storage.pictures import read_record, save_picture
 
 _OUTCOMES = ("done", "failed", "quarantined", "released")
 _KEY = re.compile(r"[0-9a-f]{8,64}")
@@ -63,6 +63,7 @@ class Ledger:
         self._events: list[dict[str, Any]] = []
         self._last: dict[str, dict[str, Any]] = {}  # key -> its last outcome
         self._open: dict[str, list[str]] = {}  # key -> sessions that started it since
+        self._waiting: list[dict[str, Any]] = []  # "failed" lines that could not be written yet
 
     def start(self, key: str, **facts: Any) -> None:
         """Note that the run `key` is about to begin, with `facts` in the line; raise Quarantined if it took down `max_crashes` processes."""
@@ -87,6 +88,7 @@ class Ledger:
         with self._thread_lock:
             self._open_session()
             with self._journal.locked():
+                self._write()
                 self._refresh()
                 lines, mine = [], []
                 for key in keys:
@@ -97,8 +99,7 @@ class Ledger:
                     else:
                         mine.append(key)
                         lines.append(self._line("started", key, {}))
-                if lines:
-                    self._journal.write(lines)
+                self._write(*lines)
         return mine
 
     def crashes(self, key: str) -> int:
@@ -132,8 +133,11 @@ class Ledger:
         return path
 
     def fail(self, key: str, reason: object) -> None:
-        """Note that the run `key` ended without a picture, and why; it may be tried again."""
-        self._append("failed", key, {"reason": shown(reason, 2000) if not isinstance(reason, str) else reason[:2000]})
+        """Note that the run `key` ended without a picture, and why; it may be tried again. On a full disk, the line is written before the ledger's next one."""
+        with self._thread_lock:
+            self._waiting.append(self._line("failed", key, {"reason": shown(reason, 2000) if not isinstance(reason, str) else reason[:2000]}))
+            with contextlib.suppress(OutputError), self._journal.locked():
+                self._write()
 
     @contextlib.contextmanager
     def attempt(self, key: str) -> Iterator[None]:
@@ -148,13 +152,13 @@ class Ledger:
     def lookup(self, key: str) -> dict[str, Any] | None:
         """Return a run's ``done`` event, with its picture under ``"path"``, or None.
 
-        None also when the picture is missing, damaged, or has other pixels than were recorded.
+        None also when the picture is missing or damaged, has no record, or has other pixels than were recorded.
         """
-        event = self._outcome(key)
-        if event.get("event") != "done":
-            return None
-        path = self.picture(key)
-        return {**event, "path": path} if _has_pixels(path, event.get("pixels_sha256")) else None
+        event, path = self._outcome(key), self.picture(key)
+        if event.get("event") == "done" and path.is_file():
+            with contextlib.suppress(RecordError):
+                return {**event, "path": path} if read_record(path)["pixels_sha256"] == event.get("pixels_sha256") else None
+        return None
 
     def quarantined(self, key: str) -> str | None:
         """Return why a run is in quarantine, or None when it is not."""
@@ -170,13 +174,6 @@ class Ledger:
         with self._thread_lock:
             self._refresh()
             return [dict(event) for event in self._events]
-
-    @property
-    def damaged(self) -> int:
-        """Lines that could not be read, such as one torn by a power cut; they are skipped."""
-        with self._thread_lock:
-            self._refresh()
-            return self._journal.damaged
 
     def picture(self, key: str) -> Path:
         """Return where the picture of the run `key` is, or will be."""
@@ -226,8 +223,14 @@ class Ledger:
             return self._last.get(_checked(key), {})
 
     def _append(self, event: str, key: str, facts: Mapping[str, Any]) -> None:
-        with self._thread_lock:
-            self._journal.append(self._line(event, key, facts))
+        with self._thread_lock, self._journal.locked():
+            self._write(self._line(event, key, facts))
+
+    def _write(self, *lines: Mapping[str, Any]) -> None:
+        """Write lines, those that could not be written before first."""
+        if both := [*self._waiting, *lines]:
+            self._journal.write(both)
+            self._waiting.clear()
 
     def _line(self, event: str, key: str, facts: Mapping[str, Any]) -> dict[str, Any]:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
