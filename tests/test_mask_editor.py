@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -66,6 +68,26 @@ def test_without_a_product_the_mask_is_drawn_by_hand(picker):
         picker.prepare(0, 0)
     drawn(picker.editor, (20, 20, 40, 40))
     assert picker.prepare(0, 0).mask.kept.sum() == 400
+
+
+def test_another_photo_may_be_taken_while_a_thread_asks_for_the_one_before(picker):
+    def cut(side):
+        image = Image.new("RGBA", (side, side))
+        image.paste("red", (8, 8, side - 8, side - 8))
+        return type("Run", (), {"image": image, "key": "0" * 32})
+
+    runs, interval = [cut(side) for side in (32, 40)], sys.getswitchinterval()
+    picker.use(runs[0])
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            for run in runs * 30:
+                asked = pool.submit(picker.prepare, 0, 0)
+                picker.use(run)
+                assert picker.prepare(0, 0).image.size == run.image.size
+                assert asked.result().image.size == asked.result().mask.size
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_a_dropped_photo_without_a_product_is_taken_and_can_be_painted_on(picker):

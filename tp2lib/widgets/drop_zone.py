@@ -130,13 +130,14 @@ class PhotoPicker:
 
     def prepare(self, width: int, height: int) -> Source:
         """Return the photo as the model gets it, and show it with what was done to it; raise SourceError where there is none that can be used."""
-        if self._given is None:
+        given, prepared = self._given, self._prepared  # another thread may take another photo, or size, meanwhile
+        if given is None:
             raise SourceError("no photo is chosen. Drop one, or choose one from inputs/.")
-        key = (id(self._given), width, height, self.way.value)
-        if self._prepared is None or self._prepared[0] != key:
-            self._prepared = key, prepare_source(self._given, width, height, resize=self.way.value)
-            self._show(self._prepared[1])
-        return self._prepared[1]
+        key = (id(given), width, height, self.way.value)
+        if prepared is None or prepared[0] != key:
+            self._prepared = prepared = key, prepare_source(given, width, height, resize=key[-1])
+            self._show(prepared[1])
+        return prepared[1]
 
     def name_of(self, source: Source) -> str:
         """Return what a recipe calls the photo: its path, where that alone leads to these pixels, else their hash."""
