@@ -147,7 +147,7 @@ def test_what_cannot_be_explored_is_a_sentence(tool) -> None:
     explorer.down.value = "strength"
     assert "strength needs a source photo" in explorer.status.value
     explorer.origin.value = "Image to image"
-    assert "16 places" in explorer.status.value or "12 places" in explorer.status.value
+    assert "12 places; 12 are to be made" in explorer.status.value  # the columns of `lay`, the rows that are offered for a strength
     explorer.rows.value = MARKUP
     assert "✗" in explorer.status.value and "<script" not in explorer.status.value
 
@@ -162,3 +162,13 @@ def test_strength_is_explored_on_the_photo_of_image_to_image(tool) -> None:
     tool.image.photo.choice.value = "mug.png"
     explorer.rows.value = "0.3, 0.6, 0.9"
     assert len(explorer.missing()) == 3  # another photo: nothing of the first one passes for it
+
+
+def test_a_place_has_the_size_of_its_own_model_though_another_is_chosen_meanwhile(tool) -> None:
+    explorer = tool.explorer
+    tool.image.controls["steps"].value = 10
+    explorer.live.value = False
+    explorer.origin.value, explorer.columns.value, explorer.rows.value = "Image to image", "4, 7.5", "10"
+    tool.image.settings.model.value = "sd15"
+    for run in explorer.fill(timeout=20):
+        assert run.recipe.model == "auto" and run.source["chain"][-1] == "scaled to 64x64 (Lanczos)"

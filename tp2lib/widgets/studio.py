@@ -82,7 +82,8 @@ class Mode(Runner):
     def _with_photo(self, recipe: Recipe) -> tuple[Recipe, Any]:
         if self.photo is None:
             return recipe, None
-        source = self.photo.prepare(recipe.width or self.settings.size, recipe.height or self.settings.size)
+        size = self.settings.size_of(recipe.model)  # another model may be chosen by now
+        source = self.photo.prepare(recipe.width or size, recipe.height or size)
         return recipe.vary(source=self.photo.name_of(source)), source
 
     def look(self) -> None:
@@ -252,11 +253,10 @@ class Studio:
             self.explorer.attempt(self.explorer.lay_out)
 
     def _explored(self, recipe: Recipe, **how: Any) -> Any:
-        photo, size = self.image.photo, self.image.settings.size
-        if photo is None or recipe.source is None:
+        if recipe.source is None:
             return self.make(recipe, None, **how)
-        source = photo.prepare(recipe.width or size, recipe.height or size)
-        if photo.name_of(source) != recipe.source:
+        same, source = self.image._with_photo(recipe)
+        if same != recipe:
             raise SourceError("the photo is another one than the grid was laid out for. Open Explore again.")
         return self.make(recipe, source, **how)
 
