@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from PIL import Image
+from studio_parts import studio
 
+from tp2lib.engine.inpainting import cut_out
 from tp2lib.errors import SourceError
 from tp2lib.metadata.mask import Mask
 from tp2lib.models.loading import load
@@ -138,3 +140,18 @@ def test_a_recipe_without_a_mask_goes_where_it_did(vitrine, tmp_path):
     tool = Studio(load("vitrine", device="cpu"), Ledger(tmp_path))
     tool.recall(Recipe(prompt="x", source="inputs/product.jpg", strength=0.5))
     assert TABS[tool.tabs.selected_index] == "Image to image"
+
+
+def test_the_name_of_a_mask_goes_with_its_photo(tmp_path):
+    tool, _ = studio(tmp_path)
+    mode, product = tool.background, Image.new("RGBA", (64, 64))
+    product.paste("red", (16, 16, 48, 48))
+    product.save(tool.inputs / "product.png")
+    kept = cut_out(tool.inputs / "product.png", "alpha")
+    tool.ledger.keep_source(kept)
+    named = mode.settings.recipe().vary(source=f"sha256:{kept.pixels_sha256}", mask="alpha")
+    assert mode.load(named) == [] and mode.recipe() == named
+    mode.photo.choose("product.png")
+    assert (mode.recipe().source, mode.recipe().mask) == ("inputs/product.png", "auto")  # and not the mask of the photo before
+    (note,) = mode.load(named.vary(source="inputs/product.png", mask="masks/mine.png"))
+    assert "'masks/mine.png' is not kept here" in note and mode.recipe().mask == "auto"

@@ -68,6 +68,8 @@ class PhotoPicker:
     The photos of the folder `inputs` are offered by name, `ledger` has those of earlier runs, and `on_change()` is called when another photo was chosen.
     """
 
+    mask_as: str | None = None  # what a recipe calls the mask, where something of the photo is kept
+
     def __init__(self, inputs: Path = INPUTS, *, ledger: Ledger | None = None, on_change: Callable[[], Any] | None = None) -> None:
         self.inputs, self.ledger, self._on_change = Path(inputs), ledger, on_change or (lambda: None)
         self._given: Any = None  # bytes of an upload, a path of our own finding, or a picture
@@ -118,13 +120,14 @@ class PhotoPicker:
             raise SourceError("that run has no picture to start from. Choose another run.")
         self._take(run.image, f"the picture of run {run.key[:8]}")
 
-    def recall(self, source: str) -> None:
-        """Take the photo that a recalled recipe names, by its hash or one of the folder; raise SourceError where it is not kept here."""
+    def recall(self, source: str, mask: str | None = None) -> None:
+        """Take the photo that a recalled recipe names, by its hash, with its mask, or one of the folder; raise SourceError where it is not kept here."""
         if source.startswith("sha256:"):
             kept = self.ledger.find_source(source) if self.ledger else None
             if kept is None:
                 raise SourceError(f"the photo {source[:20]}… is not kept here. Drop the photo itself.")
             self._take(kept, f"the kept photo {source[7:15]}")
+            self.mask_as = mask
         else:
             self.choose(Path(source.replace("\\", "/")).name)
 

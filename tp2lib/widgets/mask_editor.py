@@ -121,7 +121,7 @@ class ProductPicker(PhotoPicker):
 
     def _take(self, given: Any, called: str) -> None:
         with self._turn:
-            self._source = None
+            self._source, self.mask_as = None, "auto"
             super()._take(given, called)
 
     def _show(self, source: Source) -> None:

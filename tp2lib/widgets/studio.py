@@ -15,7 +15,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from tp2lib.errors import Cancelled, SourceError, TP2Error
+from tp2lib.errors import Cancelled, SourceError, TP2Error, shown
 from tp2lib.models.catalogue import CATALOGUE, choose_model, find_card
 from tp2lib.models.devices import choose_device
 from tp2lib.paths import INPUTS, OUTPUTS
@@ -74,7 +74,9 @@ class Mode(Runner):
         notes = self.settings.load(recipe)
         if self.photo and recipe.source is not None:
             try:
-                self.photo.recall(recipe.source)
+                self.photo.recall(recipe.source, recipe.mask)
+                if self.photo.mask_as != recipe.mask:
+                    notes.append(f"the mask {shown(recipe.mask)} is not kept here; the photo gets a mask anew.")
             except TP2Error as error:
                 notes.append(str(error))
         return notes
@@ -84,7 +86,7 @@ class Mode(Runner):
             return recipe, None
         size = self.settings.size_of(recipe.model)  # another model may be chosen by now
         source = self.photo.prepare(recipe.width or size, recipe.height or size)
-        return recipe.vary(source=self.photo.name_of(source)), source
+        return recipe.vary(source=self.photo.name_of(source), mask=self.photo.mask_as), source
 
     def look(self) -> None:
         """Show the photo as the model would get it now, and what of it is kept."""
