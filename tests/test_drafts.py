@@ -79,6 +79,20 @@ def test_stale_drafts_are_dropped_and_never_queued(made) -> None:
     assert [(recipe.steps, recipe.guidance) for recipe, _ in engine.calls] == [(STEPS, 2.0), (STEPS, 6.0), (20, 6.0)]
 
 
+def test_a_draft_does_not_stay_where_no_full_picture_follows(made) -> None:
+    _, engine = made
+    panel = Panel(FULL.vary(source="inputs/product.jpg", strength=0.3), ["steps", "strength"], generate=engine)
+    seen: list[str] = []
+    panel.picture.observe(lambda change: seen.append(change["new"]), "value")
+    engine.gate.clear()
+    drag(panel, "strength", 0.2)
+    until(lambda: engine.calls)
+    drag(panel, "steps", 2)
+    engine.gate.set()
+    until(lambda: seen and "= 0 steps" in panel.status.value and panel.picture.value == "")
+    assert "Draft" in seen[0] and not panel.runs
+
+
 def test_what_code_sets_is_not_followed_nor_what_is_switched_off(made) -> None:
     panel, engine = made
     panel.controls["guidance"].value = 3.0
