@@ -47,7 +47,10 @@ def test_values_are_read_strictly() -> None:
 
 def test_the_grid_is_filled_and_is_a_controlled_one(tool) -> None:
     explorer = lay(tool.explorer)
+    counted: list[int] = []
+    explorer.bar.observe(lambda change: counted.append(change["new"]), "value")
     runs = explorer.fill(timeout=20)
+    assert counted == [*range(1, 16)] and explorer.bar.max == 15  # over all places, so that the time to go shrinks
     assert [(run.recipe.steps, run.recipe.guidance) for run in runs] == [(s, g) for s in (2, 3) for g in (1.0, 4.0, 7.5)]
     assert explorer.missing() == [] and explorer.table.value.count("<img") == 6 and "6 made" in explorer.status.value
     assert make_grid(runs, rows="steps", cols="guidance")

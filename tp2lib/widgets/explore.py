@@ -199,7 +199,8 @@ class Explorer(Runner):
             todo = here if here not in self.shots else next(iter(self.missing()), None) if whole else None
             if todo is None:
                 return f"{self._made} made."
-            self.shots[todo] = _shot(self._make(todo, on_step=on_step, should_stop=should_stop))
+            step = self._counting(on_step, [one for one in self.missing() if one != todo] if whole else [])
+            self.shots[todo] = _shot(self._make(todo, on_step=step, should_stop=should_stop))
             self._made += 1
             self._draw()
 

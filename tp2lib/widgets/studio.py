@@ -10,7 +10,6 @@ import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import ipywidgets as widgets
@@ -109,11 +108,7 @@ class Mode(Runner):
     def _series(self, pairs: list[tuple[Recipe, Any]], *, on_step: Callable[[Any], None], should_stop: Callable[[], bool]) -> tuple[int, str]:
         """Make one picture after the other, and return how many and, after a stop, which keeps those that are finished, what to say of it."""
         for number, (recipe, source) in enumerate(pairs):
-
-            def step(info: Any, number: int = number) -> None:
-                place = {"index": number * info.total + info.index, "total": len(pairs) * info.total}
-                on_step(SimpleNamespace(preview=info.preview, **place))
-
+            step = self._counting(on_step, [later for later, _ in pairs[number + 1 :]])
             try:
                 run = self.studio.make(recipe, source, on_step=step, should_stop=should_stop)
             except Cancelled:
