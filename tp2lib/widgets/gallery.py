@@ -16,7 +16,7 @@ from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import read_recipe
 from tp2lib.widgets.drop_zone import DropZone
 from tp2lib.widgets.exports import KINDS, PRESETS, Export, export_run
-from tp2lib.widgets.run_card import RunCard, alt_of
+from tp2lib.widgets.run_card import RunCard, alt_of, refill
 
 PAGE = 12
 _OFFERED = 3 * PAGE  # latest runs in a list, and as many favourites
@@ -88,7 +88,7 @@ class Gallery:
         self.selected = run
         star = {"☆ favourite" if run.key not in self.favourites else "★ no favourite": self._toggle}
         acts = {"Use these settings": self.use, **star, **self._acts}
-        self.detail.children = [RunCard(run, acts, self._attempt).widget]
+        refill(self.detail, [RunCard(run, acts, self._attempt).widget])
         self.out.layout.display, self.exported.value = "", ""
 
     def use(self, run: Any) -> None:
@@ -124,7 +124,7 @@ class Gallery:
         shown = keys[self._page * PAGE : (self._page + 1) * PAGE]
         if shown != self._shown:  # a click on a tile that is drawn anew would be lost
             self._shown = shown
-            self.grid.children = [self._tile(key) for key in shown]
+            refill(self.grid, [self._tile(key) for key in shown])
         self.newer.disabled, self.older.disabled = self._page == 0, self._page == pages - 1
         self.where.value = status_html(f"{counted(len(keys), 'run')}, page {self._page + 1} of {pages}")
         self.status.value = ""

@@ -28,7 +28,7 @@ from tp2lib.widgets.drop_zone import STATIC, PhotoPicker
 from tp2lib.widgets.explore import Explorer
 from tp2lib.widgets.gallery import Gallery
 from tp2lib.widgets.mask_editor import ProductPicker
-from tp2lib.widgets.run_card import CompareRuns, RunCard, effects
+from tp2lib.widgets.run_card import CompareRuns, RunCard, effects, refill
 from tp2lib.widgets.runner import Ending, Runner
 
 _SET = "on a white background, studio lighting, soft shadow"
@@ -121,7 +121,7 @@ class Mode(Runner):
     def _keep(self, run: Any) -> None:
         self.runs.append(run)
         acts = {} if problem(run) else self.studio.acts()
-        self.made.children = (RunCard(run, acts, self.attempt).widget, *self.made.children[: _CARDS - 1])
+        refill(self.made, [RunCard(run, acts, self.attempt).widget, *self.made.children[: _CARDS - 1]])
 
     def _finish(self, made: tuple[int, str]) -> Ending:
         count, stopped = made
