@@ -72,6 +72,17 @@ def test_without_a_product_the_mask_is_drawn_by_hand(picker):
     assert picker.prepare(0, 0).mask.kept.sum() == 400
 
 
+def test_the_edges_are_looked_at_in_the_size_of_the_view(picker, monkeypatch):
+    image = Image.new("RGB", (2048, 1024), "red")
+    image.putalpha(Mask(kept=np.hypot(*np.mgrid[-512:512, -1024:1024]) < 400, origin="a test").image)
+    picker.use(type("Run", (), {"image": image, "key": "0" * 32}))
+    grown, asked = Mask.grown, []
+    monkeypatch.setattr(Mask, "grown", lambda mask, pixels: asked.append((mask.size, pixels)) or grown(mask, pixels))
+    for picker.edges in ((16, 4), (-16, 4)):
+        picker.prepare(0, 0)
+    assert asked == [((512, 256), 4), ((512, 256), -4)]  # at the photo's own size, 12 megapixels take seconds
+
+
 def test_another_photo_may_be_taken_while_a_thread_asks_for_the_one_before(picker):
     def cut(side):
         image = Image.new("RGBA", (side, side))

@@ -133,7 +133,7 @@ class ProductPicker(PhotoPicker):
             return
         small.thumbnail((_SIDE, _SIDE))
         scale = small.width / source.image.width
-        shrunk = Mask.of(mask.grown(grow).image.resize(small.size, Image.Resampling.BOX), mask.origin)
+        shrunk = Mask.of(mask.image.resize(small.size, Image.Resampling.BOX), mask.origin).grown(round(grow * scale))
         alt = "What is kept, on grey"
         shown = put_back(Image.new("RGB", small.size, "#8a8a8a"), small, shrunk, round(feather * scale)) if shrunk.kept.any() else small
         doubt = status_html(f"{' '.join(self._doubts)} Look at the mask, and correct it.", error=True) if self._doubts else ""
