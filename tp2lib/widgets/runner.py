@@ -20,7 +20,7 @@ import ipywidgets as widgets
 from tp2lib.errors import ModelError, TP2Error
 from tp2lib.plots.display import image_html, status_html
 from tp2lib.recipe import Recipe
-from tp2lib.widgets.jobs import WAITING, Job, busy
+from tp2lib.widgets.jobs import WAITING, Job, busy, told
 
 _EVERY = 0.5  # seconds between previews, at least
 
@@ -118,11 +118,9 @@ class Runner:
         """Do something short, such as a button's act; an error becomes one sentence, its details folded away."""
         try:
             return act()
-        except TP2Error as error:
-            self.say(str(error), error=True)
         except Exception as error:
-            self.say(f"Something went wrong that should not have: {type(error).__name__}: {error}", error=True)
-            self._show_details("".join(traceback.format_exception(error)))
+            self.say(told(error), error=True)
+            self._show_details("" if isinstance(error, TP2Error) else "".join(traceback.format_exception(error)))
         return None
 
     def say(self, words: str, *, error: bool = False) -> None:
