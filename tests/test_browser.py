@@ -72,6 +72,7 @@ def test_a_person_can_use_it(front, tiny_folder, tmp_path) -> None:
     if front == "lab":
         cells = [cell for cell in read_page().cells if cell.cell_type == "code"]
         assert seen["counts"] == [*range(1, len(cells) + 1)]  # no cell was lost
+    assert not seen["painted_by_others"]  # the right button and a second finger
     assert "differ" in seen["differ"] and seen["markup"] == 0 and seen["title"] != "1"
     assert seen["errors"] == []
     share = [float(seen[when].removeprefix("kept: ").partition("%")[0]) for when in ("found", "drawn", "by_keyboard")]
