@@ -602,6 +602,18 @@ def test_the_forger_is_another_one_on_another_model(model):
     assert fakes == {"A", "B", "C"}
 
 
+@pytest.mark.slow
+def test_no_report_is_the_fake_where_the_pictures_are_gone(model):
+    from tp2lib.storage.ledger import Ledger
+
+    ledger, question = Ledger(paths.OUTPUTS), questions()["q6_1"]
+    reports = question.prepare(model, ledger)
+    for path in (ledger.outputs / "runs").glob("*.png"):
+        path.unlink()
+    assert all(re.search("no picture of that run any more. Make the reports again", question.check(letter, reports, ledger).text) for letter in reports)
+    assert "right" in {question.check(letter, question.prepare(model, ledger), ledger).kind for letter in reports}
+
+
 # -- hints, solutions, the record ---------------------------------------------------------------------
 
 

@@ -297,4 +297,9 @@ def _measured(study: Any, name: str, place: Mapping[str, Any]) -> float:
 def _genuine(path: Any, ledger: Any) -> bool:
     """Return whether a file shows the pixels that its run was recorded with when it was made."""
     record = read_record(path)
-    return (ledger.lookup(record["key"]) or {}).get("pixels_sha256") == record["pixels_sha256"]
+    if (made := ledger.lookup(record["key"])) is None:
+        raise Wrong(
+            f"it cannot be told: {Path(path).name} says that it is run {record['key'][:8]}, and the ledger has no picture of that run any more. "
+            "Make the reports again: reports = q6_1.prepare(model, ledger)."
+        )
+    return made["pixels_sha256"] == record["pixels_sha256"]
