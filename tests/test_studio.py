@@ -77,6 +77,10 @@ def test_dice_and_lock(tmp_path) -> None:
     desk.lock.value = False
     assert "new seed" in desk.lock.description
     assert tool.text.run(timeout=10).recipe.seed not in (seed, rolled)
+    seed = desk.controls["seed"].value
+    desk.controls["scheduler"].value, desk.controls["schedule"].value = "EulerA", "karras"  # which it does not have
+    tool.text.generate_button.click()
+    assert "✗" in tool.text.status.value and desk.controls["seed"].value == seed
 
 
 # -- Generate and Stop --------------------------------------------------------------------------------

@@ -99,10 +99,11 @@ class Mode(Runner):
                 self.photo.fail(error)
 
     def _prepare(self) -> Callable[..., Any]:
+        named, source = self._with_photo(self.settings.recipe())  # what is refused rolls no seed
         if not (self.resting or self.settings.lock.value):  # the full picture of a draft has the draft's seed, and comes alone
             self.settings.roll()
         recipes = [self.settings.recipe()] if self.resting else self.settings.recipes()
-        pairs = [self._with_photo(recipe) for recipe in recipes]
+        pairs = [(recipe.vary(source=named.source, mask=named.mask), source) for recipe in recipes]
         return functools.partial(self._series, pairs)
 
     def _series(self, pairs: list[tuple[Recipe, Any]], *, on_step: Callable[[Any], None], should_stop: Callable[[], bool]) -> tuple[int, str]:
