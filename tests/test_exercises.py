@@ -337,6 +337,7 @@ PLANTED: dict[str, list[tuple[Any, str]]] = {
     "q4_1": [
         ("centre", "of the nine changed more"), ("bottom left", "of the nine changed more"), ("upper edge", "must be one of top left"),
         (3, "must be one of"), ("bottom center", "^bottom has changed by"), ("center", "^centre has changed by"),
+        ("middle center", "^centre has changed by"),
     ],
     "q4_2": [
         (((0.41, 0.52), 8), "8 steps at 0.41 and 10 steps at 0.52, so they are two"), (((0.41, 0.44), 9), "not because 9 steps run"),

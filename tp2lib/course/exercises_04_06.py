@@ -46,7 +46,7 @@ def ninths(picture: Any, reference: Any) -> dict[str, float]:
 def judge_4_1(answer: Any, run: Any, photo: Any) -> str:
     """Measure the ninths of the learner's own run."""
     if isinstance(answer, str):
-        words = [_ALIASES.get(word, word) for word in re.findall(r"[^\s_-]+", answer.casefold())]
+        words = dict.fromkeys(_ALIASES.get(word, word) for word in re.findall(r"[^\s_-]+", answer.casefold()))  # the middle centre is the centre
         answer = " ".join(word for word in words if len(words) != 2 or word != "centre")  # the bottom centre is the bottom
     name, change = one_of(answer, NINTHS, "brightest"), ninths(run, photo)
     most = max(change.values())
