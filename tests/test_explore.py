@@ -89,21 +89,21 @@ def test_axes_may_change_while_places_are_made(tmp_path) -> None:
     explorer = lay(tool.explorer, "1, 4", "2")
     job = explorer.start()
     assert engine.reached.wait(10)
-    done = threading.Event()
+    begun, done = threading.Event(), threading.Event()
 
-    def read_places() -> int:
-        count = 0
+    def read_places() -> None:
         while not done.is_set():
-            count += bool(explorer.place())
-        return count
+            explorer.place()
+            begun.set()
 
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(read_places)
+        assert begun.wait(10)
         for axis in ["seed", "guidance"] * 20:  # 7.5 is no seed
             explorer.across.value = axis
         done.set()
     gate.set()
-    assert reading.result() and job.result(20) and explorer.missing() == []
+    assert reading.result() is None and job.result(20) and explorer.missing() == []
 
 
 def test_a_stop_says_what_is_kept_and_leaves_no_draft(tmp_path) -> None:
