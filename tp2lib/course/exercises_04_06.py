@@ -298,8 +298,5 @@ def _genuine(path: Any, ledger: Any) -> bool:
     """Return whether a file shows the pixels that its run was recorded with when it was made."""
     record = read_record(path)
     if (made := ledger.lookup(record["key"])) is None:
-        raise Wrong(
-            f"it cannot be told: {Path(path).name} says that it is run {record['key'][:8]}, and the ledger has no picture of that run any more. "
-            "Make the reports again: reports = q6_1.prepare(model, ledger)."
-        )
+        raise Wrong(f"the picture of run {record['key'][:8]}, which a file of it claims to be, is gone. Run `reports = q6_1.prepare(model, ledger)` again.")
     return made["pixels_sha256"] == record["pixels_sha256"]

@@ -185,11 +185,6 @@ class RecipeControls:
                 values[side] = None
         return self.base.vary(**values, model=self.model.value)
 
-    def recipes(self) -> list[Recipe]:
-        """Return a recipe for each picture asked for; they differ in the seed, which counts up."""
-        first = self.recipe()
-        return [first.vary(seed=(first.seed + n) % 2**64) for n in range(self.count.value)]
-
     def roll(self) -> int:
         """Draw another seed, and return it."""
         self.controls["seed"].value = drawn(-1)

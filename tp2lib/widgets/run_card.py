@@ -64,9 +64,6 @@ class CopyText(anywidget.AnyWidget):
     text = traitlets.Unicode().tag(sync=True)
     label = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, label: str, text: str = "") -> None:
-        super().__init__(label=label, text=text)
-
 
 class RunCard:
     """A run, shown; `acts` are the buttons under the picture: what stands on each, and what it does with the run, through `attempt`."""
@@ -75,8 +72,8 @@ class RunCard:
         self.run, self._attempt = run, attempt
         fault = f"No picture: {problem(run)}."
         self.picture = widgets.HTML(status_html(fault, error=True) if problem(run) else image_html(run.image, alt=alt_of(run)))
-        self.json = CopyText("JSON", json.dumps(configuration(run), indent=2, ensure_ascii=False))
-        self.text = CopyText("A1111 text", parameters(run) if not problem(run) else "")
+        self.json = CopyText(label="JSON", text=json.dumps(configuration(run), indent=2, ensure_ascii=False))
+        self.text = CopyText(label="A1111 text", text=parameters(run) if not problem(run) else "")
         shown = widgets.Accordion([self.json, self.text], titles=["Configuration (JSON)", "Configuration (A1111)"])
         shown.selected_index = None
         self.buttons = {name: self._button(name, act) for name, act in acts.items()}

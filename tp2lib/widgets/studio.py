@@ -102,8 +102,8 @@ class Mode(Runner):
         named, source = self._with_photo(self.settings.recipe())  # what is refused rolls no seed
         if not (self.resting or self.settings.lock.value):  # the full picture of a draft has the draft's seed, and comes alone
             self.settings.roll()
-        recipes = [self.settings.recipe()] if self.resting else self.settings.recipes()
-        pairs = [(recipe.vary(source=named.source, mask=named.mask), source) for recipe in recipes]
+        first, count = self.controls["seed"].value, 1 if self.resting else self.settings.count.value
+        pairs = [(named.vary(seed=(first + number) % 2**64), source) for number in range(count)]
         return functools.partial(self._series, pairs)
 
     def _series(self, pairs: list[tuple[Recipe, Any]], *, on_step: Callable[[Any], None], should_stop: Callable[[], bool]) -> tuple[int, str]:
