@@ -56,6 +56,13 @@ KERNEL = (
 )
 
 
+SECOND_FINGER = """canvas => {
+  const { left, top } = canvas.getBoundingClientRect(), finger = { pointerId: 7, pointerType: "touch", isPrimary: false };
+  for (const [name, by] of [["pointerdown", 40], ["pointermove", 80], ["pointerup", 80]])
+    canvas.dispatchEvent(new PointerEvent(name, { ...finger, clientX: left + by, clientY: top + by }));
+}"""
+
+
 def run_all(page: Page) -> list[int | None]:
     """Run the notebook that JupyterLab has open, once its session has an idle kernel; return the execution counts of its cells."""
     while (state := page.wait_for_function(KERNEL, timeout=SLOW).json_value()) == "asks":  # which kernel: starting one failed, under load
@@ -122,7 +129,7 @@ def use(page: Page, folder: Path, photo: Path) -> dict:
     press(page, "Compare as B")
     expect(page.locator("caption:visible", has_text="differ")).to_be_visible(timeout=SLOW)
     page.screenshot(path=folder / "4_compare.png", full_page=True)
-    seen["differ"] = page.locator("caption:visible", has_text="differ").inner_text()
+    seen["differ"] = page.locator(".tp2-compare th[scope=row]:visible").all_inner_texts()
 
     tab(page, "Gallery")
     look_at(page, "text to image")
@@ -138,6 +145,10 @@ def use(page: Page, folder: Path, photo: Path) -> dict:
     seen["found"] = found.inner_text()
     box = canvas.bounding_box()
     as_found = canvas.evaluate("canvas => canvas.toDataURL()")
+    page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.9 * box["height"], button="right")
+    canvas.evaluate(SECOND_FINGER)
+    seen["painted_by_others"] = canvas.evaluate("canvas => canvas.toDataURL()") != as_found
+    page.keyboard.press("Escape")  # the browser's own menu
     strokes = (("Box", (0.02, 0.02), (0.3, 0.1)), ("Erase", (0.25, 0.06), (0.3, 0.06)), ("Keep", (0.9, 0.9), (0.95, 0.9)))
     for tool, (left, top), (right, bottom) in (strokes[0], *strokes):
         page.locator(f".tp2-mask button:visible:has-text('{tool}')").click()

@@ -145,7 +145,8 @@ def test_no_file_is_served(server) -> None:
     for path in tries:
         status, body = server.get(path)
         assert "the secret of the host" not in body and "root:x:" not in body and "Studio()" not in body, path
-        assert "JFIF" not in body[:20] and status in (302, 400, 403, 404, 405, 500), (path, status)
+        wanted = (500,) if path.startswith("/voila/templates/") else (403, 404)  # Voilà asserts that its own folder comes there
+        assert "JFIF" not in body[:20] and status in wanted, (path, status)
 
 
 @pytest.mark.slow

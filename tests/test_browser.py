@@ -72,7 +72,8 @@ def test_a_person_can_use_it(front, tiny_folder, tmp_path) -> None:
     if front == "lab":
         cells = [cell for cell in read_page().cells if cell.cell_type == "code"]
         assert seen["counts"] == [*range(1, len(cells) + 1)]  # no cell was lost
-    assert "differ" in seen["differ"] and seen["markup"] == 0 and seen["title"] != "1"
+    assert not seen["painted_by_others"]  # the right button and a second finger
+    assert seen["differ"] == ["prompt", "source", "strength", "steps"] and seen["markup"] == 0 and seen["title"] != "1"
     assert seen["errors"] == []
     share = [float(seen[when].removeprefix("kept: ").partition("%")[0]) for when in ("found", "drawn", "by_keyboard")]
     assert seen["redrawn"] and "confidence" in seen["found"] and 1 < share[1] - share[0] < 4  # the box has 2.2 % of the photo

@@ -278,10 +278,20 @@ def test_a_picture_that_comes_out_otherwise_ends_with_1(monkeypatch):
     module = importlib.import_module("tp2lib.engine.replay")
     grades = ["identical", "close"]
     monkeypatch.setattr(module, "replay_all", lambda paths, model: [SimpleNamespace(grade=grade) for grade in grades])
+    monkeypatch.setattr("tp2lib.engine.runs.Run.from_picture", lambda path: path)
     assert status("replay", "a.png", "b.png") == 0
     assert status("replay", "a.png", "b.png", "--at-least", "within-1-level") == 1
     grades[1] = "different"
     assert status("replay", "a.png", "b.png") == 1
+
+
+def test_a_picture_without_a_record_does_not_stop_the_others(vitrine, tmp_path, capsys, in_this_process):
+    Image.new("RGB", (8, 8)).save(tmp_path / "bare.png")
+    assert status("generate", "a red apple", "--steps", "2", "--width", "64", "--height", "64", "--file", "apple.png", "--outputs", tmp_path) == 0
+    capsys.readouterr()
+    assert status("replay", tmp_path / "bare.png", tmp_path / "apple.png") == 1
+    said = capsys.readouterr()
+    assert said.out == f"{tmp_path / 'apple.png'}: identical\n" and f"{tmp_path / 'bare.png'}: " in said.err and "carries no tp2 record" in said.err
 
 
 def test_a_picture_of_somebody_elses_is_refused(tmp_path, capsys):

@@ -79,6 +79,20 @@ def test_stale_drafts_are_dropped_and_never_queued(made) -> None:
     assert [(recipe.steps, recipe.guidance) for recipe, _ in engine.calls] == [(STEPS, 2.0), (STEPS, 6.0), (20, 6.0)]
 
 
+def test_a_draft_does_not_stay_where_no_full_picture_follows(made) -> None:
+    _, engine = made
+    panel = Panel(FULL.vary(source="inputs/product.jpg", strength=0.3), ["steps", "strength"], generate=engine)
+    seen: list[str] = []
+    panel.picture.observe(lambda change: seen.append(change["new"]), "value")
+    engine.gate.clear()
+    drag(panel, "strength", 0.2)
+    until(lambda: engine.calls)
+    drag(panel, "steps", 2)
+    engine.gate.set()
+    until(lambda: seen and "= 0 steps" in panel.status.value and panel.picture.value == "")
+    assert "Draft" in seen[0] and not panel.runs
+
+
 def test_what_code_sets_is_not_followed_nor_what_is_switched_off(made) -> None:
     panel, engine = made
     panel.controls["guidance"].value = 3.0
@@ -95,8 +109,7 @@ def test_a_click_takes_the_place_of_drafts_and_of_what_a_rest_started(made, monk
         patch.setattr("tp2lib.widgets.drafts._REST", 60)
         drag(panel, "guidance", 3.0)
         assert panel.run(timeout=20).recipe.steps == 20
-    time.sleep(0.3)
-    assert [run.recipe.guidance for run in panel.runs] == [3.0]  # the rest starts nothing more
+    assert panel.drafts._job is None and [run.recipe.guidance for run in panel.runs] == [3.0]  # no rest is waited for that would start more
     engine.gate.clear()
     drag(panel, "guidance", 4.0)
     engine.gate.set()
@@ -122,7 +135,8 @@ def test_a_rest_that_comes_first_at_the_last_moment_gives_way_to_the_click(made,
 
     monkeypatch.setattr(panel, "_starting", Overtaken())
     engine.gate.clear()
-    threading.Timer(0.1, engine.gate.set).start()
+    make_way = panel.make_way
+    monkeypatch.setattr(panel, "make_way", lambda: (make_way(), engine.gate.set())[0])  # the click asks the rest's picture to stop
     clicked = panel.start()
     assert clicked is not rests[0] and not rests[0].active and clicked.result(20)
     engine.gate.clear()

@@ -90,6 +90,13 @@ def test_the_size_of_the_picture_is_that_of_the_photo(tool) -> None:
     assert tool.image.run(timeout=10).image.size == (128, 64)
 
 
+def test_a_photo_asked_for_at_two_sizes_at_once_is_given_in_each(tool) -> None:
+    photo = tool.image.photo
+    drawn = []
+    photo.view.observe(lambda change: drawn or drawn.append(photo.prepare(128, 64)), "value")  # as another thread does, in between
+    assert photo.prepare(72, 64).image.size == (72, 64) and drawn[0].image.size == (128, 64)
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [

@@ -337,6 +337,7 @@ PLANTED: dict[str, list[tuple[Any, str]]] = {
     "q4_1": [
         ("centre", "of the nine changed more"), ("bottom left", "of the nine changed more"), ("upper edge", "must be one of top left"),
         (3, "must be one of"), ("bottom center", "^bottom has changed by"), ("center", "^centre has changed by"),
+        ("middle center", "^centre has changed by"),
     ],
     "q4_2": [
         (((0.41, 0.52), 8), "8 steps at 0.41 and 10 steps at 0.52, so they are two"), (((0.41, 0.44), 9), "not because 9 steps run"),
@@ -600,6 +601,19 @@ def test_the_forger_is_another_one_on_another_model(model):
         reports = questions()["q6_1"].prepare(other, ledger)
         fakes.add("".join(letter for letter in "ABC" if questions()["q6_1"].check(letter, reports, ledger).kind == "right"))
     assert fakes == {"A", "B", "C"}
+
+
+@pytest.mark.slow
+def test_no_report_is_the_fake_where_the_pictures_are_gone(model):
+    from tp2lib.storage.ledger import Ledger
+
+    ledger, question = Ledger(paths.OUTPUTS), questions()["q6_1"]
+    reports = question.prepare(model, ledger)
+    for path in (ledger.outputs / "runs").glob("*.png"):
+        path.unlink()
+    said = [question.check(letter, reports, ledger).text for letter in reports]
+    assert all("is gone. Run `reports = q6_1.prepare(model, ledger)` again" in one for one in said)
+    assert "right" in {question.check(letter, question.prepare(model, ledger), ledger).kind for letter in reports}
 
 
 # -- hints, solutions, the record ---------------------------------------------------------------------

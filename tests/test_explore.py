@@ -28,6 +28,7 @@ def lay(explorer, across="1, 4, 7.5", down="2, 3"):
 
 def test_values_are_read_strictly() -> None:
     assert parse_values("steps", " 5, 10,20 ") == [5, 10, 20] and parse_values("guidance", "1,7.5") == [1.0, 7.5]
+    assert parse_values("guidance", "4; 7,5") == [4.0, 7.5] and parse_values("seed", f"12345678901, {2**64 - 1}") == [12345678901, 2**64 - 1]
     assert parse_values("scheduler", "ddim, Euler a") == ["DDIM", "EulerA"]
     for axis in AXES:
         assert len(parse_values(axis, AXES[axis])) >= (2 if axis == "schedule" else 4)
@@ -37,6 +38,7 @@ def test_values_are_read_strictly() -> None:
         ("scheduler", MARKUP),
         ("step", "5"),
         ("seed", "-1"),
+        ("seed", str(2**64)),
         ("strength", "0"),
         ("steps", "__import__('os')"),
     ]
@@ -47,7 +49,10 @@ def test_values_are_read_strictly() -> None:
 
 def test_the_grid_is_filled_and_is_a_controlled_one(tool) -> None:
     explorer = lay(tool.explorer)
+    counted: list[int] = []
+    explorer.bar.observe(lambda change: counted.append(change["new"]), "value")
     runs = explorer.fill(timeout=20)
+    assert counted == [*range(1, 16)] and explorer.bar.max == 15  # over all places, so that the time to go shrinks
     assert [(run.recipe.steps, run.recipe.guidance) for run in runs] == [(s, g) for s in (2, 3) for g in (1.0, 4.0, 7.5)]
     assert explorer.missing() == [] and explorer.table.value.count("<img") == 6 and "6 made" in explorer.status.value
     assert make_grid(runs, rows="steps", cols="guidance")
@@ -84,21 +89,21 @@ def test_axes_may_change_while_places_are_made(tmp_path) -> None:
     explorer = lay(tool.explorer, "1, 4", "2")
     job = explorer.start()
     assert engine.reached.wait(10)
-    done = threading.Event()
+    begun, done = threading.Event(), threading.Event()
 
-    def read_places() -> int:
-        count = 0
+    def read_places() -> None:
         while not done.is_set():
-            count += bool(explorer.place())
-        return count
+            explorer.place()
+            begun.set()
 
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(read_places)
+        assert begun.wait(10)
         for axis in ["seed", "guidance"] * 20:  # 7.5 is no seed
             explorer.across.value = axis
         done.set()
     gate.set()
-    assert reading.result() and job.result(20) and explorer.missing() == []
+    assert reading.result() is None and job.result(20) and explorer.missing() == []
 
 
 def test_a_stop_says_what_is_kept_and_leaves_no_draft(tmp_path) -> None:
@@ -147,7 +152,7 @@ def test_what_cannot_be_explored_is_a_sentence(tool) -> None:
     explorer.down.value = "strength"
     assert "strength needs a source photo" in explorer.status.value
     explorer.origin.value = "Image to image"
-    assert "16 places" in explorer.status.value or "12 places" in explorer.status.value
+    assert "12 places; 12 are to be made" in explorer.status.value  # the columns of `lay`, the rows that are offered for a strength
     explorer.rows.value = MARKUP
     assert "✗" in explorer.status.value and "<script" not in explorer.status.value
 
@@ -162,3 +167,13 @@ def test_strength_is_explored_on_the_photo_of_image_to_image(tool) -> None:
     tool.image.photo.choice.value = "mug.png"
     explorer.rows.value = "0.3, 0.6, 0.9"
     assert len(explorer.missing()) == 3  # another photo: nothing of the first one passes for it
+
+
+def test_a_place_has_the_size_of_its_own_model_though_another_is_chosen_meanwhile(tool) -> None:
+    explorer = tool.explorer
+    tool.image.controls["steps"].value = 10
+    explorer.live.value = False
+    explorer.origin.value, explorer.columns.value, explorer.rows.value = "Image to image", "4, 7.5", "10"
+    tool.image.settings.model.value = "sd15"
+    for run in explorer.fill(timeout=20):
+        assert run.recipe.model == "auto" and run.source["chain"][-1] == "scaled to 64x64 (Lanczos)"

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
+from studio_parts import studio
 
+from tp2lib.engine.inpainting import cut_out
 from tp2lib.errors import SourceError
 from tp2lib.metadata.mask import Mask
 from tp2lib.models.loading import load
@@ -68,6 +72,37 @@ def test_without_a_product_the_mask_is_drawn_by_hand(picker):
     assert picker.prepare(0, 0).mask.kept.sum() == 400
 
 
+def test_the_edges_are_looked_at_in_the_size_of_the_view(picker, monkeypatch):
+    image = Image.new("RGB", (2048, 1024), "red")
+    image.putalpha(Mask(kept=np.hypot(*np.mgrid[-512:512, -1024:1024]) < 400, origin="a test").image)
+    picker.use(type("Run", (), {"image": image, "key": "0" * 32}))
+    grown, asked = Mask.grown, []
+    monkeypatch.setattr(Mask, "grown", lambda mask, pixels: asked.append((mask.size, pixels)) or grown(mask, pixels))
+    for picker.edges in ((16, 4), (-16, 4)):
+        picker.prepare(0, 0)
+    assert asked == [((512, 256), 4), ((512, 256), -4)]  # at the photo's own size, 12 megapixels take seconds
+
+
+def test_another_photo_may_be_taken_while_a_thread_asks_for_the_one_before(picker):
+    def cut(side):
+        image = Image.new("RGBA", (side, side))
+        image.paste("red", (8, 8, side - 8, side - 8))
+        return type("Run", (), {"image": image, "key": "0" * 32})
+
+    runs, interval = [cut(side) for side in (32, 40)], sys.getswitchinterval()
+    picker.use(runs[0])
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            for run in runs * 30:
+                asked = pool.submit(picker.prepare, 0, 0)
+                picker.use(run)
+                assert picker.prepare(0, 0).image.size == run.image.size
+                assert asked.result().image.size == asked.result().mask.size
+    finally:
+        sys.setswitchinterval(interval)
+
+
 def test_a_dropped_photo_without_a_product_is_taken_and_can_be_painted_on(picker):
     file = io.BytesIO()
     Image.new("RGB", (64, 64), "white").save(file, "PNG")
@@ -116,3 +151,18 @@ def test_a_recipe_without_a_mask_goes_where_it_did(vitrine, tmp_path):
     tool = Studio(load("vitrine", device="cpu"), Ledger(tmp_path))
     tool.recall(Recipe(prompt="x", source="inputs/product.jpg", strength=0.5))
     assert TABS[tool.tabs.selected_index] == "Image to image"
+
+
+def test_the_name_of_a_mask_goes_with_its_photo(tmp_path):
+    tool, _ = studio(tmp_path)
+    mode, product = tool.background, Image.new("RGBA", (64, 64))
+    product.paste("red", (16, 16, 48, 48))
+    product.save(tool.inputs / "product.png")
+    kept = cut_out(tool.inputs / "product.png", "alpha")
+    tool.ledger.keep_source(kept)
+    named = mode.settings.recipe().vary(source=f"sha256:{kept.pixels_sha256}", mask="alpha")
+    assert mode.load(named) == [] and mode.recipe() == named
+    mode.photo.choose("product.png")
+    assert (mode.recipe().source, mode.recipe().mask) == ("inputs/product.png", "auto")  # and not the mask of the photo before
+    (note,) = mode.load(named.vary(source="inputs/product.png", mask="masks/mine.png"))
+    assert "'masks/mine.png' is not kept here" in note and mode.recipe().mask == "auto"

@@ -55,7 +55,7 @@ def test_a_control_has_the_range_the_words_and_the_value_of_its_setting(name: st
     made, known = control(name, getattr(PHOTO, name)), setting(name)
     assert made.value == getattr(PHOTO, name) and made.description == known.label and made.tooltip == known.help
     if known.kind in ("whole", "real"):
-        assert (made.min, made.max, made.step) == (known.min, known.max, known.step)
+        assert (made.min, made.max, made.step) == (-1 if name == "seed" else known.min, known.max, known.step)
     if known.kind == "choice":
         assert made.options == known.choices
     else:
@@ -75,6 +75,13 @@ def test_what_a_browser_sends_becomes_the_recipe(name: str) -> None:
     made.set_state({"index": made.options.index(sent)} if name in ("scheduler", "schedule", "strength_mode") else {"value": sent})
     wanted = 0.35 if name == "strength" else sent
     assert shown.recipe() == recipe.vary(**{name: wanted})
+
+
+def test_a_seed_of_minus_one_draws_one() -> None:
+    shown, _ = panel("seed")
+    shown.controls["seed"].set_state({"value": -1})
+    seed = shown.controls["seed"].value
+    assert 0 <= seed < 2**32 and seed != APPLE.seed and shown.recipe().seed == shown.recipe().seed == seed
 
 
 def test_untouched_controls_change_nothing() -> None:

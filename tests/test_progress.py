@@ -102,6 +102,7 @@ HOSTILE = [
     '{"event": "check", "notebook": "03", "at": "2026-11-25T10:00:00", "question": "<script>"}',
     '{"event": "answer", "notebook": "03", "at": "2026-11-25T10:00:00", "question": "3.1", "text": 7}',
     '{"event": "predicted", "notebook": "03", "at": "2026-11-25T10:00:00", "question": []}',
+    '{"event": "hint", "notebook": "03", "at": "2026-11-25T10:00:00", "question": "3.1", "number": []}',
     '{"event": "rm", "notebook": "03", "at": "2026-11-25T10:00:00"}', "[" * 100_000, "\x00",
 ]  # fmt: skip
 

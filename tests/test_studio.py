@@ -7,13 +7,14 @@ import threading
 from html.parser import HTMLParser
 
 import pytest
+from ipywidgets.widgets.widget import _instances
 from plotted import picture
 from studio_parts import MARKUP, all_html, studio
 
 from tp2lib.errors import Cancelled, ModelError, OutputError, RecipeError
 from tp2lib.metadata.infotext import from_infotext
 from tp2lib.storage.ledger import Ledger
-from tp2lib.widgets.run_card import configuration
+from tp2lib.widgets.run_card import VIEWS, configuration
 from tp2lib.widgets.studio import TABS, Studio
 
 
@@ -76,6 +77,10 @@ def test_dice_and_lock(tmp_path) -> None:
     desk.lock.value = False
     assert "new seed" in desk.lock.description
     assert tool.text.run(timeout=10).recipe.seed not in (seed, rolled)
+    seed = desk.controls["seed"].value
+    desk.controls["scheduler"].value, desk.controls["schedule"].value = "EulerA", "karras"  # which it does not have
+    tool.text.generate_button.click()
+    assert "✗" in tool.text.status.value and desk.controls["seed"].value == seed
 
 
 # -- Generate and Stop --------------------------------------------------------------------------------
@@ -255,6 +260,23 @@ def test_the_buttons_under_a_picture_lead_to_gallery_and_comparison(tmp_path) ->
     row["Compare as B"].click()
     assert TABS[tool.tabs.selected_index] == "Compare" and "1 setting differs" in tool.comparison.table.value
     assert "guidance 7.5" in tool.comparison.table.value and "guidance 3" in tool.comparison.table.value
+
+
+def test_widgets_that_leave_the_page_are_closed(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("tp2lib.widgets.studio._CARDS", 1)
+    tool, _ = studio(tmp_path)
+    first, second = (tool.text.settings.roll() and tool.text.run(timeout=10) for _ in range(2))
+    tool.compare("A", first)
+    counts = []
+    for _ in range(3):
+        tool.text.run(timeout=10)
+        for key in (first.key, second.key):
+            tool.gallery.select(tool.gallery.read(key))
+            tool.comparison.put("B", tool.gallery.selected)
+        for view in VIEWS:
+            tool.comparison.view.value = view
+        counts.append(len(_instances))
+    assert counts[0] == counts[1] == counts[2]
 
 
 def test_a_model_is_never_fetched_and_a_missing_one_is_said(tmp_path, monkeypatch) -> None:

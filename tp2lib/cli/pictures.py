@@ -181,12 +181,14 @@ def replay(
 ) -> None:
     """Render pictures again in a fresh process, and grade how well they match."""
     from tp2lib.engine.replay import GRADES, replay_all
+    from tp2lib.engine.runs import Run
 
-    verdicts = replay_all(files, model=model_name)
-    for picture, verdict in zip(files, verdicts, strict=True):
+    ours = [picture for picture, _ in _readable(files, Run.from_picture)]
+    verdicts = replay_all(ours, model=model_name)
+    for picture, verdict in zip(ours, verdicts, strict=True):
         print(f"{picture}: {verdict}")
-    worst = max(GRADES.index(verdict.grade) for verdict in verdicts)
-    raise typer.Exit(worst > GRADES.index(at_least.replace("-", " ")))
+    allowed = GRADES[: GRADES.index(at_least.replace("-", " ")) + 1]
+    raise typer.Exit(len(ours) < len(files) or any(verdict.grade not in allowed for verdict in verdicts))
 
 
 @pictures.command()
@@ -194,14 +196,21 @@ def read(files: Annotated[list[Path], typer.Argument(help="PNG, JPEG or WebP fil
     """Say which settings pictures carry: what is found, what would be assumed, what is ignored."""
     from tp2lib.storage.pictures import read_recipe
 
-    failed = 0
+    found = _readable(files, read_recipe)
+    for picture, reading in found:
+        print(f"{picture}: {reading}")
+    raise typer.Exit(len(found) < len(files))
+
+
+def _readable(files: list[Path], read: Callable[[Path], Any]) -> list[tuple[Path, Any]]:
+    """Return what can be read, each with its file, and say why the others cannot be."""
+    found = []
     for picture in files:
         try:
-            print(f"{picture}: {read_recipe(picture)}")
+            found.append((picture, read(picture)))
         except TP2Error as error:
-            failed += 1
             say(f"{picture}: {error}")
-    raise typer.Exit(failed > 0)
+    return found
 
 
 def _load(name: str) -> Model:

@@ -46,7 +46,7 @@ def ninths(picture: Any, reference: Any) -> dict[str, float]:
 def judge_4_1(answer: Any, run: Any, photo: Any) -> str:
     """Measure the ninths of the learner's own run."""
     if isinstance(answer, str):
-        words = [_ALIASES.get(word, word) for word in re.findall(r"[^\s_-]+", answer.casefold())]
+        words = dict.fromkeys(_ALIASES.get(word, word) for word in re.findall(r"[^\s_-]+", answer.casefold()))  # the middle centre is the centre
         answer = " ".join(word for word in words if len(words) != 2 or word != "centre")  # the bottom centre is the bottom
     name, change = one_of(answer, NINTHS, "brightest"), ninths(run, photo)
     most = max(change.values())
@@ -207,9 +207,12 @@ def prepare_6_1(model: Any, ledger: Any) -> dict[str, list[Path]]:
 def judge_6_1(answer: Any, reports: Mapping[str, Any], ledger: Any) -> str:
     """Compare the pictures of the report that was named with what the ledger knows was made."""
     letter = one_of(answer, list(reports), "fake")
-    if all(_genuine(path, ledger) for path in reports[letter]):
-        raise Wrong(f"both pictures of {letter} are what their settings make: a replay calls them identical.")
-    return f"in {letter}, one picture is not what its settings make."
+    for record in map(read_record, reports[letter]):
+        if (made := ledger.lookup(record["key"])) is None:
+            raise Wrong(f"the picture of run {record['key'][:8]}, which a file of it claims to be, is gone. Run `reports = q6_1.prepare(model, ledger)` again.")
+        if made["pixels_sha256"] != record["pixels_sha256"]:
+            return f"in {letter}, one picture is not what its settings make."
+    raise Wrong(f"both pictures of {letter} are what their settings make: a replay calls them identical.")
 
 
 def judge_6_2(answer: Any) -> str:
@@ -292,9 +295,3 @@ def _measured(study: Any, name: str, place: Mapping[str, Any]) -> float:
     if cell.run is None or cell.run.image is None:
         raise Wrong(f"the sweep has no picture at {place}; run it again.")
     return take(name, cell.run.image)
-
-
-def _genuine(path: Any, ledger: Any) -> bool:
-    """Return whether a file shows the pixels that its run was recorded with when it was made."""
-    record = read_record(path)
-    return (ledger.lookup(record["key"]) or {}).get("pixels_sha256") == record["pixels_sha256"]

@@ -64,16 +64,20 @@ class Prediction:
     unit: str
     answer: Answer | None = None
     own: bool = False  # whether the answer is the learner's, and no example
+    measured: bool = False  # whether it was measured before
+    late: bool = False  # whether the answer came after that
 
     def __post_init__(self) -> None:
         """Take up the learner's own answer from before a restart of the kernel: the one that counts, else the last."""
         for event in read_events(self.book.outputs):
             if (event["notebook"], event.get("question")) == (self.book.notebook, self.question):
-                if event["event"] == "measured" and self.own:
-                    return
+                if event["event"] == "measured":
+                    self.measured = True
+                    if self.own:
+                        return
                 if event["event"] == "predicted" and event.get("own") is True:
                     with suppress(RecordError):  # the question had other choices then
-                        self.answer, self.own = self._checked(event.get("answer")), True
+                        self.answer, self.own, self.late = self._checked(event.get("answer")), True, self.measured
 
     def commit(self, answer: Answer, own: bool = True) -> Reply:
         """Write an answer down: the plain twin of the widget's button; raise RecordError if it is none of the choices, or no number of the range.
@@ -83,14 +87,13 @@ class Prediction:
         answer = self._checked(answer)
         if not own and self.own:
             return self._reply("expected", self.kept())
-        self.answer, self.own = answer, own
-        late = own and self._measured_before()
+        self.answer, self.own, self.late = answer, own, own and self.measured
         lost = self._note("predicted", answer=answer, own=own, choices=self.choices and len(self.choices))
         said = self._worded(answer)
         text = f"{said}. " + (f"It could not be kept: {lost}" if lost else "It is written down.")
         if not own:
             text = f"{said} is an example. Your own answer replaces it, and counts."
-        if late:
+        if self.late:
             text += " But it was measured before: only a prediction made before the measurement counts."
         return self._reply("expected", text)
 
@@ -102,10 +105,12 @@ class Prediction:
         """Put what was measured, text or a number, beside what was expected, and write it down; it need not be one of the choices."""
         measured = measured if isinstance(measured, str) else _plain(measured)
         self._note("measured", measured=measured)
+        self.measured = True
         came = self._worded(measured)
         if self.answer is None:
             return self._reply("compared", f"measured {came}. You made no prediction, so there is nothing to compare.")
-        expected, how = self._worded(self.answer) + ("" if self.own else " (an example, not yours)"), self._how(measured)
+        remark = " (an example, not yours)" if not self.own else " (given after the measurement, so it does not count)" if self.late else ""
+        expected, how = self._worded(self.answer) + remark, self._how(measured)
         table = {"expected": expected, "measured": came, "result": how}
         return self._reply("compared", f"expected {expected}, measured {came}: {how}.", table)
 
@@ -140,10 +145,6 @@ class Prediction:
         if not isinstance(plain, (int, float)) or not low <= plain <= high:
             raise RecordError(f"the expectation is {shown(answer)}; it must be a number from {low:g} to {high:g}.")
         return plain
-
-    def _measured_before(self) -> bool:
-        asked = ("measured", self.book.notebook, self.question)
-        return any((event["event"], event["notebook"], event.get("question")) == asked for event in read_events(self.book.outputs))
 
     def _worded(self, value: Any) -> str:
         words = f"{value:.3g}" if isinstance(value, float) else str(value)

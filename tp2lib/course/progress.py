@@ -108,6 +108,8 @@ def _checked(event: dict[str, Any]) -> dict[str, Any] | None:
     sound = kind in EVENTS and isinstance(notebook, str) and _NOTEBOOK.fullmatch(notebook) is not None
     if kind in ("check", "hint", "solution", "answer"):
         sound = sound and isinstance(question, str) and _QUESTION.fullmatch(question) is not None
+    if kind == "hint":
+        sound = sound and isinstance(event.get("number"), int)
     if kind in ("predicted", "measured"):
         sound = sound and isinstance(question, str) and 0 < len(question) <= 500
     if kind == "answer":

@@ -153,7 +153,7 @@ class RecipeControls:
     """
 
     def __init__(self, recipe: Recipe, *, size: int, models: Sequence[tuple[str, str]] = (("auto", "auto"),)) -> None:
-        self.base, self.size = recipe, size
+        self.base, self.size, self._given = recipe, size, size
         shown_as = {"width": recipe.width or size, "height": recipe.height or size}
         left_out = {"width", "height"} if recipe.mask else {"grow", "feather", *(() if recipe.strength else ("strength",))}  # a mask has the photo's shape
         names = ("prompt", "negative_prompt", *(name for name in _NUMBERS if name not in left_out), "seed")
@@ -168,7 +168,7 @@ class RecipeControls:
         self.dice.on_click(lambda button: self.roll())
         self.lock.observe(lambda change: self._name_lock(), "value")
         self._name_lock()
-        self.model.observe(lambda change: self._resize(change["new"], size), "value")
+        self.model.observe(lambda change: self._resize(change["new"]), "value")
         for one in (*self.controls.values(), self.model, self.count):
             one.layout.max_width = "100%"
         seed = widgets.HBox([self.controls["seed"], self.dice, self.lock], layout={"flex_flow": "row wrap"})
@@ -184,11 +184,6 @@ class RecipeControls:
             if getattr(self.base, side) is None and values.get(side) == self.size:
                 values[side] = None
         return self.base.vary(**values, model=self.model.value)
-
-    def recipes(self) -> list[Recipe]:
-        """Return a recipe for each picture asked for; they differ in the seed, which counts up."""
-        first = self.recipe()
-        return [first.vary(seed=(first.seed + n) % 2**64) for n in range(self.count.value)]
 
     def roll(self) -> int:
         """Draw another seed, and return it."""
@@ -220,11 +215,15 @@ class RecipeControls:
             notes.append(str(error))
         return notes
 
-    def _resize(self, model: str, given: int) -> None:
-        """Show the size that is open as that of the model which is chosen."""
+    def size_of(self, model: str) -> int:
+        """Return the side in pixels that an open width or height stands for with this model."""
         from tp2lib.models.catalogue import CATALOGUE  # it knows of devices, and so loads torch
 
-        before, self.size = self.size, CATALOGUE[model].native_size if model in CATALOGUE else given
+        return CATALOGUE[model].native_size if model in CATALOGUE else self._given
+
+    def _resize(self, model: str) -> None:
+        """Show the size that is open as that of the model which is chosen."""
+        before, self.size = self.size, self.size_of(model)
         for side in ("width", "height"):
             if side in self.controls and getattr(self.base, side) is None and self.controls[side].value == before:
                 self.controls[side].value = self.size

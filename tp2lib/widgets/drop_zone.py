@@ -68,6 +68,8 @@ class PhotoPicker:
     The photos of the folder `inputs` are offered by name, `ledger` has those of earlier runs, and `on_change()` is called when another photo was chosen.
     """
 
+    mask_as: str | None = None  # what a recipe calls the mask, where something of the photo is kept
+
     def __init__(self, inputs: Path = INPUTS, *, ledger: Ledger | None = None, on_change: Callable[[], Any] | None = None) -> None:
         self.inputs, self.ledger, self._on_change = Path(inputs), ledger, on_change or (lambda: None)
         self._given: Any = None  # bytes of an upload, a path of our own finding, or a picture
@@ -118,25 +120,27 @@ class PhotoPicker:
             raise SourceError("that run has no picture to start from. Choose another run.")
         self._take(run.image, f"the picture of run {run.key[:8]}")
 
-    def recall(self, source: str) -> None:
-        """Take the photo that a recalled recipe names, by its hash or one of the folder; raise SourceError where it is not kept here."""
+    def recall(self, source: str, mask: str | None = None) -> None:
+        """Take the photo that a recalled recipe names, by its hash, with its mask, or one of the folder; raise SourceError where it is not kept here."""
         if source.startswith("sha256:"):
             kept = self.ledger.find_source(source) if self.ledger else None
             if kept is None:
                 raise SourceError(f"the photo {source[:20]}… is not kept here. Drop the photo itself.")
             self._take(kept, f"the kept photo {source[7:15]}")
+            self.mask_as = mask
         else:
             self.choose(Path(source.replace("\\", "/")).name)
 
     def prepare(self, width: int, height: int) -> Source:
         """Return the photo as the model gets it, and show it with what was done to it; raise SourceError where there is none that can be used."""
-        if self._given is None:
+        given, prepared = self._given, self._prepared  # another thread may take another photo, or size, meanwhile
+        if given is None:
             raise SourceError("no photo is chosen. Drop one, or choose one from inputs/.")
-        key = (id(self._given), width, height, self.way.value)
-        if self._prepared is None or self._prepared[0] != key:
-            self._prepared = key, prepare_source(self._given, width, height, resize=self.way.value)
-            self._show(self._prepared[1])
-        return self._prepared[1]
+        key = (id(given), width, height, self.way.value)
+        if prepared is None or prepared[0] != key:
+            self._prepared = prepared = key, prepare_source(given, width, height, resize=key[-1])
+            self._show(prepared[1])
+        return prepared[1]
 
     def name_of(self, source: Source) -> str:
         """Return what a recipe calls the photo: its path, where that alone leads to these pixels, else their hash."""

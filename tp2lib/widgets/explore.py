@@ -34,14 +34,15 @@ AXES = {
 
 MAX_VALUES = 8
 _THUMB = 112  # pixels
-_NUMBER = re.compile(r"\d{1,10}(\.\d{1,6})?")
+_NUMBER = re.compile(r"\d{1,20}(\.\d{1,6})?")
 
 
 def parse_values(axis: str, text: str) -> list[Any]:
-    """Read a list of values as it was typed, such as ``"5, 10, 20"``; raise RecipeError for none, too many, one twice or one that is not allowed."""
+    """Read a list of values as it was typed, such as ``"5, 10, 20"`` or ``"4; 7,5"``; raise RecipeError for none, too many, one twice or one that is not allowed."""
     if axis not in AXES:
         raise RecipeError(f"{shown(axis)} cannot be explored; these can: {', '.join(AXES)}.{did_you_mean(axis, AXES)}")
-    words = [word.strip() for word in text[:400].split(",") if word.strip()]
+    parts = text[:400].replace(",", ".").split(";") if ";" in text else text[:400].split(",")
+    words = [word.strip() for word in parts if word.strip()]
     if not 1 <= len(words) <= MAX_VALUES:
         raise RecipeError(f"{axis} has {len(words)} values; give 1 to {MAX_VALUES}, such as {AXES[axis]}.")
     read = {"scheduler": scheduler_name, "schedule": schedule_name}.get(axis, functools.partial(_number, axis))
@@ -199,7 +200,8 @@ class Explorer(Runner):
             todo = here if here not in self.shots else next(iter(self.missing()), None) if whole else None
             if todo is None:
                 return f"{self._made} made."
-            self.shots[todo] = _shot(self._make(todo, on_step=on_step, should_stop=should_stop))
+            step = self._counting(on_step, [one for one in self.missing() if one != todo] if whole else [])
+            self.shots[todo] = _shot(self._make(todo, on_step=step, should_stop=should_stop))
             self._made += 1
             self._draw()
 

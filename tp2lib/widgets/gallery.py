@@ -10,13 +10,14 @@ from typing import Any
 import ipywidgets as widgets
 
 from tp2lib.engine.runs import Favourites, earlier_keys, read_run
-from tp2lib.errors import RecordError, TP2Error, counted
+from tp2lib.errors import RecordError, counted
 from tp2lib.plots.display import image_html, status_html
 from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import read_recipe
 from tp2lib.widgets.drop_zone import DropZone
 from tp2lib.widgets.exports import KINDS, PRESETS, Export, export_run
-from tp2lib.widgets.run_card import RunCard, alt_of
+from tp2lib.widgets.jobs import told
+from tp2lib.widgets.run_card import RunCard, alt_of, refill
 
 PAGE = 12
 _OFFERED = 3 * PAGE  # latest runs in a list, and as many favourites
@@ -40,7 +41,7 @@ class Gallery:
     def __init__(self, ledger: Ledger, recall: Callable[..., Any], acts: Mapping[str, Callable[[Any], Any]] | None = None) -> None:
         self.ledger, self.favourites = ledger, Favourites(ledger)
         self._recall, self._acts, self._page = recall, dict(acts or {}), 0
-        self._shown: list[str] = []
+        self._shown: list[tuple[str, str, str]] = []  # key, thumbnail and title of each tile
         self._thumbs: dict[str, tuple[str, str]] = {}  # key -> its thumbnail and its title, made once
         self.selected: Any = None
         self.which = widgets.ToggleButtons(options=["all runs", "favourites"], description="show", tooltips=["", ""])
@@ -88,7 +89,7 @@ class Gallery:
         self.selected = run
         star = {"☆ favourite" if run.key not in self.favourites else "★ no favourite": self._toggle}
         acts = {"Use these settings": self.use, **star, **self._acts}
-        self.detail.children = [RunCard(run, acts, self._attempt).widget]
+        refill(self.detail, [RunCard(run, acts, self._attempt).widget])
         self.out.layout.display, self.exported.value = "", ""
 
     def use(self, run: Any) -> None:
@@ -121,16 +122,14 @@ class Gallery:
         keys = self.keys()
         pages = max(1, -(-len(keys) // PAGE))
         self._page = min(max(page, 0), pages - 1)
-        shown = keys[self._page * PAGE : (self._page + 1) * PAGE]
+        shown = [(key, *self._thumb(key)) for key in keys[self._page * PAGE : (self._page + 1) * PAGE]]
         if shown != self._shown:  # a click on a tile that is drawn anew would be lost
             self._shown = shown
-            self.grid.children = [self._tile(key) for key in shown]
+            refill(self.grid, [self._tile(*one) for one in shown])
         self.newer.disabled, self.older.disabled = self._page == 0, self._page == pages - 1
         self.where.value = status_html(f"{counted(len(keys), 'run')}, page {self._page + 1} of {pages}")
-        self.status.value = ""
 
-    def _tile(self, key: str) -> widgets.Widget:
-        picture, title = self._thumb(key)
+    def _tile(self, key: str, picture: str, title: str) -> widgets.Widget:
         button = widgets.Button(description=f"open {key[:8]}", tooltip=title or "its picture is gone", disabled=not title)
         button.on_click(lambda pressed: self._attempt(lambda: self.select(self.read(key))))
         return widgets.VBox([widgets.HTML(picture), button], layout={"margin": "0 8px 8px 0"}).add_class("tp2-thumb")
@@ -149,7 +148,8 @@ class Gallery:
         self._turn(self._page)
 
     def _attempt(self, act: Callable[[], Any]) -> None:
+        self.status.value = ""
         try:
             act()
-        except TP2Error as error:
-            self.status.value = status_html(error, error=True)
+        except Exception as error:
+            self.status.value = status_html(told(error), error=True)

@@ -100,9 +100,7 @@ class Job:
     def sentence(self) -> str:
         """Say the state in one plain sentence, for people who do not read tracebacks."""
         if self.state == "failed":
-            if isinstance(self.error, TP2Error):
-                return " ".join(str(self.error).split())
-            return f"Something went wrong that should not have: {type(self.error).__name__}: {self.error}".strip(": ")
+            return told(self.error)
         count = f": step {self.done} of {self.total}" if self.total else ""
         left = f", about {self.left:.0f} s to go" if self.done else ""
         return {
@@ -159,6 +157,12 @@ class Job:
     def _refuse_stopped(self) -> None:
         if self._should_stop():
             raise Cancelled("the work was stopped on request; nothing was kept. Start it again to have it.")
+
+
+def told(error: BaseException | None) -> str:
+    """Say an error in one plain sentence."""
+    words = str(error) if isinstance(error, TP2Error) else f"Something went wrong that should not have: {type(error).__name__}: {error}"
+    return " ".join(words.split()).strip(": ")
 
 
 def busy() -> bool:

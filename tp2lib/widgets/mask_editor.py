@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import io
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,7 @@ class ProductPicker(PhotoPicker):
     """Choose a photo, and what of it is kept, with the mask editor `editor`."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._turn = threading.RLock()  # a draft's thread asks for the photo while a hand takes another
         self._source: Source | None = None
         self._doubts: list[str] = []
         self.edges = (0, 0)  # grow and feather, for the view
@@ -98,18 +100,19 @@ class ProductPicker(PhotoPicker):
 
     def prepare(self, width: int, height: int) -> Source:
         """Return the photo, at its own size, with the mask as it is now; a model paints around it at the size that it chooses."""
-        if self._given is None:
-            raise SourceError("no photo is chosen. Drop one, or choose one from inputs/.")
-        if self._source is None:
-            self._source, self._doubts = _masked(self._given)
-            if self._source.mask:
-                self.editor.show_photo(self._source.image, self._source.mask)
-        mask = self.editor.kept
-        if mask is None or not mask.kept.any():
-            raise SourceError(" ".join([*self._doubts, "Paint over the product with the brush."]))
-        source = self._source.with_mask(mask.check())
-        self._show(source)
-        return source
+        with self._turn:
+            if self._given is None:
+                raise SourceError("no photo is chosen. Drop one, or choose one from inputs/.")
+            if self._source is None:
+                self._source, self._doubts = _masked(self._given)
+                if self._source.mask:
+                    self.editor.show_photo(self._source.image, self._source.mask)
+            mask = self.editor.kept
+            if mask is None or not mask.kept.any():
+                raise SourceError(" ".join([*self._doubts, "Paint over the product with the brush."]))
+            source = self._source.with_mask(mask.check())
+            self._show(source)
+            return source
 
     def name_of(self, source: Source) -> str:
         """Return what a recipe calls the photo: its path, where that alone leads to photo and mask, else their hash."""
@@ -117,8 +120,9 @@ class ProductPicker(PhotoPicker):
         return self._called if own else f"sha256:{source.pixels_sha256}"
 
     def _take(self, given: Any, called: str) -> None:
-        self._source = None
-        super()._take(given, called)
+        with self._turn:
+            self._source, self.mask_as = None, "auto"
+            super()._take(given, called)
 
     def _show(self, source: Source) -> None:
         from tp2lib.engine.inpainting import put_back
@@ -129,7 +133,7 @@ class ProductPicker(PhotoPicker):
             return
         small.thumbnail((_SIDE, _SIDE))
         scale = small.width / source.image.width
-        shrunk = Mask.of(mask.grown(grow).image.resize(small.size, Image.Resampling.BOX), mask.origin)
+        shrunk = Mask.of(mask.image.resize(small.size, Image.Resampling.BOX), mask.origin).grown(round(grow * scale))
         alt = "What is kept, on grey"
         shown = put_back(Image.new("RGB", small.size, "#8a8a8a"), small, shrunk, round(feather * scale)) if shrunk.kept.any() else small
         doubt = status_html(f"{' '.join(self._doubts)} Look at the mask, and correct it.", error=True) if self._doubts else ""

@@ -15,7 +15,7 @@ import ipywidgets as widgets
 from tp2lib.errors import RecipeError, did_you_mean, shown
 from tp2lib.plots.display import image_html
 from tp2lib.plots.labels import problem
-from tp2lib.recipe import Recipe, setting
+from tp2lib.recipe import Recipe, drawn, setting
 from tp2lib.widgets.drafts import Drafts
 from tp2lib.widgets.run_card import alt_of, effects
 from tp2lib.widgets.runner import Ending, Runner
@@ -54,7 +54,11 @@ def control(name: str, value: Any) -> widgets.Widget:
     how |= {"min": min(known.min, value), "max": known.max, "step": known.step}
     if known.kind == "real":
         return widgets.FloatSlider(readout_format=".2f" if known.step < 0.1 else ".1f", **how, **look)
-    return (widgets.IntSlider if known.max - known.min < _LONG else widgets.BoundedIntText)(**how, **look)
+    if known.max - known.min < _LONG:
+        return widgets.IntSlider(**how, **look)
+    box = widgets.BoundedIntText(**how | {"min": -1}, **look)  # the seed: -1 draws one, as in a recipe
+    box.observe(lambda change: box.set_trait("value", drawn(change["new"])), "value")
+    return box
 
 
 def settled(controls: Mapping[str, widgets.Widget]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,9 +64,6 @@ class CopyText(anywidget.AnyWidget):
     text = traitlets.Unicode().tag(sync=True)
     label = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, label: str, text: str = "") -> None:
-        super().__init__(label=label, text=text)
-
 
 class RunCard:
     """A run, shown; `acts` are the buttons under the picture: what stands on each, and what it does with the run, through `attempt`."""
@@ -75,8 +72,8 @@ class RunCard:
         self.run, self._attempt = run, attempt
         fault = f"No picture: {problem(run)}."
         self.picture = widgets.HTML(status_html(fault, error=True) if problem(run) else image_html(run.image, alt=alt_of(run)))
-        self.json = CopyText("JSON", json.dumps(configuration(run), indent=2, ensure_ascii=False))
-        self.text = CopyText("A1111 text", parameters(run) if not problem(run) else "")
+        self.json = CopyText(label="JSON", text=json.dumps(configuration(run), indent=2, ensure_ascii=False))
+        self.text = CopyText(label="A1111 text", text=parameters(run) if not problem(run) else "")
         shown = widgets.Accordion([self.json, self.text], titles=["Configuration (JSON)", "Configuration (A1111)"])
         shown.selected_index = None
         self.buttons = {name: self._button(name, act) for name, act in acts.items()}
@@ -100,6 +97,16 @@ def _told(run: Any) -> str:
         kept = f"{share:.1%}" if isinstance(share, (int, float)) else "?"
         took += f"; {kept} of the photo kept, {html.escape(str(differing))} of the kept pixels differ"
     return f"<b>{mode}</b>, {took}. {html.escape(effects(run))}<br>{html.escape('; '.join(fixed([run])))}"
+
+
+def refill(box: widgets.Box, children: Sequence[widgets.Widget]) -> None:
+    """Put other widgets into a box and close those that leave it: the page and the kernel keep what is only taken out."""
+    gone = [one for one in box.children if one not in children]
+    box.children = children
+    while gone:
+        one = gone.pop()
+        gone += [*getattr(one, "children", ()), *(getattr(one, part) for part in ("layout", "style") if one.has_trait(part))]
+        one.close()
 
 
 VIEWS = ("side by side", "before / after", "difference")
@@ -181,15 +188,17 @@ class CompareRuns:
 
     def show(self) -> None:
         """Draw both runs in the way that is chosen; what is wrong is said in their place."""
+        self.table.value = ""
         try:
-            self.table.value, self.place.children = self.draw()
+            refill(self.place, self.draw())
         except TP2Error as error:
-            self.table.value, self.place.children = "", [widgets.HTML(status_html(error, error=True))]
+            refill(self.place, [widgets.HTML(status_html(error, error=True))])
 
-    def draw(self) -> tuple[str, list[widgets.Widget]]:
-        """Return what differs, and the pictures; raise SourceError where they cannot be laid on each other."""
+    def draw(self) -> list[widgets.Widget]:
+        """Say what differs, and return the pictures; raise SourceError where they cannot be laid on each other."""
         if not (self.first.value and self.second.value):
-            return "<div>Choose two runs, here or with the buttons under a picture.</div>", []
+            self.table.value = "<div>Choose two runs, here or with the buttons under a picture.</div>"
+            return []
         runs = [self._read(key) for key in (self.first.value, self.second.value)]
         for side, run in zip("AB", runs, strict=True):
             if run is None or problem(run):
@@ -197,11 +206,11 @@ class CompareRuns:
         alts = [f"{side}: {alt_of(run)}" for side, run in zip("AB", runs, strict=True)]
         self.table.value = differing_html(*runs)
         if self.view.value == VIEWS[1]:
-            return self.table.value, [before_after(*runs, alt_before=alts[0], alt_after=alts[1])]
+            return [before_after(*runs, alt_before=alts[0], alt_after=alts[1])]
         if self.view.value == VIEWS[2]:
             from tp2lib.plots.figures import make_difference  # a panel shows a run's card, and compares nothing
 
             alt = f"{alts[0]} {alts[1]} And a map of where their colours differ."
-            return self.table.value, [widgets.HTML(image_html(make_difference(*runs, heads=("A", "B")), alt=alt))]
+            return [widgets.HTML(image_html(make_difference(*runs, heads=("A", "B")), alt=alt))]
         pair = [widgets.HTML(image_html(run.image, alt=alt, caption=alt[0])) for run, alt in zip(runs, alts, strict=True)]
-        return self.table.value, [widgets.HBox(pair, layout={"flex_flow": "row wrap"}).add_class("tp2-pair")]
+        return [widgets.HBox(pair, layout={"flex_flow": "row wrap"}).add_class("tp2-pair")]

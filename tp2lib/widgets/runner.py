@@ -10,15 +10,17 @@ import html
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import ipywidgets as widgets
 
 from tp2lib.errors import ModelError, TP2Error
 from tp2lib.plots.display import image_html, status_html
-from tp2lib.widgets.jobs import WAITING, Job, busy
+from tp2lib.recipe import Recipe
+from tp2lib.widgets.jobs import WAITING, Job, busy, told
 
 _EVERY = 0.5  # seconds between previews, at least
 
@@ -40,7 +42,7 @@ class Runner:
         self.runs: list[Any] = []  # each a Run, oldest first: ready for `show_grid`
         self.resting = False  # whether the last job was started because a slider stopped, and not by a click
         self.drafts: Any = None  # what follows the sliders while they move, if anything does
-        self._previewed, self._starting = 0.0, threading.Lock()
+        self._previewed, self._counted, self._starting = 0.0, 0, threading.Lock()
         self.generate_button = widgets.Button(description=caption, button_style="primary", tooltip="start")
         self.stop_button = widgets.Button(description="Stop", disabled=True, tooltip="stop at the next step")
         self.bar = widgets.IntProgress(value=0, max=1, layout={"width": "14em"})
@@ -116,11 +118,9 @@ class Runner:
         """Do something short, such as a button's act; an error becomes one sentence, its details folded away."""
         try:
             return act()
-        except TP2Error as error:
-            self.say(str(error), error=True)
         except Exception as error:
-            self.say(f"Something went wrong that should not have: {type(error).__name__}: {error}", error=True)
-            self._show_details("".join(traceback.format_exception(error)))
+            self.say(told(error), error=True)
+            self._show_details("" if isinstance(error, TP2Error) else "".join(traceback.format_exception(error)))
         return None
 
     def say(self, words: str, *, error: bool = False) -> None:
@@ -128,7 +128,7 @@ class Runner:
         self.status.value = status_html(words, error=error)
 
     def _show_running(self) -> None:
-        self._previewed = 0.0
+        self._previewed, self._counted = 0.0, 0
         self.generate_button.disabled, self.stop_button.disabled = True, False
         self.bar.value, self.bar.max, self.bar.bar_style = 0, 1, "info"
         self._show_details("")
@@ -139,6 +139,16 @@ class Runner:
         self.details.layout.display = "" if text else "none"
 
     # -- in the job's thread --------------------------------------------------------------------------
+
+    def _counting(self, on_step: Callable[[Any], None], others: Iterable[Recipe]) -> Callable[[Any], None]:
+        """Return the `on_step` of one picture of several, which counts over the whole job: `others` are still to be made."""
+        before, after = self._counted, sum(one.effective_steps for one in others)
+
+        def step(info: Any) -> None:
+            self._counted = before + info.index + 1
+            on_step(SimpleNamespace(preview=info.preview, index=before + info.index, total=before + info.total + after))
+
+        return step
 
     def _on_step(self, job: Job, info: Any) -> None:
         self.bar.max, self.bar.value = info.total, info.index + 1

@@ -10,12 +10,11 @@ import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import ipywidgets as widgets
 
-from tp2lib.errors import Cancelled, SourceError, TP2Error
+from tp2lib.errors import Cancelled, SourceError, TP2Error, shown
 from tp2lib.models.catalogue import CATALOGUE, choose_model, find_card
 from tp2lib.models.devices import choose_device
 from tp2lib.paths import INPUTS, OUTPUTS
@@ -29,7 +28,7 @@ from tp2lib.widgets.drop_zone import STATIC, PhotoPicker
 from tp2lib.widgets.explore import Explorer
 from tp2lib.widgets.gallery import Gallery
 from tp2lib.widgets.mask_editor import ProductPicker
-from tp2lib.widgets.run_card import CompareRuns, RunCard, effects
+from tp2lib.widgets.run_card import CompareRuns, RunCard, effects, refill
 from tp2lib.widgets.runner import Ending, Runner
 
 _SET = "on a white background, studio lighting, soft shadow"
@@ -74,7 +73,9 @@ class Mode(Runner):
         notes = self.settings.load(recipe)
         if self.photo and recipe.source is not None:
             try:
-                self.photo.recall(recipe.source)
+                self.photo.recall(recipe.source, recipe.mask)
+                if self.photo.mask_as != recipe.mask:
+                    notes.append(f"the mask {shown(recipe.mask)} is not kept here; the photo gets a mask anew.")
             except TP2Error as error:
                 notes.append(str(error))
         return notes
@@ -82,8 +83,9 @@ class Mode(Runner):
     def _with_photo(self, recipe: Recipe) -> tuple[Recipe, Any]:
         if self.photo is None:
             return recipe, None
-        source = self.photo.prepare(recipe.width or self.settings.size, recipe.height or self.settings.size)
-        return recipe.vary(source=self.photo.name_of(source)), source
+        size = self.settings.size_of(recipe.model)  # another model may be chosen by now
+        source = self.photo.prepare(recipe.width or size, recipe.height or size)
+        return recipe.vary(source=self.photo.name_of(source), mask=self.photo.mask_as), source
 
     def look(self) -> None:
         """Show the photo as the model would get it now, and what of it is kept."""
@@ -97,20 +99,17 @@ class Mode(Runner):
                 self.photo.fail(error)
 
     def _prepare(self) -> Callable[..., Any]:
+        named, source = self._with_photo(self.settings.recipe())  # what is refused rolls no seed
         if not (self.resting or self.settings.lock.value):  # the full picture of a draft has the draft's seed, and comes alone
             self.settings.roll()
-        recipes = [self.settings.recipe()] if self.resting else self.settings.recipes()
-        pairs = [self._with_photo(recipe) for recipe in recipes]
+        first, count = self.controls["seed"].value, 1 if self.resting else self.settings.count.value
+        pairs = [(named.vary(seed=(first + number) % 2**64), source) for number in range(count)]
         return functools.partial(self._series, pairs)
 
     def _series(self, pairs: list[tuple[Recipe, Any]], *, on_step: Callable[[Any], None], should_stop: Callable[[], bool]) -> tuple[int, str]:
         """Make one picture after the other, and return how many and, after a stop, which keeps those that are finished, what to say of it."""
         for number, (recipe, source) in enumerate(pairs):
-
-            def step(info: Any, number: int = number) -> None:
-                place = {"index": number * info.total + info.index, "total": len(pairs) * info.total}
-                on_step(SimpleNamespace(preview=info.preview, **place))
-
+            step = self._counting(on_step, [later for later, _ in pairs[number + 1 :]])
             try:
                 run = self.studio.make(recipe, source, on_step=step, should_stop=should_stop)
             except Cancelled:
@@ -123,7 +122,7 @@ class Mode(Runner):
     def _keep(self, run: Any) -> None:
         self.runs.append(run)
         acts = {} if problem(run) else self.studio.acts()
-        self.made.children = (RunCard(run, acts, self.attempt).widget, *self.made.children[: _CARDS - 1])
+        refill(self.made, [RunCard(run, acts, self.attempt).widget, *self.made.children[: _CARDS - 1]])
 
     def _finish(self, made: tuple[int, str]) -> Ending:
         count, stopped = made
@@ -252,11 +251,10 @@ class Studio:
             self.explorer.attempt(self.explorer.lay_out)
 
     def _explored(self, recipe: Recipe, **how: Any) -> Any:
-        photo, size = self.image.photo, self.image.settings.size
-        if photo is None or recipe.source is None:
+        if recipe.source is None:
             return self.make(recipe, None, **how)
-        source = photo.prepare(recipe.width or size, recipe.height or size)
-        if photo.name_of(source) != recipe.source:
+        same, source = self.image._with_photo(recipe)
+        if same != recipe:
             raise SourceError("the photo is another one than the grid was laid out for. Open Explore again.")
         return self.make(recipe, source, **how)
 

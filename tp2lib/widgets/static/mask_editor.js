@@ -90,16 +90,16 @@ function render({ model, el }) {
     send();
   }
   canvas.addEventListener("pointerdown", (event) => {
-    if (!photo) return;
+    if (!photo || event.button || !event.isPrimary) return;
     event.preventDefault();
     canvas.focus({ preventScroll: true });
     canvas.setPointerCapture(event.pointerId);
     spot = null;
     begin(at(event));
   });
-  canvas.addEventListener("pointermove", (event) => { if (from && !spot) move(at(event)); });
-  canvas.addEventListener("pointerup", (event) => end(at(event)));
-  canvas.addEventListener("pointercancel", () => end());
+  canvas.addEventListener("pointermove", (event) => { if (from && !spot && event.isPrimary) move(at(event)); });
+  canvas.addEventListener("pointerup", (event) => { if (event.isPrimary) end(at(event)); });
+  canvas.addEventListener("pointercancel", (event) => { if (event.isPrimary) end(); });
   canvas.addEventListener("keydown", (event) => {
     const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (!photo || (!way && event.key !== " ")) return;
