@@ -52,7 +52,7 @@ def test_the_saved_folder_loads_with_plain_diffusers(folder):
     pipe.set_progress_bar_config(disable=True)
     assert pipe.vae_scale_factor == 8 and pipe.safety_checker is None
     assert json.loads((folder / "words.json").read_text()) == known_words()
-    assert pipe("a red apple", num_inference_steps=2).images[0].size == (256, 256)
+    assert pipe("a red apple", num_inference_steps=2).images[0].size == (128, 128)
 
 
 @pytest.mark.slow

@@ -56,7 +56,7 @@ class Size:
 
 
 FULL = Size()
-TINY = Size(text=32, text_layers=1, unet=(32, 32, 32, 32), vae=(16, 16, 16, 16), groups=8)
+TINY = Size(text=32, text_layers=1, unet=(32, 32, 32, 32), vae=(16, 16, 16, 16), sample=16, groups=8)
 
 
 def make_tokenizer() -> CLIPTokenizer:
