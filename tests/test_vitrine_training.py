@@ -19,13 +19,14 @@ from tp2lib import INPUTS
 from vitrine import autoencoder, latents, pack, training
 from vitrine.__main__ import main
 from vitrine.autoencoder import crops, decode, encode, to_tensor, turn_to, whiteness
-from vitrine.denoiser import Denoiser, Noise, Plan, draw_batch, draw_texts, soften, train
+from vitrine.denoiser import Denoiser, Noise, Plan, draw_batch, soften, train
 from vitrine.linear_start import start_linear
 from vitrine.losses import Features, laplacian
 from vitrine.model import TINY, change_basis, make_autoencoder, save_pipeline
 from vitrine.renders import Renders
 from vitrine.scene import draw
 from vitrine.sharpen import sharpen
+from vitrine.tokenizer import draw_texts
 from vitrine.training import Average, Checkpoint, learning_rate
 
 CPU = torch.device("cpu")
