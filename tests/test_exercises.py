@@ -293,8 +293,8 @@ PLANTED: dict[str, list[tuple[Any, str]]] = {
     ],
     "q2_2": [
         (lambda at: at["trap"][0], "the first picture of the trap itself"), (lambda at: at["trap"][1], "the second picture of the trap"),
-        (picture(side=256), "other pixels than both"),
-        (picture(side=64), "64×64 pixels and the first picture 256×256"), (lambda at: at["pipe"], "not a picture"),
+        (picture(side=128), "other pixels than both"),
+        (picture(side=64), "64×64 pixels and the first picture 128×128"), (lambda at: at["pipe"], "not a picture"),
         (lambda at: type("Out", (), {"images": at["trap"]})(), r"in \.images\[0\]"), (42, "a number, not a picture"),
     ],
     "q2_3": [
@@ -365,7 +365,7 @@ PLANTED: dict[str, list[tuple[Any, str]]] = {
         (9, "come down to the same settings"), (3, "too many count as one"), (4.5, "not a whole number"), ("4", "take the quotes off"),
     ],
     "q5_3": [
-        (lambda at: at["OUTPUTS"] / "small.png", "it has 256×256 pixels"), (lambda at: at["OUTPUTS"] / "bare.jpg", "has no mark of origin"),
+        (lambda at: at["OUTPUTS"] / "small.png", "it has 128×128 pixels"), (lambda at: at["OUTPUTS"] / "bare.jpg", "has no mark of origin"),
         (lambda at: str(at["OUTPUTS"] / "oblong.png"), "it has 1200×1000 pixels"), ("nowhere.png", "there is no file 'nowhere.png'"), (5, "is no path"),
     ],
     "q5_4": [
@@ -546,7 +546,7 @@ RIGHT = {
     "q1_2": [SMOKE.vary(prompt="Photo: GREEN mug!", seed=7, steps=10), Recipe.from_dict({**SMOKE.to_dict(), "prompt": "mug, green", "steps": 10, "seed": 7})],
     "q2_3": [
         (SMOKE.vary(guidance=1, negative_prompt="a"), SMOKE.vary(guidance=1, negative_prompt="b")),
-        [SMOKE.vary(width=256), SMOKE],
+        [SMOKE.vary(width=128), SMOKE],
         (SMOKE.vary(steps=2, prompt="apple " * 80), SMOKE.vary(steps=2, prompt="apple " * 90)),
     ],
     "q3_1": ["D", "d", " d "],
