@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -78,9 +80,12 @@ def build_tiny(folder: Path, *, seed: int = 0) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of the tiny model; read only."""
-    return build_tiny(tmp_path_factory.mktemp("vitrine") / "weights")
+    folder = build_tiny(tmp_path_factory.mktemp("vitrine") / "weights")
+    gc.freeze()  # torch and diffusers stay: a collection, which the engine asks for when memory runs out, need not look through them
+    yield folder
+    gc.unfreeze()
 
 
 @pytest.fixture
