@@ -425,6 +425,7 @@ def test_parts_are_small_and_join_to_the_same_file(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("tiny_chain")
 def test_the_tiny_chain_renders_trains_travels_and_measures(tmp_path, capsys):
     for name in ("mitsuba", "efficientnet_lite_pytorch"):
         pytest.importorskip(name, reason="the training's packages are in the extra 'train'")
