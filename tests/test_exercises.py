@@ -140,7 +140,7 @@ def bench_q2_2(request):
     pipe.set_progress_bar_config(disable=True)
     pipe.scheduler = EulerAncestralDiscreteScheduler.from_config(pipe.scheduler.config)
     prompt, generator = "a red apple", torch.Generator("cpu").manual_seed(42)
-    how = {"num_inference_steps": 10, "guidance_scale": 7.5}
+    how = {"num_inference_steps": 5, "guidance_scale": 7.5}
     trap = [pipe(prompt, generator=generator, **how).images[0] for _ in range(2)]
     return Bench({"pipe": pipe, "torch": torch, "prompt": prompt, "trap": trap}, (trap,))
 
