@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent
+LONGEST = ["notebooks", "test_browser", "test_vitrine_training", "tiny_chain", "test_wheel", "test_cli", "test_vitrine_weights", "test_sweep", "test_fast"]
+"""Groups of tests that take more than half a minute each, the longest first: what begins last is short, and no process waits long for another."""
 SCRATCH = tempfile.TemporaryDirectory(prefix="tp2-notebooks-")  # one for all: they build on each other
 
 # what a shell has set for its user is not for the tests, and what kernels keep is not for the user's home
@@ -26,15 +28,17 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the quick ones first; among several processes, share out whole files, those with the most slow ones first."""
+    """Put the quick ones first; among several processes, share out whole files, the longest first."""
     slow = Counter()
     for item in items:
         if _rank(item) == 1:
             item.add_marker("slow")
-        item.add_marker(pytest.mark.xdist_group("notebooks" if _rank(item) else item.path.stem))
-        slow[_group(item)] += 100 * _rank(item) + (item.get_closest_marker("slow") is not None)
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group("notebooks" if _rank(item) else item.path.stem))
+        slow[_group(item)] += item.get_closest_marker("slow") is not None
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: (-slow[_group(item)], *_turn(item)))
+        last = len(LONGEST)
+        items.sort(key=lambda item: (LONGEST.index(_group(item)) if _group(item) in LONGEST else last, -slow[_group(item)], _group(item), *_turn(item)))
     else:
         items.sort(key=lambda item: (*_turn(item), item.get_closest_marker("slow") is not None))
 

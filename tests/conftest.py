@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ import strategies  # noqa: F401  # hypothesis repeats itself in every module
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 WORDS = ["a", "photo", "of", "red", "green", "blue", "apple", "leather", "wallet", "mug", "on", "white", "wooden", "table", "soft", "light", "blurry"]
-SIDE = 256
+SIDE = 128  # pixels of a picture whose recipe names no size; vitrine's own 256 take four times as long
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -38,7 +40,7 @@ def _vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
 
 
 def build_tiny(folder: Path, *, seed: int = 0) -> Path:
-    """Save a tiny random Stable Diffusion (256 x 256 pixels, factor 8) in diffusers format."""
+    """Save a tiny random Stable Diffusion (factor 8) in diffusers format."""
     import torch
     from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from diffusers.utils import logging as diffusers_log
@@ -78,9 +80,12 @@ def build_tiny(folder: Path, *, seed: int = 0) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of the tiny model; read only."""
-    return build_tiny(tmp_path_factory.mktemp("vitrine") / "weights")
+    folder = build_tiny(tmp_path_factory.mktemp("vitrine") / "weights")
+    gc.freeze()  # torch and diffusers stay: a collection, which the engine asks for when memory runs out, need not look through them
+    yield folder
+    gc.unfreeze()
 
 
 @pytest.fixture

@@ -24,6 +24,13 @@ def readout(page: Page, label: str) -> str:
     return page.locator(".widget-slider:visible", has=page.get_by_text(label, exact=True)).first.locator(".widget-readout").inner_text()
 
 
+def to_the_least(page: Page, label: str, more: int = 0) -> None:
+    """Move that slider to its least value by keyboard, and some steps up from there."""
+    handle(page, label).focus()
+    for key in ("Home", *["ArrowRight"] * more):
+        page.keyboard.press(key)
+
+
 def press(page: Page, name: str) -> None:
     """Focus a button and press Enter, without a mouse."""
     button = page.locator(f"button:visible:has-text('{name}')").first
@@ -80,10 +87,9 @@ def use(page: Page, folder: Path, photo: Path) -> dict:
     expect(page.locator("button:has-text('Generate')").first).to_be_visible(timeout=SLOW)
     seen["unknown_words"] = page.locator(".tp2-studio mark:visible").count()
     without_drafts(page)
-    for label, key, times in (("steps", "ArrowLeft", 26), ("width", "ArrowLeft", 24), ("height", "ArrowLeft", 24)):
-        handle(page, label).focus()
-        for _ in range(times):
-            page.keyboard.press(key)
+    to_the_least(page, "steps", more=3)
+    for label in ("width", "height"):
+        to_the_least(page, label)
     seen["steps"], seen["width"] = readout(page, "steps"), readout(page, "width")
     press(page, "Generate")
     expect(page.locator(".tp2-studio div[role=status]:visible", has_text="Done in")).to_be_visible(timeout=SLOW)
@@ -110,9 +116,7 @@ def use(page: Page, folder: Path, photo: Path) -> dict:
     expect(page.locator(".tp2-drop output:visible", has_text="taken")).to_be_visible(timeout=SLOW)
     without_drafts(page)
     for label in ("width", "height"):
-        handle(page, label).focus()
-        for _ in range(24):
-            page.keyboard.press("ArrowLeft")
+        to_the_least(page, label)
     expect(page.locator("li:visible", has_text="scaled to")).to_be_visible(timeout=SLOW)
     press(page, "Generate")
     expect(page.locator("div[role=status]:visible", has_text="18 of 30 steps run")).to_be_visible(timeout=SLOW)
@@ -175,9 +179,7 @@ def use(page: Page, folder: Path, photo: Path) -> dict:
     page.wait_for_function(less, arg=float(seen["drawn"].removeprefix("kept: ").partition("%")[0]), timeout=SLOW)
     seen["by_keyboard"] = found.inner_text()
     without_drafts(page)
-    handle(page, "steps").focus()
-    for _ in range(28):
-        page.keyboard.press("ArrowLeft")
+    to_the_least(page, "steps", more=1)
     press(page, "Generate")
     expect(page.locator(".tp2-card:visible", has_text="0 of the kept pixels differ")).to_be_visible(timeout=SLOW)
     page.screenshot(path=folder / "5_background.png", full_page=True)

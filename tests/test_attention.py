@@ -34,7 +34,7 @@ def test_the_picture_is_the_one_that_nobody_watches(watched):
 
 
 @pytest.mark.parametrize("guidance", [1.0, 7.5])
-@pytest.mark.parametrize("size", [(256, 256), (200, 256)])
+@pytest.mark.parametrize("size", [(128, 128), (200, 128)])
 def test_shares_of_all_words_sum_to_one_at_every_cell_of_every_step(watched, guidance, size):
     recipe = APPLE.vary(guidance=guidance, width=size[0], height=size[1])
     maps = map_words(recipe, watched[0])[1]
@@ -58,8 +58,8 @@ def test_a_word_past_the_tokenizers_length_is_not_among_them(watched):
 
 def test_the_share_inside_a_mask_is_the_masks_own_for_even_attention(watched):
     _, _, maps = watched
-    half = np.zeros((256, 256), bool)
-    half[:, :128] = True
+    half = np.zeros((128, 128), bool)
+    half[:, :64] = True
     assert maps.inside(half, "apple") + maps.inside(~half, "apple") == pytest.approx(1, abs=1e-5)
     even = type(maps)(words=maps.words, steps=np.full_like(maps.steps, 1 / len(maps.words)))
     assert even.inside(half, "apple") == pytest.approx(0.5)
@@ -89,8 +89,8 @@ def run_once(info, work):
 
 def test_the_figure_has_a_panel_a_word_and_says_what_lies_inside(watched):
     _, run, maps = watched
-    mask = np.zeros((256, 256), bool)
-    mask[64:192, 64:192] = True
+    mask = np.zeros((128, 128), bool)
+    mask[32:96, 32:96] = True
     titles = [axis.get_title() for axis in make_words(run.image, maps, mask=mask).axes]
     assert titles[0] == "picture" and [t.split("”")[0] for t in titles[1:4]] == ["“red", "“apple", "“table"]
     assert titles[2].endswith(f"{maps.inside(mask, 'apple'):.0%} inside")

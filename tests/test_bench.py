@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from tp2lib.evaluation.experiments import EXPERIMENTS
 
 
 @pytest.mark.slow
-def test_every_part_runs_on_a_cpu_and_is_measured_once(vitrine, tmp_path, monkeypatch):
+def test_every_part_runs_on_a_cpu_and_is_measured_once(vitrine, tmp_path, monkeypatch, in_this_process):
     start = Bench.__init__
 
     def small(self, device=None):
@@ -30,7 +31,9 @@ def test_every_part_runs_on_a_cpu_and_is_measured_once(vitrine, tmp_path, monkey
     known = json.loads(path.read_text())
     assert set(known["parts"]) == {"diffusers", "memory", "replays", "use"} and known["failed"] == {}
     rows = {row["what"]: row for part in known["parts"].values() for row in part["rows"]}
-    assert rows["generate against diffusers"]["value"] > 0
+    size = "3 guided steps at 128², vitrine"
+    against, low, high = rows["generate against diffusers"], *map(float, re.findall(r"\d+\.\d+", rows["generate against diffusers"]["note"]))
+    assert low - 0.01 <= against["value"] <= high + 0.01 and all(rows[f"{who}: {size}"]["value"] > 0 for who in ("diffusers", "generate"))
     assert rows["pictures replayed identically"]["value"] == 1 and rows["steps made after Stop"]["value"] == 0
     assert rows["memory fallbacks"]["value"] is None and "needs a CUDA GPU" in rows["memory fallbacks"]["note"]
     again: list[str] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from plotted import picture
 from served import CHROMIUM, serving
 
+from tp2lib.evaluation import BACKPACK
 from tp2lib.widgets.app import read_page
 
 TESTS = Path(__file__).parent
@@ -72,6 +74,8 @@ def test_a_person_can_use_it(front, tiny_folder, tmp_path) -> None:
     if front == "lab":
         cells = [cell for cell in read_page().cells if cell.cell_type == "code"]
         assert seen["counts"] == [*range(1, len(cells) + 1)]  # no cell was lost
+    known = json.loads((tiny_folder / "words.json").read_text())
+    assert seen["unknown_words"] == len({*re.findall(r"[a-z]+", BACKPACK)} - {*known}) == 10  # the prompt that the tool begins with
     assert not seen["painted_by_others"]  # the right button and a second finger
     assert seen["differ"] == ["prompt", "source", "strength", "steps"] and seen["markup"] == 0 and seen["title"] != "1"
     assert seen["errors"] == []

@@ -32,7 +32,7 @@ def test_all_is_well_here(vitrine, tmp_path):
         "python", "packages", "device", "threads", "weights", "outputs", "kernel", "sliders", "picture",
     ]  # fmt: skip
     assert said == checks
-    assert re.search(r"20 steps at 256x256 with vitrine on \w+ \(loading: ", checks[-1].found)
+    assert re.search(r"20 steps at 128x128 with vitrine on \w+ \(loading: ", checks[-1].found)
     assert list(tmp_path.iterdir()) == []  # a check-up leaves nothing behind
 
 

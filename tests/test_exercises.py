@@ -140,7 +140,7 @@ def bench_q2_2(request):
     pipe.set_progress_bar_config(disable=True)
     pipe.scheduler = EulerAncestralDiscreteScheduler.from_config(pipe.scheduler.config)
     prompt, generator = "a red apple", torch.Generator("cpu").manual_seed(42)
-    how = {"num_inference_steps": 10, "guidance_scale": 7.5}
+    how = {"num_inference_steps": 5, "guidance_scale": 7.5}
     trap = [pipe(prompt, generator=generator, **how).images[0] for _ in range(2)]
     return Bench({"pipe": pipe, "torch": torch, "prompt": prompt, "trap": trap}, (trap,))
 
@@ -293,8 +293,8 @@ PLANTED: dict[str, list[tuple[Any, str]]] = {
     ],
     "q2_2": [
         (lambda at: at["trap"][0], "the first picture of the trap itself"), (lambda at: at["trap"][1], "the second picture of the trap"),
-        (picture(side=256), "other pixels than both"),
-        (picture(side=64), "64×64 pixels and the first picture 256×256"), (lambda at: at["pipe"], "not a picture"),
+        (picture(side=128), "other pixels than both"),
+        (picture(side=64), "64×64 pixels and the first picture 128×128"), (lambda at: at["pipe"], "not a picture"),
         (lambda at: type("Out", (), {"images": at["trap"]})(), r"in \.images\[0\]"), (42, "a number, not a picture"),
     ],
     "q2_3": [
@@ -366,7 +366,7 @@ PLANTED: dict[str, list[tuple[Any, str]]] = {
         (9, "come down to the same settings"), (3, "too many count as one"), (4.5, "not a whole number"), ("4", "take the quotes off"),
     ],
     "q5_3": [
-        (lambda at: at["OUTPUTS"] / "small.png", "it has 256×256 pixels"), (lambda at: at["OUTPUTS"] / "bare.jpg", "has no mark of origin"),
+        (lambda at: at["OUTPUTS"] / "small.png", "it has 128×128 pixels"), (lambda at: at["OUTPUTS"] / "bare.jpg", "has no mark of origin"),
         (lambda at: str(at["OUTPUTS"] / "oblong.png"), "it has 1200×1000 pixels"), ("nowhere.png", "there is no file 'nowhere.png'"), (5, "is no path"),
     ],
     "q5_4": [
@@ -547,7 +547,7 @@ RIGHT = {
     "q1_2": [SMOKE.vary(prompt="Photo: GREEN mug!", seed=7, steps=10), Recipe.from_dict({**SMOKE.to_dict(), "prompt": "mug, green", "steps": 10, "seed": 7})],
     "q2_3": [
         (SMOKE.vary(guidance=1, negative_prompt="a"), SMOKE.vary(guidance=1, negative_prompt="b")),
-        [SMOKE.vary(width=256), SMOKE],
+        [SMOKE.vary(width=128), SMOKE],
         (SMOKE.vary(steps=2, prompt="apple " * 80), SMOKE.vary(steps=2, prompt="apple " * 90)),
     ],
     "q3_1": ["D", "d", " d "],

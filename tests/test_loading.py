@@ -46,7 +46,7 @@ def test_a_model_leaves_memory_before_the_next_one_is_loaded(vitrine, folder, mo
 
 def test_vitrine_loads_without_network(model):
     assert model.card == CATALOGUE["vitrine"]
-    assert model.native_size == 256
+    assert model.native_size == 128
     assert model.placement.dtype is torch.float32 and model.pipe.unet.dtype is torch.float32
     assert len(model.weights_sha256) == 64
     assert any("device cpu" in note for note in model.notes)

@@ -119,7 +119,7 @@ def test_clip_score_is_a_cosine(tmp_path: Path) -> None:
     import torch
     from transformers import CLIPConfig, CLIPModel
 
-    from vitrine.model import make_tokenizer
+    from vitrine.tokenizer import make_tokenizer
 
     tokenizer = make_tokenizer()
     tokenizer.save_pretrained(tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import random
 import time
@@ -289,23 +291,32 @@ HOSTILE = {
 }
 
 
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """What it costs, refused or not: the least of three."""
+    took = []
+    for _ in range(3):
+        began = time.process_time()
+        with contextlib.suppress(RecordError):
+            work()
+        took.append(time.process_time() - began)
+    return min(took)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("data", [lambda: png(parameters="x" * 50_000_000), lambda: with_exif("WEBP", comment="x" * 25_000_000)], ids=["PNG", "WebP"])
 def test_fifty_megabytes_of_text_are_refused_quickly(data: Callable[[], bytes]) -> None:
     file = data()
-    began = time.process_time()
     with pytest.raises(RecordError, match="at most"):
         read_recipe(file)
-    assert time.process_time() - began < 3
+    assert cpu_seconds(lambda: read_recipe(file)) < 50 * cpu_seconds(lambda: hashlib.sha256(file))
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_cannot_be_read_is_refused_quickly_and_in_words(name: str) -> None:
-    data = HOSTILE[name]()
-    began = time.process_time()
+    data, usual = HOSTILE[name](), png(parameters=A1111)
     with pytest.raises(RecordError) as caught:
         read_recipe(data)
-    assert time.process_time() - began < 1.5
+    assert cpu_seconds(lambda: read_recipe(data)) < 1000 * cpu_seconds(lambda: read_recipe(usual))
     assert 40 < len(str(caught.value)) < 600 and str(caught.value).endswith(".")
 
 

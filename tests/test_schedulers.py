@@ -82,6 +82,17 @@ def test_nothing_leaks_from_one_scheduler_to_the_next():
     assert diffusers.EulerDiscreteScheduler.from_config(leaky).config.use_karras_sigmas is True
 
 
+@pytest.mark.parametrize("name", SCHEDULER_NAMES)
+def test_two_schedulers_share_nothing_and_are_as_diffusers_builds_them(name):
+    used, info = make_scheduler(name), SCHEDULERS[name]
+    used.set_timesteps(7)
+    used.alphas_cumprod.zero_()
+    used.register_to_config(beta_end=0.5)
+    new, theirs = make_scheduler(name), getattr(diffusers, info.class_name).from_config(dict(SD15_BASE), **info.overrides)
+    assert new.config == theirs.config and new.num_inference_steps == theirs.num_inference_steps
+    assert torch.equal(new.alphas_cumprod, theirs.alphas_cumprod) and levels(new) == levels(theirs)
+
+
 def test_hashes_tell_all_schedulers_apart():
     assert len({scheduler_hash(make_scheduler(name)) for name in SCHEDULER_NAMES}) == len(SCHEDULER_NAMES)
 
@@ -108,7 +119,6 @@ OPTIONS = {  # what diffusers calls them
 PAIRS = [(name, schedule) for name in SCHEDULER_NAMES for schedule in SCHEDULES]
 
 
-@cache  # KDPM2 takes 0.4 s to be made
 def made(name, schedule):
     return make_scheduler(name, schedule=schedule)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -13,6 +14,7 @@ from studio_parts import MARKUP, all_html, studio
 
 from tp2lib.errors import Cancelled, ModelError, OutputError, RecipeError
 from tp2lib.metadata.infotext import from_infotext
+from tp2lib.models.catalogue import CATALOGUE
 from tp2lib.storage.ledger import Ledger
 from tp2lib.widgets.run_card import VIEWS, configuration
 from tp2lib.widgets.studio import TABS, Studio
@@ -205,12 +207,14 @@ def test_a_size_that_is_left_open_is_that_of_the_model_which_is_chosen(tmp_path)
     assert settings.load(settings.recipe().vary(model="sd15", width=None)) == [] and settings.controls["width"].value == 512
 
 
-def test_a_tool_without_a_model_has_the_size_of_the_one_that_will_be_loaded(vitrine, tmp_path) -> None:
+def test_a_tool_without_a_model_has_the_size_of_the_one_that_will_be_loaded(vitrine, tmp_path, monkeypatch) -> None:
+    small = {**CATALOGUE, "vitrine": replace(CATALOGUE["vitrine"], native_size=128)}
+    monkeypatch.setattr("tp2lib.models.catalogue.CATALOGUE", small)
     tool = Studio(ledger=Ledger(tmp_path))
-    assert [tool.text.controls[side].value for side in ("width", "height")] == [256, 256] and tool.text.words.model is None
+    assert [tool.text.controls[side].value for side in ("width", "height")] == [128, 128] and tool.text.words.model is None
     tool.text.controls["steps"].value = 1
     run = tool.text.run(timeout=60)
-    assert run.image.size == (256, 256) and tool.text.words.suggest.options  # the model is known now
+    assert run.image.size == (128, 128) and tool.text.words.suggest.options  # the model is known now
 
 
 def test_the_size_of_a_new_background_comes_back_though_it_has_no_slider(tmp_path) -> None:

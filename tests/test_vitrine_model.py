@@ -13,7 +13,8 @@ from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteS
 
 from tp2lib import INPUTS, Ledger, Recipe, generate, load, sweep
 from vitrine.captions import known_words
-from vitrine.model import SCHEDULER_CONFIG, TINY, fold_whitening, make_autoencoder, make_text_encoder, make_tokenizer, make_unet, save_pipeline
+from vitrine.model import SCHEDULER_CONFIG, TINY, fold_whitening, make_autoencoder, make_text_encoder, make_unet, save_pipeline
+from vitrine.tokenizer import make_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def test_every_known_word_is_one_token_of_its_own():
 @pytest.mark.slow
 def test_ids_are_the_same_in_every_process():
     """Weights trained in one process are of no use in another if its words have other numbers."""
-    code = "from vitrine.model import make_tokenizer; print(sorted(make_tokenizer().get_vocab().items()))"
+    code = "from vitrine.tokenizer import make_tokenizer; print(sorted(make_tokenizer().get_vocab().items()))"
     other = subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": "7"}, capture_output=True, text=True, check=True)
     assert other.stdout.strip() == str(sorted(make_tokenizer().get_vocab().items()))
 
@@ -52,7 +53,7 @@ def test_the_saved_folder_loads_with_plain_diffusers(folder):
     pipe.set_progress_bar_config(disable=True)
     assert pipe.vae_scale_factor == 8 and pipe.safety_checker is None
     assert json.loads((folder / "words.json").read_text()) == known_words()
-    assert pipe("a red apple", num_inference_steps=2).images[0].size == (256, 256)
+    assert pipe("a red apple", num_inference_steps=2).images[0].size == (128, 128)
 
 
 @pytest.mark.slow

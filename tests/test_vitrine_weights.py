@@ -70,7 +70,7 @@ def test_they_draw_what_is_asked(real):
     for kind, colour, place in asked:
         for seed in (1, 2):
             prompt = f"product photo of a {colour} {kind} on a {place}, studio lighting"
-            run = generate(Recipe(prompt=prompt, seed=seed, steps=20), real)
+            run = generate(Recipe(prompt=prompt, seed=seed, steps=12), real)
             seen = adherence(run.image, prompt, real)
             kinds.append(seen.instead["kind"] == kind)
             colours.append(seen.instead["colour"] == colour)

@@ -69,7 +69,7 @@ def test_the_doctor_finds_it_well(environment, tmp_path):
 
 @pytest.mark.slow
 def test_it_makes_a_picture(environment, tmp_path):
-    done = _tp2(environment, tmp_path, "generate", "a red apple on a white background")
+    done = _tp2(environment, tmp_path, "generate", "a red apple on a white background", "--steps", "4")
     assert done.returncode == 0, done.stderr
     path = tmp_path / done.stdout.strip()
     assert path.is_relative_to(tmp_path) and read_recipe(path).recipe.prompt == "a red apple on a white background"

@@ -58,14 +58,14 @@ def _clipped(pixels: np.ndarray) -> float:
 def guidance(bench: Bench, n: int = 64) -> list[Row]:
     """Obedience, saturation, clipping and seed diversity along the guidance axis."""
     wishes = wishes_for(n, TRAINING_PAIRS, 53)
-    values, obeyed, colourful, clipped, diverse = (1.0, 4.0, 7.5, 12.0), [], [], [], []
+    pairs, values, obeyed, colourful, clipped, diverse = min(6, n // 2), (1.0, 4.0, 7.5, 12.0), [], [], [], []
     for value in values:
         images = bench.draw([prompt_for(w) for w in wishes], list(range(n)), guidance=value)
-        same = pixels(bench.draw([REPORT_PROMPTS["wallet"][0]] * 12, list(range(12)), guidance=value))
+        same = pixels(bench.draw([REPORT_PROMPTS["wallet"][0]] * 2 * pairs, list(range(2 * pairs)), guidance=value))
         obeyed.append(share_right(wishes, bench.reads(images), "kind", "colour", "set"))
         colourful.append(_saturation(pixels(images)))
         clipped.append(_clipped(pixels(images)))
-        diverse.append(float(rmse(same[:6], same[6:]).mean()))
+        diverse.append(float(rmse(same[:pairs], same[pairs:]).mean()))
     figures = "  ".join(f"g={v:g}: {o:.0%}" for v, o in zip(values, obeyed))
     return [
         Row("guidance: kind+colour+set rises 1 → 4 → 7.5", "rises", figures, obeyed[0] < obeyed[1] <= obeyed[2]),
@@ -164,19 +164,19 @@ def negative(bench: Bench, n: int = 100) -> list[Row]:
     ]
 
 
-def speed(folder: Path) -> list[Row]:
+def speed(bench: Bench) -> list[Row]:
     """Seconds for one guided 30-step picture (median of 5), and the peak memory, in a process that does nothing else."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
-        middle, peak = alone.submit(_alone, folder, torch.get_num_threads()).result()
+        middle, peak = alone.submit(_alone, bench.folder, bench.pace, torch.get_num_threads()).result()
     return [
         Row(f"speed: 30 guided steps, {torch.get_num_threads()} threads", "≤ 1.5 s", f"{middle:.2f} s", middle <= 1.5),
         Row("memory: peak of a process that makes pictures", "≤ 1.1 GB", f"{peak:.2f} GB", peak <= 1.1),
     ]
 
 
-def _alone(folder: Path, threads: int) -> tuple[float, float]:
+def _alone(folder: Path, pace: float, threads: int) -> tuple[float, float]:
     torch.set_num_threads(threads)
-    bench = Bench(folder)
+    bench = Bench(folder, pace=pace)
     seconds = []
     for seed in range(6):
         started = time.perf_counter()

@@ -72,7 +72,7 @@ class Bench:
             part = {name: value[k : k + batch] if isinstance(value, list) else value for name, value in more.items()}
             out += pipe(
                 prompts[k : k + batch],
-                num_inference_steps=steps if "image" in more else max(2, round(self.pace * steps)),  # a small strength needs many steps to have one
+                num_inference_steps=max(5 if "image" in more else 2, round(self.pace * steps)),  # strength 0.2 of 5 steps is one
                 guidance_scale=guidance,
                 generator=generators,
                 negative_prompt=[negative] * len(generators),

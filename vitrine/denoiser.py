@@ -9,7 +9,7 @@ captions are softened at every level. All that a step needs lies on the device.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +19,9 @@ from diffusers import DDPMScheduler, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModel
 
-from .captions import caption
-from .model import FULL, SCHEDULER_CONFIG, Size, make_text_encoder, make_tokenizer, make_unet
+from .model import FULL, SCHEDULER_CONFIG, Size, make_text_encoder, make_unet
+from .tokenizer import make_tokenizer
 from .training import Average, Budget, Checkpoint, Clock, autocast, learning_rate
-
-WORDINGS = 24  # captions drawn a picture, once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,20 +121,6 @@ class Noise:
         min-SNR weights (arXiv:2303.09556) the noisiest quarter of a batch, where a caption tells most, had 8 % of the loss.
         """
         return (-0.5 * self.log_snr[t]).exp()
-
-
-def draw_texts(records: Sequence[dict], wordings: int = WORDINGS) -> tuple[np.ndarray, np.ndarray]:
-    """Captions of all pictures as tokens, drawn once: 11 ms a record on one busy core.
-
-    Returns
-    -------
-    ids : ndarray of shape (N, wordings, 77), int16
-    empty : ndarray of shape (77,), int16
-    """
-    rng = np.random.default_rng(31)
-    texts = [caption(record, rng) for record in records for _ in range(wordings)]
-    tokens = make_tokenizer()(["", *texts], padding="max_length", truncation=True, max_length=77, return_tensors="np").input_ids.astype(np.int16)
-    return tokens[1:].reshape(len(records), wordings, -1), tokens[0]
 
 
 def train(

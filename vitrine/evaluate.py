@@ -84,7 +84,7 @@ def report(bench: Bench, data: Path, out: Path, share: float = 1.0) -> str:
         *negative(bench, some(100)),
         *varied,
         *cutting_out(data, bench.folder, out, share),
-        *speed(bench.folder),
+        *speed(bench),
     ]
     out.mkdir(parents=True, exist_ok=True)
     (out / "table.md").write_text(table(rows) + "\n")

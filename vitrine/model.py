@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from tokenizers import pre_tokenizers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from .captions import known_words
+from .tokenizer import make_tokenizer
 
 # Stable Diffusion 1.5's scheduler file as published but for ``beta_end``: anything more (a saved
 # ``timestep_spacing`` above all) would change every scheduler derived from it. With 0.012 the noisiest level keeps 7 % of
@@ -38,8 +36,6 @@ SCHEDULER_CONFIG = {
     "clip_sample": False,
 }
 
-END = "</w>"  # CLIP's mark of a word's end
-
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
@@ -56,38 +52,7 @@ class Size:
 
 
 FULL = Size()
-TINY = Size(text=32, text_layers=1, unet=(32, 32, 32, 32), vae=(16, 16, 16, 16), groups=8)
-
-
-def make_tokenizer() -> CLIPTokenizer:
-    """A byte-level BPE in which every word a caption can contain is one token.
-
-    All 256 bytes stay encodable, inside and at the end of a word, so no text is lost;
-    words the model never saw are spelled in pieces and can be told by that.
-    """
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    merges = _merges(known_words())
-    tokens = ["<|startoftext|>", "<|endoftext|>", *letters, *(c + END for c in letters), *(a + b for a, b in merges)]
-    vocab = {token: k for k, token in enumerate(dict.fromkeys(tokens))}
-    return CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=77)
-
-
-def _merges(words: list[str]) -> list[tuple[str, str]]:
-    """Byte-pair merges until each word is one symbol, the most frequent pair first.
-
-    Ties go to the pair that sorts last, so that the ids are the same on every machine and
-    in every process; the ``tokenizers`` trainer breaks them at random.
-    """
-    spelled = [[*word[:-1], word[-1] + END] for word in words]
-    merges = []
-    while pairs := Counter(pair for symbols in spelled for pair in pairwise(symbols)):
-        best = max(pairs, key=lambda pair: (pairs[pair], pair))
-        merges.append(best)
-        for symbols in spelled:
-            for k in range(len(symbols) - 2, -1, -1):
-                if (*symbols[k : k + 2],) == best:
-                    symbols[k : k + 2] = ["".join(best)]
-    return merges
+TINY = Size(text=32, text_layers=1, unet=(32, 32, 32, 32), vae=(16, 16, 16, 16), sample=16, groups=8)
 
 
 def make_text_encoder(tokenizer: CLIPTokenizer, size: Size = FULL) -> CLIPTextModel:

@@ -21,6 +21,7 @@ from . import autoencoder, denoiser, latents, pack, sharpen
 from .denoiser import Denoiser
 from .model import FULL, TINY, Size, save_pipeline, seal
 from .renders import Renders
+from .tokenizer import draw_texts
 from .training import choose_device
 
 
@@ -76,7 +77,7 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
     pictures = renders.tensor().to(where)
     print(f"{len(renders)} pictures on {where}, {time.monotonic() - began:.0f} s after the start", flush=True)
     beside = ProcessPoolExecutor(1, mp_context=get_context("spawn"))  # a fork would inherit CUDA
-    texts = beside.submit(denoiser.draw_texts, renders.records)
+    texts = beside.submit(draw_texts, renders.records)
     beside.shutdown(wait=False)
     left = lambda: 60 * minutes - (time.monotonic() - began)
     todo = {"autoencoder": not (data / "vae" / "config.json").exists(), "denoiser": True, "sharpen": not (data / "sharp" / "config.json").exists()}
