@@ -99,6 +99,15 @@ def test_a_log_that_lies_in_two_folders_is_counted_once(tmp_path):
     assert [one.locked for one in learners(tmp_path)] == [["alice"], []] and "Fewer than two" in make_class(tmp_path).render("markdown")
 
 
+def test_a_second_download_of_a_classmates_log_counts_no_second_time(tmp_path):
+    for number, name in enumerate(("ann", "ben")):
+        scored(tmp_path / name, fill(tmp_path / name, NAMES), "me", lambda key, criterion, number=number: 2 * number, seed=number)
+    lent = (tmp_path / "ben" / "scores" / "me.jsonl").read_bytes()
+    (tmp_path / "ann" / "scores" / "me (1).jsonl").write_bytes(lent)
+    ann, ben = learners(tmp_path)
+    assert (ann.locked, ann.judged, ben.judged) == (["me"], 0, 8) and lines(make_class(tmp_path))["artifacts"][3] == "2"
+
+
 def test_a_name_of_two_words_is_known_in_a_folders_name(tmp_path):
     for number, (name, rater) in enumerate((("Dupont Jean-Luc TP2", "jean-luc"), ("ann", "ann"))):
         scored(tmp_path / name, fill(tmp_path / name, NAMES), rater, lambda key, criterion, number=number: 2 * number, seed=number)

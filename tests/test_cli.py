@@ -16,8 +16,11 @@ from foreign_files import A1111, comfy_png, png
 from PIL import Image
 
 from tp2lib.cli.main import main
+from tp2lib.engine.generate import generate
 from tp2lib.engine.planfile import read_plan
 from tp2lib.evaluation.experiments import EXPERIMENTS
+from tp2lib.metadata.source import prepare_source
+from tp2lib.models.loading import load
 from tp2lib.recipe import KNOWN_MASKS, Recipe
 from tp2lib.storage.pictures import read_recipe
 
@@ -278,7 +281,7 @@ def test_a_picture_that_comes_out_otherwise_ends_with_1(monkeypatch):
     module = importlib.import_module("tp2lib.engine.replay")
     grades = ["identical", "close"]
     monkeypatch.setattr(module, "replay_all", lambda paths, model: [SimpleNamespace(grade=grade) for grade in grades])
-    monkeypatch.setattr("tp2lib.engine.runs.Run.from_picture", lambda path: path)
+    monkeypatch.setattr(module, "replayable", lambda path, model: path)
     assert status("replay", "a.png", "b.png") == 0
     assert status("replay", "a.png", "b.png", "--at-least", "within-1-level") == 1
     grades[1] = "different"
@@ -292,6 +295,13 @@ def test_a_picture_without_a_record_does_not_stop_the_others(vitrine, tmp_path, 
     assert status("replay", tmp_path / "bare.png", tmp_path / "apple.png") == 1
     said = capsys.readouterr()
     assert said.out == f"{tmp_path / 'apple.png'}: identical\n" and f"{tmp_path / 'bare.png'}: " in said.err and "carries no tp2 record" in said.err
+    photo = prepare_source(Image.new("RGB", (64, 64), "red"), 64, 64)
+    generate(Recipe(prompt="a red apple", steps=2, source="red.png", strength=0.5, width=64, height=64), load("vitrine"), source=photo).save(
+        tmp_path / "lost.png"
+    )
+    assert status("replay", tmp_path / "lost.png", tmp_path / "apple.png") == 1
+    said = capsys.readouterr()
+    assert said.out == f"{tmp_path / 'apple.png'}: identical\n" and f"{tmp_path / 'lost.png'}: the photo" in said.err and "is not among those kept" in said.err
 
 
 def test_a_picture_of_somebody_elses_is_refused(tmp_path, capsys):

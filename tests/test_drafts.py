@@ -93,6 +93,17 @@ def test_a_draft_does_not_stay_where_no_full_picture_follows(made) -> None:
     assert "Draft" in seen[0] and not panel.runs
 
 
+def test_a_draft_does_not_stay_where_a_click_is_refused(made, monkeypatch) -> None:
+    monkeypatch.setattr(drafts, "_REST", 60)
+    panel = Panel(FULL.vary(source="inputs/product.jpg", strength=0.3), ["steps", "strength"], generate=made[1])
+    drag(panel, "strength", 0.2)
+    until(lambda: "Draft" in panel.picture.value)
+    panel.controls["steps"].value = 2
+    panel.generate_button.click()
+    until(lambda: panel.drafts._job is None)
+    assert "= 0 steps" in panel.status.value and panel.picture.value == "" and not panel.runs
+
+
 def test_what_code_sets_is_not_followed_nor_what_is_switched_off(made) -> None:
     panel, engine = made
     panel.controls["guidance"].value = 3.0

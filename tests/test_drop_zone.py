@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import threading
 import zlib
 
 import foreign_files
@@ -90,11 +91,19 @@ def test_the_size_of_the_picture_is_that_of_the_photo(tool) -> None:
     assert tool.image.run(timeout=10).image.size == (128, 64)
 
 
-def test_a_photo_asked_for_at_two_sizes_at_once_is_given_in_each(tool) -> None:
-    photo = tool.image.photo
-    drawn = []
-    photo.view.observe(lambda change: drawn or drawn.append(photo.prepare(128, 64)), "value")  # as another thread does, in between
-    assert photo.prepare(72, 64).image.size == (72, 64) and drawn[0].image.size == (128, 64)
+def test_no_other_thread_takes_a_photo_or_size_while_one_asks_for_both(tool) -> None:
+    photo, free = tool.image.photo, []
+
+    def look(change) -> None:
+        other = threading.Thread(target=lambda: free.append(photo.turn.acquire(blocking=False)))
+        other.start()
+        other.join()
+
+    photo.view.observe(look, "value")
+    photo.prepare(72, 64)
+    photo.choose("mug.png")
+    tool.image._with_photo(tool.image.settings.recipe().vary(width=128, height=64))
+    assert free == [False] * 3
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,10 @@ def lay(explorer, across="1, 4, 7.5", down="2, 3"):
 
 def test_values_are_read_strictly() -> None:
     assert parse_values("steps", " 5, 10,20 ") == [5, 10, 20] and parse_values("guidance", "1,7.5") == [1.0, 7.5]
-    assert parse_values("guidance", "4; 7,5") == [4.0, 7.5] and parse_values("seed", f"12345678901, {2**64 - 1}") == [12345678901, 2**64 - 1]
+    assert parse_values("guidance", "4; 7,5") == [4.0, 7.5] == parse_values("guidance", "4; 7.5;") and parse_values("seed", f"12345678901, {2**64 - 1}") == [
+        12345678901,
+        2**64 - 1,
+    ]
     assert parse_values("scheduler", "ddim, Euler a") == ["DDIM", "EulerA"]
     for axis in AXES:
         assert len(parse_values(axis, AXES[axis])) >= (2 if axis == "schedule" else 4)
@@ -45,6 +48,8 @@ def test_values_are_read_strictly() -> None:
     for axis, text in wrong:
         with pytest.raises(RecipeError):
             parse_values(axis, text)
+    with pytest.raises(RecipeError, match="guidance has the value '1, 2'.*or with semicolons"):
+        parse_values("guidance", "1, 2; 3")
 
 
 def test_the_grid_is_filled_and_is_a_controlled_one(tool) -> None:

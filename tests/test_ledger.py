@@ -397,6 +397,12 @@ def test_a_failure_that_could_not_be_written_is_written_before_the_next_line(tmp
     assert other.claim([KEY]) == []
     assert ledger.claim([OTHER]) == [OTHER] and other.claim([KEY]) == [KEY]
     assert kinds(other) == ["started", "failed", "started"]
+    monkeypatch.setattr(Journal, "write", full)
+    ledger.fail(OTHER, "no picture")
+    monkeypatch.setattr(Journal, "write", write)
+    finish(other, OTHER)
+    ledger.fail(KEY, "late")
+    assert other.lookup(OTHER)  # what another process has finished stays so
 
 
 def test_threads_share_one_ledger(tmp_path: Path) -> None:

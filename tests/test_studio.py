@@ -6,6 +6,7 @@ import json
 import threading
 from dataclasses import replace
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import pytest
 from ipywidgets.widgets.widget import _instances
@@ -15,6 +16,7 @@ from studio_parts import MARKUP, all_html, studio
 from tp2lib.errors import Cancelled, ModelError, OutputError, RecipeError
 from tp2lib.metadata.infotext import from_infotext
 from tp2lib.models.catalogue import CATALOGUE
+from tp2lib.recipe import Recipe
 from tp2lib.storage.ledger import Ledger
 from tp2lib.widgets.run_card import VIEWS, configuration
 from tp2lib.widgets.studio import TABS, Studio
@@ -377,3 +379,12 @@ def _png() -> bytes:
     buffer = io.BytesIO()
     picture(4).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def test_steps_of_several_pictures_are_counted_by_the_calls_that_each_step_has(tmp_path) -> None:
+    mode, recipe, totals = studio(tmp_path)[0].text, Recipe(prompt="a red apple", steps=6, scheduler="Heun"), []
+    for left in (2, 1, 0):
+        step = mode._counting(lambda info: totals.append((info.index, info.total)), recipe, [recipe] * left)
+        for index in range(11):  # two a step, but for the last
+            step(SimpleNamespace(index=index, total=11, preview=None))
+    assert totals == [(index, 33) for index in range(33)]

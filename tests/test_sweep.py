@@ -26,6 +26,7 @@ from tp2lib.metadata.source import prepare_source
 from tp2lib.models.loading import load
 from tp2lib.recipe import Recipe
 from tp2lib.storage.ledger import Ledger
+from tp2lib.storage.pictures import save_picture
 
 APPLE = Recipe(prompt="a red apple", negative_prompt="blurry", steps=3, width=64, height=64)
 
@@ -443,6 +444,9 @@ def test_a_finished_picture_that_cannot_be_read_is_made_again_and_not_waited_for
     monkeypatch.setattr(time, "sleep", no_waiting)
     (cell,) = sweep(APPLE, model, guidance=[4], ledger=Ledger(tmp_path), say=silent).cells
     cell.run.image.save(cell.run.path)  # the same pixels, and no record
+    assert not sweep(APPLE, model, guidance=[4], ledger=Ledger(tmp_path), say=silent).cells[0].run.reused
+    save_picture(cell.run.image, cell.run.path, {"key": cell.key}, cell.recipe)  # and one that does not say how it was made
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     assert not sweep(APPLE, model, guidance=[4], ledger=Ledger(tmp_path), say=silent).cells[0].run.reused
 
 

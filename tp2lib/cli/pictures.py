@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -180,10 +181,9 @@ def replay(
     at_least: Annotated[Literal["identical", "within-1-level", "close"], typer.Option(help="exit with 1 for a worse grade")] = "close",
 ) -> None:
     """Render pictures again in a fresh process, and grade how well they match."""
-    from tp2lib.engine.replay import GRADES, replay_all
-    from tp2lib.engine.runs import Run
+    from tp2lib.engine.replay import GRADES, replay_all, replayable
 
-    ours = [picture for picture, _ in _readable(files, Run.from_picture)]
+    ours = [picture for picture, _ in _readable(files, partial(replayable, model=model_name))]
     verdicts = replay_all(ours, model=model_name)
     for picture, verdict in zip(ours, verdicts, strict=True):
         print(f"{picture}: {verdict}")

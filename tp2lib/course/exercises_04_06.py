@@ -209,7 +209,7 @@ def judge_6_1(answer: Any, reports: Mapping[str, Any], ledger: Any) -> str:
     letter = one_of(answer, list(reports), "fake")
     for record in map(read_record, reports[letter]):
         if (made := ledger.lookup(record["key"])) is None:
-            raise Wrong(f"the picture of run {record['key'][:8]}, which a file of it claims to be, is gone. Run `reports = q6_1.prepare(model, ledger)` again.")
+            raise Wrong(f"in {letter}, the picture of run {record['key'][:8]} is gone from the ledger. Run `reports = q6_1.prepare(model, ledger)` again.")
         if made["pixels_sha256"] != record["pixels_sha256"]:
             return f"in {letter}, one picture is not what its settings make."
     raise Wrong(f"both pictures of {letter} are what their settings make: a replay calls them identical.")

@@ -65,7 +65,7 @@ def read_plan(path: str | os.PathLike[str]) -> PlanFile:
         if name not in names - {"model", "source"}:
             hint = did_you_mean(name, names) if name not in names else " It goes under [recipe]."
             raise RecipeError(f"{shown(name)} cannot be an axis of the plan; an axis is a setting such as steps.{hint}")
-    first = {name: values[0] if isinstance(values, list) else values for name, values in content["axes"].items() if values != []}
+    first = {name: values[0] for name, values in content["axes"].items() if isinstance(values, list) and values}
     given = first | content["recipe"]  # a prompt, or the strength that a photo needs, may stand among the axes alone
     for name, no_files in (("source", ()), ("mask", KNOWN_MASKS)):
         if isinstance(there := given.get(name), str) and there.strip() and there not in no_files and not there.startswith("sha256:"):

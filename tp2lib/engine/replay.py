@@ -107,21 +107,29 @@ def replay_all(
     OutputError
         If a run has no picture to compare with.
     """
-    originals = [picture if isinstance(picture, Run) else Run.from_picture(picture) for picture in pictures]
-    if not [run.picture for run in originals]:  # raises OutputError where one has none
+    tasks = [replayable(picture, model=model, source=source, vae=vae) for picture in pictures]
+    if not tasks:
         return []
     with tempfile.TemporaryDirectory(prefix="tp2-replay-") as name:
         folder = Path(name)
-        jobs = []
-        for number, (picture, run) in enumerate(zip(pictures, originals, strict=True)):
-            job = _job(run, model, trusted=isinstance(picture, Run), vae=vae)
-            if run.effective.get("mode") in ("img2img", "inpaint"):
+        for number, (_, job, photo) in enumerate(tasks):
+            if photo:
                 job["source"] = f"{number}-source.png"
-                _find_source(run, source).kept_as.save(folder / job["source"])
-            jobs.append(job)
+                photo.kept_as.save(folder / job["source"])
+        jobs = [job for _, job, _ in tasks]
         (folder / "jobs.json").write_text(json.dumps(jobs), encoding="utf-8")
         _run_process(folder, jobs)
-        return [_judge(run, folder, number) for number, run in enumerate(originals)]
+        return [_judge(run, folder, number) for number, (run, _, _) in enumerate(tasks)]
+
+
+def replayable(
+    picture: str | os.PathLike[str] | Run, *, model: str | None = None, source: Source | None = None, vae: str | os.PathLike[str] | None = None
+) -> tuple[Run, dict[str, Any], Source | None]:
+    """Return a picture's run, what a process needs to make it again, and its photo; raise RecordError, SourceError or OutputError if it cannot be replayed."""
+    run = picture if isinstance(picture, Run) else Run.from_picture(picture)
+    job = _job(run, model, trusted=isinstance(picture, Run), vae=vae)
+    started = run.picture and run.effective.get("mode") in ("img2img", "inpaint")
+    return run, job, _find_source(run, source) if started else None
 
 
 def grade(original: Image.Image, again: Image.Image) -> tuple[str, int, float | None, float]:

@@ -234,6 +234,8 @@ class Work:
                 elif found := reuse(plan, self.ledger):
                     made[plan.key] = (found, None)
                 else:
+                    if self.ledger.lookup(plan.key):
+                        self.ledger.fail(plan.key, "its record does not say how it was made")
                     left.append(plan)
         return made | (self._execute(mine) if mine else {}), left
 

@@ -136,7 +136,9 @@ class ScorePanel(_Panel):
         try:
             self.choose(name, change["new"])
         except TP2Error:
-            self._quiet, self.buttons[name].value, self._quiet = True, change["old"], False  # what was not saved is not shown
+            self._quiet = True
+            self.buttons[name].value = change["old"]  # what was not saved is not shown
+            self._quiet = False
             raise
 
     def _typed(self) -> None:

@@ -53,8 +53,8 @@ class Ratings:
         In the order shown; hidden repeats included.
     scores : dict
         Item's code to criterion to points; the last ones given before the lock.
-    locked, altered : bool
-        Whether it was locked, and whether it is not what was locked then.
+    locked, altered, renamed : bool
+        Whether it was locked, whether it is not what was locked then, and whether `rater` is its file's name; see :func:`read_ratings`.
     """
 
     rater: str
@@ -62,6 +62,7 @@ class Ratings:
     scores: dict[str, dict[str, int]] = field(repr=False)
     locked: bool = False
     altered: bool = False
+    renamed: bool = False
 
     @property
     def valid(self) -> bool:
@@ -120,7 +121,8 @@ def find_ratings(outputs: str | os.PathLike[str]) -> list[Path]:
 def read_ratings(path: str | os.PathLike[str]) -> Ratings:
     """Read a rater's log, which may be a classmate's.
 
-    Two raters may be called "me": a log that lies beside another's of its name, and shows other pictures, takes its file's name.
+    Two raters may be called "me": a log that lies beside that of another session under its name takes its file's name. So does
+    an earlier session of the same person, who then counts as two.
 
     Raises
     ------
@@ -128,6 +130,14 @@ def read_ratings(path: str | os.PathLike[str]) -> Ratings:
         No such file, too large, or not a log of scores.
     """
     path = Path(path)
+    events = _events(path)
+    found = from_events(events, str(path))
+    namesake = path.with_name(f"{found.rater}.jsonl")
+    renamed = namesake.is_file() and _events(namesake)[:1] != events[:1]
+    return replace(found, rater=path.stem, renamed=True) if renamed else found
+
+
+def _events(path: Path) -> list[dict[str, Any]]:
     try:
         size = path.stat().st_size
     except OSError as error:
@@ -135,12 +145,9 @@ def read_ratings(path: str | os.PathLike[str]) -> Ratings:
     if size > _MAX_BYTES:
         raise RecordError(f"{shown(str(path), 200)} has {size} bytes; a log of scores has {_MAX_BYTES} at most. It is probably another file.")
     try:
-        events = Journal(path).read()[1]
-        found = from_events(events, str(path))
-        namesake = Journal(path.with_name(f"{found.rater}.jsonl")).read()[1]
+        return Journal(path).read()[1]
     except OutputError as error:
         raise RecordError(str(error)) from error
-    return replace(found, rater=path.stem) if namesake and namesake[0] != events[0] else found
 
 
 def from_events(events: Sequence[Mapping[str, Any]], name: str) -> Ratings:

@@ -57,9 +57,9 @@ def conditions(runs: Sequence[Any]) -> dict[str, list[str]]:
     return {named.get(name, name): each for name, each in found.items() if len({*each} - {""}) > 1}
 
 
-def unplanned(runs: Sequence[Any]) -> list[str]:
-    """List the conditions of execution in which the runs differ, such as ``"threads 1, 2"``."""
-    return [f"{name} {', '.join(dict.fromkeys(filter(None, each)))}" for name, each in conditions(runs).items()]
+def unplanned(runs: Sequence[Any], word: Callable[[str], str] = str) -> list[str]:
+    """List the conditions of execution in which the runs differ, such as ``"threads 1, 2"``; `word` gives a language's word for each."""
+    return [f"{word(name)} {', '.join(dict.fromkeys(filter(None, each)))}" for name, each in conditions(runs).items()]
 
 
 def label(run: Any, axis: str) -> tuple[str, str]:

@@ -158,12 +158,13 @@ def _places(folder: str | os.PathLike[str]) -> dict[str, Path]:
 def _own_logs(one: Learner, found: Sequence[Learner]) -> tuple[Ratings, ...]:
     """Return the logs of a folder that are its learner's: a classmate's may lie beside them, and several raters may be called "me".
 
-    A log belongs to the folders that have its rater's name in their own; where none has, to the first that holds it.
+    A log belongs to the folders that have its rater's name in their own; where none has, to the first that holds it as its rater's.
     """
 
     def is_own(log: Ratings) -> bool:
-        named = [other.name for other in found if _words(log.rater) <= _words(other.name)]
-        return one.name in (named or [other.name for other in found if log in other.ratings][:1])
+        words = _words(log.rater)
+        named = [other.name for other in found if words and words <= _words(other.name)]
+        return one.name in (named or [other.name for other in found if log in other.ratings and not log.renamed][:1])
 
     return tuple(replace(log, rater=f"{one.name}/{log.rater}") for log in one.ratings if is_own(log))
 

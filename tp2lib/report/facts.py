@@ -183,7 +183,7 @@ class _Writer:
         """Return the facts of an agreement or a correlation."""
         if one.n == 0:
             verdict = self.words["no shared"]
-        elif one.value is None and one.n > 2:
+        elif one.value is None and one.n > 2 and one.equal in (None, 1):
             verdict = self.words["no spread"]
         elif one.low is None:
             verdict = self.words["too few"]

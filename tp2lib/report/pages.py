@@ -122,9 +122,10 @@ class Page:
 
     def write(self, folder: Path, name: str) -> tuple[Path, Path]:
         """Write both files into a folder, with copies of pictures that lie elsewhere, and return their paths."""
-        texts = {f"{name}.md": self.render("markdown", folder), f"{name}.html": self.render("html")}
-        files = {place: text.encode(errors="backslashreplace") for place, text in texts.items()}  # a file can hold half a character
-        files |= {place: one.content() for one in self.pictures if (place := self.link(one)).startswith(_COPIES)}
+        texts = {f"{name}.md": self.render("markdown", folder)}
+        files = {place: one.content() for one in self.pictures if (place := self.link(one)).startswith(_COPIES)}
+        texts[f"{name}.html"] = self.render("html")
+        files |= {place: text.encode(errors="backslashreplace") for place, text in texts.items()}  # a file can hold half a character
         for place, content in files.items():
             write_atomically(folder / place, methodcaller("write", content))
         return folder / f"{name}.md", folder / f"{name}.html"

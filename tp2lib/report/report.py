@@ -17,7 +17,7 @@ from tp2lib.evaluation.experiments import CASES, EXPERIMENTS, choose_experiments
 from tp2lib.evaluation.languages import words
 from tp2lib.evaluation.ratings import FOLDER
 from tp2lib.evaluation.rubric import CRITERIA, JUDGED
-from tp2lib.plots.labels import conditions, varying
+from tp2lib.plots.labels import unplanned, varying
 from tp2lib.report.facts import CORRELATED, FACTS, filed, written
 from tp2lib.report.gather import NOTEBOOK_OF, Material
 from tp2lib.report.pages import NOTHING, Cell, Page, Picture, Trace
@@ -105,8 +105,9 @@ class Report(Page):
         run, one = self.material.named[name], self.material.named[first]
         wanted, base = (EXPERIMENTS[which].recipe.to_dict() for which in (name, first))
         also = [self.word(setting) for setting in varying([one, run]) if wanted.get(setting) == base.get(setting)]
-        also += [f"{self.word(name)} {', '.join(dict.fromkeys(filter(None, each)))}" for name, each in conditions([one, run]).items()]
-        return also + ([self.word("noise")] if one.effective.get("noise_sha256") != run.effective.get("noise_sha256") else [])
+        return (
+            also + unplanned([one, run], self.word) + ([self.word("noise")] if one.effective.get("noise_sha256") != run.effective.get("noise_sha256") else [])
+        )
 
     def audit(self, material: Material | None = None) -> list[str]:
         """List the figures of the last rendering whose source is missing or has another value; `material` is read again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -53,9 +54,11 @@ def write_json(path: Path, content: Mapping[str, Any]) -> Path:
     def check(written: Path) -> None:
         if written.read_text(encoding="utf-8") != text:
             raise OutputError(f"{path.name} read back otherwise than written; the disk may be failing.")
-        with contextlib.suppress(FileNotFoundError):
-            if not read_json(path):
-                os.replace(path, path.with_name(f"{path.name}.damaged"))
+        try:
+            if path.is_file():
+                load_json(path.read_bytes())
+        except RecordError:
+            shutil.copyfile(path, path.with_name(f"{path.name}.damaged"))
 
     return write_atomically(path, lambda file: file.write(text.encode()), check)
 

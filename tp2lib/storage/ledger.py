@@ -133,11 +133,14 @@ class Ledger:
         return path
 
     def fail(self, key: str, reason: object) -> None:
-        """Note that the run `key` ended without a picture, and why; it may be tried again. On a full disk, the line is written before the ledger's next one."""
+        """Note that the run `key` ended without a picture, and why; it may be tried again. A line that cannot be written, on a full disk, comes before the next."""
         with self._thread_lock:
-            self._waiting.append(self._line("failed", key, {"reason": shown(reason, 2000) if not isinstance(reason, str) else reason[:2000]}))
-            with contextlib.suppress(OutputError), self._journal.locked():
-                self._write()
+            line = self._line("failed", key, {"reason": shown(reason, 2000) if not isinstance(reason, str) else reason[:2000]})
+            try:
+                with self._journal.locked():
+                    self._write(line)
+            except OutputError:
+                self._waiting.append(line)
 
     @contextlib.contextmanager
     def attempt(self, key: str) -> Iterator[None]:
@@ -227,10 +230,13 @@ class Ledger:
             self._write(self._line(event, key, facts))
 
     def _write(self, *lines: Mapping[str, Any]) -> None:
-        """Write lines, those that could not be written before first."""
-        if both := [*self._waiting, *lines]:
-            self._journal.write(both)
-            self._waiting.clear()
+        """Write lines; before them those that could not be written then, unless the run has another outcome by now."""
+        if self._waiting:
+            self._refresh()
+        late = [line for line in self._waiting if line["session"] in self._open.get(line["key"], ())]
+        if late or lines:
+            self._journal.write([*late, *lines])
+        self._waiting.clear()
 
     def _line(self, event: str, key: str, facts: Mapping[str, Any]) -> dict[str, Any]:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -18,6 +18,7 @@ from tp2lib.models.vocabulary import COLOUR_WORDS
 from tp2lib.plots.display import status_html
 from tp2lib.recipe import Recipe, drawn, setting
 from tp2lib.widgets.panel import control, settled
+from tp2lib.widgets.run_card import refill
 
 MAX_PICTURES = 8
 _NUMBERS = ("steps", "guidance", "scheduler", "schedule", "strength", "width", "height", "grow", "feather")
@@ -112,7 +113,8 @@ class PromptWords:
         self.suggest.options = tuple(sorted(words)) if words else ()
         self.suggest.layout.display = "" if words else "none"
         rows = [self._row(kind, some) for kind, some in chips(words).items()]
-        self.folds.children, self.folds.titles = ([widgets.VBox(rows)], ["Words that the model knows"]) if rows else ([], [])
+        refill(self.folds, [widgets.VBox(rows)] if rows else [])
+        self.folds.titles = ["Words that the model knows"] if rows else []
         self.folds.selected_index = None
         self.check()
 

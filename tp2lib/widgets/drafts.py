@@ -112,8 +112,8 @@ class Drafts:
             again = job.state == "done" and self._wanted is not None  # a movement in the very last moment
             self._job = Job(self._follow, on_end=self._ended) if again else None
         # after a failure too: the full picture says what is wrong
-        if not again and job.state != "cancelled" and self._runner.attempt(lambda: self._runner.start(resting=True)) is None:
-            self._picture.value = ""  # none follows, and a draft must not stand for it
+        if not again and (job.state == "cancelled" or self._runner.attempt(lambda: self._runner.start(resting=True)) is None):
+            self._picture.value = ""  # none follows by itself, and a draft must not stand for it
 
 
 def _html(image: Any, draft: Recipe) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,7 @@ class PhotoPicker:
         self._given: Any = None  # bytes of an upload, a path of our own finding, or a picture
         self._called = ""
         self._prepared: tuple[Any, Source] | None = None
+        self.turn = threading.RLock()  # held by who asks for the photo and its name: a draft's thread does, while a hand takes another
         names = self.offered()
         look = {"style": {"description_width": "9em"}, "layout": {"width": "36em", "max_width": "100%"}}
         self.choice = widgets.Dropdown(
@@ -133,14 +135,14 @@ class PhotoPicker:
 
     def prepare(self, width: int, height: int) -> Source:
         """Return the photo as the model gets it, and show it with what was done to it; raise SourceError where there is none that can be used."""
-        given, prepared = self._given, self._prepared  # another thread may take another photo, or size, meanwhile
-        if given is None:
-            raise SourceError("no photo is chosen. Drop one, or choose one from inputs/.")
-        key = (id(given), width, height, self.way.value)
-        if prepared is None or prepared[0] != key:
-            self._prepared = prepared = key, prepare_source(given, width, height, resize=key[-1])
-            self._show(prepared[1])
-        return prepared[1]
+        with self.turn:
+            if self._given is None:
+                raise SourceError("no photo is chosen. Drop one, or choose one from inputs/.")
+            key = (width, height, self.way.value)
+            if self._prepared is None or self._prepared[0] != key:
+                self._prepared = key, prepare_source(self._given, width, height, resize=self.way.value)
+                self._show(self._prepared[1])
+            return self._prepared[1]
 
     def name_of(self, source: Source) -> str:
         """Return what a recipe calls the photo: its path, where that alone leads to these pixels, else their hash."""
@@ -148,10 +150,11 @@ class PhotoPicker:
         return self._called if own and self.way.value == "crop" else f"sha256:{source.pixels_sha256}"
 
     def _take(self, given: Any, called: str) -> None:
-        self._given, self._called, self._prepared = given, called, None
-        if called != f"{self.inputs.name}/{self.choice.value}":
-            self.choice.value = ""
-        self._on_change()
+        with self.turn:
+            self._given, self._called, self._prepared = given, called, None
+            if called != f"{self.inputs.name}/{self.choice.value}":
+                self.choice.value = ""
+            self._on_change()
 
     def _chosen(self, name: str) -> None:
         if name and f"{self.inputs.name}/{name}" != self._called:

@@ -41,8 +41,7 @@ def parse_values(axis: str, text: str) -> list[Any]:
     """Read a list of values as it was typed, such as ``"5, 10, 20"`` or ``"4; 7,5"``; raise RecipeError for none, too many, one twice or one that is not allowed."""
     if axis not in AXES:
         raise RecipeError(f"{shown(axis)} cannot be explored; these can: {', '.join(AXES)}.{did_you_mean(axis, AXES)}")
-    parts = text[:400].replace(",", ".").split(";") if ";" in text else text[:400].split(",")
-    words = [word.strip() for word in parts if word.strip()]
+    words = [word.strip() for word in text[:400].split(";" if ";" in text else ",") if word.strip()]
     if not 1 <= len(words) <= MAX_VALUES:
         raise RecipeError(f"{axis} has {len(words)} values; give 1 to {MAX_VALUES}, such as {AXES[axis]}.")
     read = {"scheduler": scheduler_name, "schedule": schedule_name}.get(axis, functools.partial(_number, axis))
@@ -53,9 +52,10 @@ def parse_values(axis: str, text: str) -> list[Any]:
 
 
 def _number(axis: str, word: str) -> int | float:
-    if not _NUMBER.fullmatch(word):
-        raise RecipeError(f"{axis} has the value {shown(word)}; give numbers with commas, such as {AXES[axis]}.")
-    return float(word) if "." in word else int(word)
+    number = word.replace(",", ".")
+    if not _NUMBER.fullmatch(number):
+        raise RecipeError(f"{axis} has the value {shown(word)}; give numbers with commas, such as {AXES[axis]}, or with semicolons, such as 4; 7,5.")
+    return float(number) if "." in number else int(number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +200,7 @@ class Explorer(Runner):
             todo = here if here not in self.shots else next(iter(self.missing()), None) if whole else None
             if todo is None:
                 return f"{self._made} made."
-            step = self._counting(on_step, [one for one in self.missing() if one != todo] if whole else [])
+            step = self._counting(on_step, todo, [one for one in self.missing() if one != todo] if whole else [])
             self.shots[todo] = _shot(self._make(todo, on_step=step, should_stop=should_stop))
             self._made += 1
             self._draw()

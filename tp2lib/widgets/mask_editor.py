@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import io
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -90,7 +89,6 @@ class ProductPicker(PhotoPicker):
     """Choose a photo, and what of it is kept, with the mask editor `editor`."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        self._turn = threading.RLock()  # a draft's thread asks for the photo while a hand takes another
         self._source: Source | None = None
         self._doubts: list[str] = []
         self.edges = (0, 0)  # grow and feather, for the view
@@ -100,7 +98,7 @@ class ProductPicker(PhotoPicker):
 
     def prepare(self, width: int, height: int) -> Source:
         """Return the photo, at its own size, with the mask as it is now; a model paints around it at the size that it chooses."""
-        with self._turn:
+        with self.turn:
             if self._given is None:
                 raise SourceError("no photo is chosen. Drop one, or choose one from inputs/.")
             if self._source is None:
@@ -120,7 +118,7 @@ class ProductPicker(PhotoPicker):
         return self._called if own else f"sha256:{source.pixels_sha256}"
 
     def _take(self, given: Any, called: str) -> None:
-        with self._turn:
+        with self.turn:
             self._source, self.mask_as = None, "auto"
             super()._take(given, called)
 

@@ -30,7 +30,7 @@ _LONG = 10_000  # values, from which on a whole number is typed and not slid
 
 
 def control(name: str, value: Any) -> widgets.Widget:
-    """Make the control of one setting, with the range, words and help of the recipe's own field.
+    """Make the control of one setting, with the range, words and help of the recipe's own field; -1 in a seed's box draws a seed, as in a recipe.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def control(name: str, value: Any) -> widgets.Widget:
         return widgets.FloatSlider(readout_format=".2f" if known.step < 0.1 else ".1f", **how, **look)
     if known.max - known.min < _LONG:
         return widgets.IntSlider(**how, **look)
-    box = widgets.BoundedIntText(**how | {"min": -1}, **look)  # the seed: -1 draws one, as in a recipe
+    box = widgets.BoundedIntText(**how | {"value": drawn(value), "min": -1}, **look)
     box.observe(lambda change: box.set_trait("value", drawn(change["new"])), "value")
     return box
 

@@ -140,13 +140,13 @@ class Runner:
 
     # -- in the job's thread --------------------------------------------------------------------------
 
-    def _counting(self, on_step: Callable[[Any], None], others: Iterable[Recipe]) -> Callable[[Any], None]:
-        """Return the `on_step` of one picture of several, which counts over the whole job: `others` are still to be made."""
-        before, after = self._counted, sum(one.effective_steps for one in others)
+    def _counting(self, on_step: Callable[[Any], None], recipe: Recipe, others: Iterable[Recipe]) -> Callable[[Any], None]:
+        """Return the `on_step` of one picture of several, which counts over the whole job: `others` are still to be made, with as many calls a step."""
+        before, more = self._counted, sum(one.effective_steps for one in others) / recipe.effective_steps
 
         def step(info: Any) -> None:
             self._counted = before + info.index + 1
-            on_step(SimpleNamespace(preview=info.preview, index=before + info.index, total=before + info.total + after))
+            on_step(SimpleNamespace(preview=info.preview, index=before + info.index, total=before + round(info.total * (1 + more))))
 
         return step
 

@@ -84,8 +84,9 @@ class Mode(Runner):
         if self.photo is None:
             return recipe, None
         size = self.settings.size_of(recipe.model)  # another model may be chosen by now
-        source = self.photo.prepare(recipe.width or size, recipe.height or size)
-        return recipe.vary(source=self.photo.name_of(source), mask=self.photo.mask_as), source
+        with self.photo.turn:
+            source = self.photo.prepare(recipe.width or size, recipe.height or size)
+            return recipe.vary(source=self.photo.name_of(source), mask=self.photo.mask_as), source
 
     def look(self) -> None:
         """Show the photo as the model would get it now, and what of it is kept."""
@@ -109,7 +110,7 @@ class Mode(Runner):
     def _series(self, pairs: list[tuple[Recipe, Any]], *, on_step: Callable[[Any], None], should_stop: Callable[[], bool]) -> tuple[int, str]:
         """Make one picture after the other, and return how many and, after a stop, which keeps those that are finished, what to say of it."""
         for number, (recipe, source) in enumerate(pairs):
-            step = self._counting(on_step, [later for later, _ in pairs[number + 1 :]])
+            step = self._counting(on_step, recipe, [later for later, _ in pairs[number + 1 :]])
             try:
                 run = self.studio.make(recipe, source, on_step=step, should_stop=should_stop)
             except Cancelled:
