@@ -161,7 +161,7 @@ def correlation(scores: Mapping[Any, float], measured: Mapping[Any, float], *, n
         moment = (a * b).mean(-1) - a.mean(-1) * b.mean(-1)
         return np.divide(moment, spread, out=np.full_like(spread, np.nan), where=spread > 0)
 
-    return Agreement(criterion=name, raters=1, n=len(shared), **_estimate(len(shared), rho, _LEAST, _LEAST_RANKED))
+    return Agreement(criterion=name, raters=1, n=len(shared), **_estimate(len(shared), rho, least=_LEAST, enough=_LEAST_RANKED))
 
 
 def compare(ratings: Sequence[Ratings], first: str, second: str, *, by: str = "pixels_sha256") -> Difference | None:
@@ -213,10 +213,10 @@ def _agreement(criterion: str, rows: Any, raters: int) -> Agreement:
         with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # where none is defined, neither is the mean
             return np.nanmean(each, axis=1)
 
-    return Agreement(criterion=criterion, raters=raters, n=n, equal=float((one == other)[both].mean()), **_estimate(n, kappa, 1, _LEAST))
+    return Agreement(criterion=criterion, raters=raters, n=n, equal=float((one == other)[both].mean()), **_estimate(n, kappa, least=1, enough=_LEAST))
 
 
-def _estimate(n: int, statistic: Callable[[np.ndarray], np.ndarray], least: int, enough: int) -> dict[str, float]:
+def _estimate(n: int, statistic: Callable[[np.ndarray], np.ndarray], *, least: int, enough: int) -> dict[str, float]:
     """A statistic of n things, for `least` or more, with its interval for `enough` or more; nothing where it is not defined."""
     value = float(statistic(np.arange(n)[None])[0]) if n >= least else math.nan
     if math.isnan(value):

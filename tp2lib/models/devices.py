@@ -159,9 +159,8 @@ def with_engine(unet: Any) -> Any:
         network = openvino.convert_model(Positional(), example_input=example)
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
     engine = _core().compile_model(network, "CPU", settings)
-    engine(
-        [one.numpy() for one in example]
-    )  # OpenVINO 2026.4 computes all sizes wrong after a first one whose deepest maps are a single cell, as 64 x 64 pixels
+    # OpenVINO 2026.4 computes all sizes wrong after a first one whose deepest maps are a single cell, as 64 x 64 pixels
+    engine([one.numpy() for one in example])
 
     def forward(sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor, return_dict: bool = True, **unused: Any) -> Any:
         times = torch.as_tensor(timestep).float().reshape(-1).expand(len(sample))
