@@ -612,7 +612,7 @@ def test_no_report_is_the_fake_where_the_pictures_are_gone(model):
     for path in (ledger.outputs / "runs").glob("*.png"):
         path.unlink()
     said = [question.check(letter, reports, ledger).text for letter in reports]
-    assert all("is gone. Run `reports = q6_1.prepare(model, ledger)` again" in one for one in said)
+    assert all("is gone from the ledger. Run `reports = q6_1.prepare(model, ledger)` again" in one for one in said)
     assert "right" in {question.check(letter, question.prepare(model, ledger), ledger).kind for letter in reports}
 
 
