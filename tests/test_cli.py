@@ -280,7 +280,7 @@ def test_one_experiment_that_fails_does_not_stop_the_others(vitrine, tmp_path, c
 def test_a_picture_that_comes_out_otherwise_ends_with_1(monkeypatch):
     module = importlib.import_module("tp2lib.engine.replay")
     grades = ["identical", "close"]
-    monkeypatch.setattr(module, "replay_all", lambda paths, model: [SimpleNamespace(grade=grade) for grade in grades])
+    monkeypatch.setattr(module, "replay_tasks", lambda tasks: [SimpleNamespace(grade=grade) for grade in grades])
     monkeypatch.setattr(module, "replayable", lambda path, model: path)
     assert status("replay", "a.png", "b.png") == 0
     assert status("replay", "a.png", "b.png", "--at-least", "within-1-level") == 1

@@ -28,10 +28,8 @@ def lay(explorer, across="1, 4, 7.5", down="2, 3"):
 
 def test_values_are_read_strictly() -> None:
     assert parse_values("steps", " 5, 10,20 ") == [5, 10, 20] and parse_values("guidance", "1,7.5") == [1.0, 7.5]
-    assert parse_values("guidance", "4; 7,5") == [4.0, 7.5] == parse_values("guidance", "4; 7.5;") and parse_values("seed", f"12345678901, {2**64 - 1}") == [
-        12345678901,
-        2**64 - 1,
-    ]
+    assert parse_values("guidance", "4; 7,5") == [4.0, 7.5] == parse_values("guidance", "4; 7.5;")
+    assert parse_values("seed", f"12345678901, {2**64 - 1}") == [12345678901, 2**64 - 1]
     assert parse_values("scheduler", "ddim, Euler a") == ["DDIM", "EulerA"]
     for axis in AXES:
         assert len(parse_values(axis, AXES[axis])) >= (2 if axis == "schedule" else 4)

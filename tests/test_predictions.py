@@ -117,6 +117,11 @@ def test_the_last_answer_before_the_first_measurement_counts(book, steps, tmp_pa
     assert (one.answer, one.score) == (15, 0.0)
 
 
+def test_an_older_form_knows_what_a_newer_one_has_measured(book, steps):
+    book.ask("How many steps?", [10, 15, 30], unit="steps").compare(30)
+    assert "measured before" in steps.commit(30).text
+
+
 def test_who_looked_first_predicts_no_more(steps, tmp_path):
     steps.compare(30)
     steps.commit(30)

@@ -181,14 +181,14 @@ def replay(
     at_least: Annotated[Literal["identical", "within-1-level", "close"], typer.Option(help="exit with 1 for a worse grade")] = "close",
 ) -> None:
     """Render pictures again in a fresh process, and grade how well they match."""
-    from tp2lib.engine.replay import GRADES, replay_all, replayable
+    from tp2lib.engine.replay import GRADES, replay_tasks, replayable
 
-    ours = [picture for picture, _ in _readable(files, partial(replayable, model=model_name))]
-    verdicts = replay_all(ours, model=model_name)
-    for picture, verdict in zip(ours, verdicts, strict=True):
+    found = _readable(files, partial(replayable, model=model_name))
+    verdicts = replay_tasks([task for _, task in found])
+    for (picture, _), verdict in zip(found, verdicts, strict=True):
         print(f"{picture}: {verdict}")
     allowed = GRADES[: GRADES.index(at_least.replace("-", " ")) + 1]
-    raise typer.Exit(len(ours) < len(files) or any(verdict.grade not in allowed for verdict in verdicts))
+    raise typer.Exit(len(found) < len(files) or any(verdict.grade not in allowed for verdict in verdicts))
 
 
 @pictures.command()

@@ -64,20 +64,19 @@ class Prediction:
     unit: str
     answer: Answer | None = None
     own: bool = False  # whether the answer is the learner's, and no example
-    measured: bool = False  # whether it was measured before
-    late: bool = False  # whether the answer came after that
+    late: bool = False  # whether the answer came after the measurement
 
     def __post_init__(self) -> None:
         """Take up the learner's own answer from before a restart of the kernel: the one that counts, else the last."""
-        for event in read_events(self.book.outputs):
-            if (event["notebook"], event.get("question")) == (self.book.notebook, self.question):
-                if event["event"] == "measured":
-                    self.measured = True
-                    if self.own:
-                        return
-                if event["event"] == "predicted" and event.get("own") is True:
-                    with suppress(RecordError):  # the question had other choices then
-                        self.answer, self.own, self.late = self._checked(event.get("answer")), True, self.measured
+        measured = False
+        for event in self._events():
+            if event["event"] == "measured":
+                if self.own:
+                    return
+                measured = True
+            if event["event"] == "predicted" and event.get("own") is True:
+                with suppress(RecordError):  # the question had other choices then
+                    self.answer, self.own, self.late = self._checked(event.get("answer")), True, measured
 
     def commit(self, answer: Answer, own: bool = True) -> Reply:
         """Write an answer down: the plain twin of the widget's button; raise RecordError if it is none of the choices, or no number of the range.
@@ -87,7 +86,8 @@ class Prediction:
         answer = self._checked(answer)
         if not own and self.own:
             return self._reply("expected", self.kept())
-        self.answer, self.own, self.late = answer, own, own and self.measured
+        self.answer, self.own = answer, own
+        self.late = own and any(event["event"] == "measured" for event in self._events())
         lost = self._note("predicted", answer=answer, own=own, choices=self.choices and len(self.choices))
         said = self._worded(answer)
         text = f"{said}. " + (f"It could not be kept: {lost}" if lost else "It is written down.")
@@ -105,7 +105,6 @@ class Prediction:
         """Put what was measured, text or a number, beside what was expected, and write it down; it need not be one of the choices."""
         measured = measured if isinstance(measured, str) else _plain(measured)
         self._note("measured", measured=measured)
-        self.measured = True
         came = self._worded(measured)
         if self.answer is None:
             return self._reply("compared", f"measured {came}. You made no prediction, so there is nothing to compare.")
@@ -145,6 +144,10 @@ class Prediction:
         if not isinstance(plain, (int, float)) or not low <= plain <= high:
             raise RecordError(f"the expectation is {shown(answer)}; it must be a number from {low:g} to {high:g}.")
         return plain
+
+    def _events(self) -> list[dict[str, Any]]:
+        """What the learner's record has of this question, oldest first."""
+        return [event for event in read_events(self.book.outputs) if (event["notebook"], event.get("question")) == (self.book.notebook, self.question)]
 
     def _worded(self, value: Any) -> str:
         words = f"{value:.3g}" if isinstance(value, float) else str(value)

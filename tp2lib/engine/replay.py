@@ -52,6 +52,9 @@ class Replay:
         return f"{self.grade}{figures}" + (f"; suspects: {then_now}" if then_now else "")
 
 
+Task = tuple[Run, dict[str, Any], Source | None]
+
+
 def replay(
     picture: str | os.PathLike[str] | Run, *, model: str | None = None, source: Source | None = None, vae: str | os.PathLike[str] | None = None
 ) -> Replay:
@@ -107,7 +110,11 @@ def replay_all(
     OutputError
         If a run has no picture to compare with.
     """
-    tasks = [replayable(picture, model=model, source=source, vae=vae) for picture in pictures]
+    return replay_tasks([replayable(picture, model=model, source=source, vae=vae) for picture in pictures])
+
+
+def replay_tasks(tasks: Sequence[Task]) -> list[Replay]:
+    """Render what :func:`replayable` returned again in one fresh process, and grade each."""
     if not tasks:
         return []
     with tempfile.TemporaryDirectory(prefix="tp2-replay-") as name:
@@ -124,7 +131,7 @@ def replay_all(
 
 def replayable(
     picture: str | os.PathLike[str] | Run, *, model: str | None = None, source: Source | None = None, vae: str | os.PathLike[str] | None = None
-) -> tuple[Run, dict[str, Any], Source | None]:
+) -> Task:
     """Return a picture's run, what a process needs to make it again, and its photo; raise RecordError, SourceError or OutputError if it cannot be replayed."""
     run = picture if isinstance(picture, Run) else Run.from_picture(picture)
     job = _job(run, model, trusted=isinstance(picture, Run), vae=vae)

@@ -88,7 +88,11 @@ class Ratings:
 
     def counted(self, *, by: str = "key") -> dict[str, dict[str, int]]:
         """Points by picture and criterion, if they count."""
-        return {picture: self.of(picture, by=by) for item in self.items if (picture := getattr(item, by))} if self.valid else {}
+        found: dict[str, dict[str, int]] = {}
+        for criterion in JUDGED if self.valid else ():
+            for picture, points in self.points(criterion, by=by).items():
+                found.setdefault(picture, {})[criterion] = points
+        return found
 
     def whole(self, item: Item) -> list[int]:
         """Points of one place, in the order of JUDGED; none until all are given."""

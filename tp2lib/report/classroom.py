@@ -116,8 +116,9 @@ def make_class(folder: str | os.PathLike[str], language: str = "en", replayed: d
     found = learners(folder)
     sound = [rating for one in found for rating in one.ratings if rating.valid]
     by, kappas = paired(sound)
-    pictures = Counter(picture for log in sound for picture in log.counted(by=by))
-    shared = {log.rater: any(pictures[picture] > 1 for picture in log.counted(by=by)) for log in sound}
+    seen = {log.rater: {getattr(item, by) for item in log.items} for log in sound}
+    times = Counter(picture for pictures in seen.values() for picture in pictures)
+    alone = {rater for rater, pictures in seen.items() if kappas and all(times[picture] == 1 for picture in pictures)}
     far = [
         (key, one)
         for key, values in (("slow", [one.image_s for one in found]), ("scores", [one.judged for one in found]))
@@ -129,7 +130,7 @@ def make_class(folder: str | os.PathLike[str], language: str = "en", replayed: d
         for one in found
         for key, names in (
             ("swapped", one.swapped), ("untraced", one.untraced), ("not replayed", one.not_replayed), ("edited log", one.edited),
-            ("nothing shared", [log.rater.rpartition("/")[2] for log in one.ratings if log.valid and kappas and not shared[log.rater]]), ("remark", one.remarks),
+            ("nothing shared", [log.rater.rpartition("/")[2] for log in one.ratings if log.rater in alone]), ("remark", one.remarks),
         )
         for what in names
     ]  # fmt: skip

@@ -229,9 +229,10 @@ def _scores(material: Material, say: _Writer) -> _Facts:
         own = say.estimate(consistency(one))
         pictures = sum(item.repeat_of is None and bool(one.whole(item)) for item in one.items)
         yield file, "", {"rater": one.rater, "state": state, "pictures": pictures, "repeats": own["n"]}
+        counted = one.counted(by=by)
         yield file, "own", {"kappa": own["value"], **{name: own[name] for name in ("equal", "interval", "verdict")}}
         for name, run in material.named.items():
-            points = one.counted(by=by).get(_known_by(run, by), {})
+            points = counted.get(_known_by(run, by), {})
             whole = total({**points, "reproducibility": getattr(material.proofs.get(name), "points", None)})
             yield file, f"points {name}", {criterion: points.get(criterion) for criterion in JUDGED}
             yield file, "total", {name: NOTHING if whole is None else f"{whole:g}/10"}
