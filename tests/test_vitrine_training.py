@@ -19,7 +19,7 @@ from tp2lib import INPUTS
 from vitrine import autoencoder, latents, pack, training
 from vitrine.__main__ import main
 from vitrine.autoencoder import crops, decode, encode, to_tensor, turn_to, whiteness
-from vitrine.denoiser import Denoiser, Noise, Plan, draw_batch, soften, train
+from vitrine.denoiser import Denoiser, Noise, Plan, draw_batch, train
 from vitrine.linear_start import start_linear
 from vitrine.losses import Features, laplacian
 from vitrine.model import TINY, change_basis, make_autoencoder, save_pipeline
@@ -144,11 +144,8 @@ def weights(folder):
 
 @pytest.mark.slow
 def test_a_run_killed_half_way_ends_where_an_unbroken_one_does(codes, tmp_path, one_thread, by_steps, monkeypatch):
-    plan, softened = Plan(batch=4, late=0.5), []
-    with monkeypatch.context() as patch:
-        patch.setattr("vitrine.denoiser.soften", lambda *those: softened.append(those) or soften(*those))
-        train(tmp_path, codes, draw_texts(RECORDS), 4, CPU, plan, TINY)
-    assert len(softened) == 1  # of the steps at shares 0, 1/4, 1/2 and 3/4, that which is later than half
+    plan = Plan(batch=4)
+    train(tmp_path, codes, draw_texts(RECORDS), 4, CPU, plan, TINY)
     unbroken = weights(tmp_path)
     (tmp_path / "denoiser.pt").unlink()
 
@@ -191,15 +188,6 @@ def test_a_denoiser_learns_one_batch(codes):
         optimiser.step()
         losses.append(loss.item())
     assert losses[-1] < 0.7 * losses[0]
-
-
-@pytest.mark.parametrize("heed", [0, 0.5, 1])
-def test_a_softened_caption_is_answered_a_share_of_the_way_and_an_empty_one_whole(heed):
-    torch.manual_seed(0)
-    e, unguided, empty = torch.randn(3, 8, 4, 4), torch.randn(3, 8, 4, 4), torch.arange(77)
-    wanted = soften(e, unguided, torch.stack([empty, empty.flip(0), empty.roll(1)]), empty, heed)
-    assert torch.equal(wanted[0], e[0])
-    assert torch.allclose(wanted[1:] - unguided[1:], heed * (e - unguided)[1:], atol=1e-6)
 
 
 @torch.no_grad()

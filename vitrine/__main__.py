@@ -80,6 +80,15 @@ def train(args: argparse.Namespace, scale: Scale) -> None:
     train(args.data, args.to, args.minutes or scale.minutes, args.device, scale.tiny, args.start, args.parts)
 
 
+def guide(args: argparse.Namespace, scale: Scale) -> None:
+    """distil a better guidance into the UNet of START, which has none distilled yet, and write the pipeline"""
+    from .train import guide
+
+    if not args.start:
+        raise SystemExit("guide needs --start FOLDER, the pipeline whose guidance is to be distilled.")
+    guide(args.data, args.start, args.to, args.minutes or scale.minutes / 10, args.device, scale.tiny)
+
+
 def judge(args: argparse.Namespace, scale: Scale) -> None:
     """train and calibrate the judge"""
     from .judging import train
@@ -163,14 +172,16 @@ def everything(args: argparse.Namespace, scale: Scale) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m vitrine", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = {step.__name__.replace("_", "-"): step for step in (*STEPS, cutout_bars, pack, join, export, photos)} | {"all": everything}
+    names = {step.__name__.replace("_", "-"): step for step in (*STEPS, guide, cutout_bars, pack, join, export, photos)} | {"all": everything}
     parser.add_argument("step", choices=names, metavar="STEP", help="; ".join(f"{name}: {step.__doc__}" for name, step in names.items()))
     parser.add_argument("--tiny", action="store_true", help="a minute's worth of everything")
     parser.add_argument("--data", type=Path, default=Path(".vitrine"), help="working folder (default: .vitrine)")
     parser.add_argument("--to", type=Path, help="where the weights go or are (default: the package; with --tiny, DATA/weights)")
-    parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="train, judge, cutout: default auto")
-    parser.add_argument("--minutes", type=float, help="train, judge, cutout: the time to use, loading included")
-    parser.add_argument("--start", type=Path, help="train: go on from the pipeline in this folder; the new autoencoder follows its latents")
+    parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="train, guide, judge, cutout: default auto")
+    parser.add_argument("--minutes", type=float, help="train, guide, judge, cutout: the time to use, loading included")
+    parser.add_argument(
+        "--start", type=Path, help="train: go on from the pipeline in this folder; the new autoencoder follows its latents; guide: distil into that pipeline"
+    )
     parser.add_argument("--pack", type=Path, help="pack: the file to write (default: DATA/pack.zip); train, judge: unpack this file first")
     parser.add_argument("--parts", type=Path, help="train: put the result here besides, as parts of at most 15 MB; join: where the parts are")
     parser.add_argument("--split", choices=("train", "judge", "test"), help="render: only this split; pack: this one (default: train)")

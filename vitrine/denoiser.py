@@ -2,8 +2,7 @@
 
 Noise prediction on the noise levels of `SCHEDULER_CONFIG`, a loss in which every noise level counts alike, caption dropout for
 classifier-free guidance, and a share of wrong captions, which makes the unguided model doubt its prompt, so that guidance pays
-up to the values Stable Diffusion 1.5 is used at. A wrong caption tells least where the picture shows that it is wrong, at low noise, so at the end
-captions are softened at every level. All that a step needs lies on the device.
+up to the values Stable Diffusion 1.5 is used at. All that a step needs lies on the device.
 """
 
 from __future__ import annotations
@@ -39,8 +38,6 @@ class Plan:
         ``low_tokens``, which no caption reaches: the rest is padding.
     empty, wrong : float
         Share of captions emptied, and exchanged for another picture's.
-    late, heed : float
-        In the last ``late`` of the time a caption changes the prediction by ``heed`` of what it could, see `soften`.
     """
 
     batch: int = 64
@@ -50,8 +47,6 @@ class Plan:
     low_tokens: int = 40
     empty: float = 0.10
     wrong: float = 0.15
-    late: float = 0.3
-    heed: float = 0.7
 
 
 class Denoiser(nn.Module):
@@ -76,22 +71,6 @@ class Denoiser(nn.Module):
 
     def forward(self, noisy: torch.Tensor, t: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         return self.unet(noisy, t, self.text(ids)[0], return_dict=False)[0]
-
-    @torch.no_grad()
-    def unguided(self, noisy: torch.Tensor, t: torch.Tensor, empty: torch.Tensor) -> torch.Tensor:
-        """Predict without a caption."""
-        return self.unet(noisy, t, self.text(empty[None].long())[0].expand(len(noisy), -1, -1), return_dict=False)[0]
-
-
-def soften(e: torch.Tensor, unguided: torch.Tensor, tokens: torch.Tensor, empty: torch.Tensor, heed: float) -> torch.Tensor:
-    """What a prediction with a caption is to learn: the noise ``e``, but only ``heed`` of the way from what is predicted without.
-
-    A model that learns this answers a caption ``heed`` times as strongly at every noise level, so that guidance g acts as heed · g did.
-    Weights trained without it obeyed as well at 3.4 (47 of 48 prompts) as at 7.5 (73 of 75), where edges have bright specks. Fine-tuned at 0.5
-    they obeyed less (59 of 64 report prompts, 64 before); halfway there, at about 0.75, all 64 again, with fewer specks. What it costs is image to image: at
-    strength 0.85 another product followed in 42 of 48 at guidance 7.5 and 40 at 5.25, and in 35 with the weights fine-tuned at 0.5.
-    """
-    return torch.where((tokens == empty).all(1)[:, None, None, None], e, unguided.lerp(e, heed))
 
 
 class Noise:
@@ -171,12 +150,9 @@ def train(
         z, tokens = draw_batch(source, ids, empty, plan, rng)
         e = torch.randn(z.shape, generator=rng, device=device)
         t = noise.draw(len(z), rng)
-        noisy, wanted = noise.add(z, e, t), e
         with autocast(device):
-            predicted = model(noisy, t, tokens[:, :length])
-            if share > 1 - plan.late:
-                wanted = soften(e, average.module.unguided(noisy, t, empty).float(), tokens, empty, plan.heed)
-        return (noise.weight(t) * (predicted.float() - wanted).square().mean((1, 2, 3))).mean()
+            predicted = model(noise.add(z, e, t), t, tokens[:, :length])
+        return (noise.weight(t) * (predicted.float() - e).square().mean((1, 2, 3))).mean()
 
     if device.type == "cuda":
         model.unet.compile(dynamic=False)

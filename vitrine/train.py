@@ -1,7 +1,7 @@
 """One command for the whole training, within a number of minutes, on whatever machine there is.
 
 The stages and what each gets of the time: the autoencoder, the latents (as long as they take), text encoder and UNet, the
-decoder's sharpening. A stage whose result stands already is skipped and its share goes to the others; a stage that was
+guidance, the decoder's sharpening. A stage whose result stands already is skipped and its share goes to the others; a stage that was
 cut off goes on from its checkpoint.
 """
 
@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
-from . import autoencoder, denoiser, latents, pack, sharpen
+from . import autoencoder, denoiser, guidance, latents, pack, sharpen
 from .denoiser import Denoiser
 from .model import FULL, TINY, Size, save_pipeline, seal
 from .renders import Renders
@@ -30,8 +31,9 @@ class Shares:
     """How the time is split."""
 
     autoencoder: float = 0.17
-    denoiser: float = 0.74
-    sharpen: float = 0.09
+    denoiser: float = 0.60
+    guidance: float = 0.15
+    sharpen: float = 0.08
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +43,12 @@ class Batches:
     autoencoder: int = 16
     latents: int = 1  # 0.09 s each on two cores, 0.14 by 16
     denoiser: int = 32
+    guidance: int = 16
     sharpen: int = 1
 
 
-CPU, CUDA = Batches(), Batches(autoencoder=128, latents=256, denoiser=256, sharpen=8)
-SMALL = Batches(autoencoder=2, latents=4, denoiser=4, sharpen=2)
+CPU, CUDA = Batches(), Batches(autoencoder=128, latents=256, denoiser=256, guidance=128, sharpen=8)
+SMALL = Batches(autoencoder=2, latents=4, denoiser=4, guidance=2, sharpen=2)
 
 
 def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool = False, start: Path | None = None, parts: Path | None = None) -> None:
@@ -80,7 +83,12 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
     texts = beside.submit(draw_texts, renders.records)
     beside.shutdown(wait=False)
     left = lambda: 60 * minutes - (time.monotonic() - began)
-    todo = {"autoencoder": not (data / "vae" / "config.json").exists(), "denoiser": True, "sharpen": not (data / "sharp" / "config.json").exists()}
+    todo = {
+        "autoencoder": not (data / "vae" / "config.json").exists(),
+        "denoiser": True,
+        "guidance": True,
+        "sharpen": not (data / "sharp" / "config.json").exists(),
+    }
     total = sum(getattr(Shares(), name) for name, wanted in todo.items() if wanted)
     share = lambda name: getattr(Shares(), name) / total
     if todo["autoencoder"]:
@@ -90,7 +98,7 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
     # and on a CPU a picture comes up some six times in two hours, so its mirror image is left out
     gpu = where.type == "cuda"
     codes = latents.make_latents(data, pictures, where, batches.latents, half=not start and not gpu, mirrored=gpu)
-    rest = share("denoiser") + (share("sharpen") if todo["sharpen"] else 0)
+    late = share("guidance") + (share("sharpen") if todo["sharpen"] else 0)
 
     def deliver() -> None:
         export(data, to, size)
@@ -99,18 +107,42 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
             print("parts:", *(path.name for path in pack.split(Path(archive), parts)), flush=True)
 
     plan = denoiser.Plan(batch=batches.denoiser)
-    denoiser.train(data, codes, texts.result(), left() * share("denoiser") / rest, where, plan, size, start, deliver)
+    (data / "guided.pt").unlink(missing_ok=True)  # of weights that are trained further now
+    denoiser.train(data, codes, texts.result(), left() * share("denoiser") / (share("denoiser") + late), where, plan, size, start, deliver)
+    deliver()
+    photos = lambda picks: codes[0][torch.from_numpy(picks).to(where), 0].float()
+    guidance.distil(data, averaged(data, size).to(where), photos, renders.records, left() * share("guidance") / late, where, batches.guidance)
     deliver()
     if todo["sharpen"]:
         sharpen.sharpen(data, pictures, max(1.0, left()), where, batches.sharpen)
         deliver()
 
 
-def export(data: Path, to: Path, size: Size = FULL) -> None:
-    """Write the pipeline of the averaged weights, with the sharpened decoder where there is one."""
+def guide(data: Path, start: Path, to: Path, minutes: float, device: str = "auto", tiny: bool = False) -> None:
+    """Distil the guidance into the UNet of the pipeline in ``start``, which has none distilled yet, and write the pipeline."""
+    where, size = choose_device(device), TINY if tiny else FULL
+    batches = SMALL if tiny else CUDA if where.type == "cuda" else CPU
+    model, renders = Denoiser(size), Renders(data / "renders", "train")
+    model.start_from(start)
+    vae = AutoencoderKL.from_pretrained(start / "vae", dtype=torch.float32).to(where).requires_grad_(False)
+    photos = lambda picks: autoencoder.encode(vae, autoencoder.to_tensor(np.stack([renders.picture(int(k)) for k in picks])).to(where))
+    unet = guidance.distil(data, model.to(where), photos, renders.records, 60 * minutes, where, batches.guidance)
+    save_pipeline(to, model.text, vae, unet, model.tokenizer)
+    seal(to)
+
+
+def averaged(data: Path, size: Size) -> Denoiser:
+    """Return text encoder and UNet as `denoiser.train` left them, averaged."""
     model = Denoiser(size)
-    state = torch.load(data / "denoiser.pt", weights_only=True, map_location="cpu")["average"]["module"]
-    model.load_state_dict(state)
+    model.load_state_dict(torch.load(data / "denoiser.pt", weights_only=True, map_location="cpu")["average"]["module"])
+    return model
+
+
+def export(data: Path, to: Path, size: Size = FULL) -> None:
+    """Write the pipeline of the averaged weights, with guidance and a sharpened decoder where they are distilled and trained."""
+    model = averaged(data, size)
+    if (data / "guided.pt").exists():
+        model.unet.load_state_dict(torch.load(data / "guided.pt", weights_only=True, map_location="cpu")["average"]["module"])
     vae = AutoencoderKL.from_pretrained(data / ("sharp" if (data / "sharp" / "config.json").exists() else "vae"))
     save_pipeline(to, model.text, vae, model.unet, model.tokenizer)
     seal(to)
