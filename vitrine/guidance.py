@@ -163,7 +163,8 @@ def distil(
     step = checkpoint.load(device)
     empty = model.tokenizer([""], padding="max_length", max_length=77, return_tensors="pt").input_ids[0].to(device)
     blank = teacher.model.text(empty[None])[0]
-    source, seen, taught, before = teacher.states(photos, records, empty, count, step), [], 0.0, budget.spent
+    source, taught, before = teacher.states(photos, records, empty, count, step), 0.0, budget.spent
+    seen: list[State] = []
     clock, smooth, rng = Clock("guidance", budget), None, np.random.default_rng([78, step])
     budget.start()
     while (share := budget.tick()) < 1:
