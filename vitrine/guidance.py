@@ -14,7 +14,6 @@ arXiv:2210.03142, distil guidance into one), in the states that the teacher's sa
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -31,7 +30,7 @@ from .training import Average, Budget, Checkpoint, Clock, autocast, learning_rat
 
 SCALE = 7.5  # the guidance at which the student is to be as the teacher
 PEAK = 1e-4
-TEACHING = 0.3  # share of the time in which the teacher makes states
+FRESH = 0.6  # states that the teacher makes for each that the student is shown
 LEAST = 32  # batches of states before the first step
 
 State = tuple[torch.Tensor, ...]  # noisy latents, timestep, tokens, and the noise that the teacher predicts without and with its guidance
@@ -139,6 +138,7 @@ def distil(
     device: torch.device,
     batch: int = 16,
     count: int = 8,
+    saved: Callable[[], None] = lambda: None,
 ) -> nn.Module:
     """Train the blocks with attention of the UNet of ``model``, where words and structure come in, for ``seconds``, resuming from ``data/guided.pt``; return its average.
 
@@ -152,6 +152,8 @@ def distil(
         Theirs, in their order.
     batch, count : int
         States a step of the student, and pictures that the teacher samples together.
+    saved : callable
+        Called after each checkpoint but the last.
     """
     torch.manual_seed(5)
     teacher, unet = Teacher(model, Noise(device)), model.unet.train().requires_grad_(False)
@@ -163,15 +165,13 @@ def distil(
     step = checkpoint.load(device)
     empty = model.tokenizer([""], padding="max_length", max_length=77, return_tensors="pt").input_ids[0].to(device)
     blank = teacher.model.text(empty[None])[0]
-    source, taught, before = teacher.states(photos, records, empty, count, step), 0.0, budget.spent
+    source, began = teacher.states(photos, records, empty, count, step), step
     seen: list[State] = []
     clock, smooth, rng = Clock("guidance", budget), None, np.random.default_rng([78, step])
     budget.start()
     while (share := budget.tick()) < 1:
-        if len(seen) < LEAST * batch or taught < TEACHING * (budget.spent - before):
-            began = time.monotonic()
+        if len(seen) < batch * (LEAST + FRESH * (step - began)):
             seen += [next(source) for _ in range(8 * count)]
-            taught += time.monotonic() - began
             continue
         noisy, t, ids, unguided, guided = (torch.stack(column) for column in zip(*(seen[k] for k in rng.integers(len(seen), size=batch)), strict=True))
         noisy, unguided, guided, text = noisy.float(), unguided.float(), guided.float(), teacher.model.text(ids)[0]
@@ -189,6 +189,7 @@ def distil(
         smooth = loss.detach() if smooth is None else smooth.lerp(loss.detach(), 0.05)
         step += 1
         clock.tell(step, batch, f"loss {smooth.item():.4f}, {len(seen)} states")
-        checkpoint.save(step)
+        if checkpoint.save(step):
+            saved()
     checkpoint.save(step, force=True)
     return average.module

@@ -111,7 +111,7 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
     denoiser.train(data, codes, texts.result(), left() * share("denoiser") / (share("denoiser") + late), where, plan, size, start, deliver)
     deliver()
     photos = lambda picks: codes[0][torch.from_numpy(picks).to(where), 0].float()
-    guidance.distil(data, averaged(data, size).to(where), photos, renders.records, left() * share("guidance") / late, where, batches.guidance)
+    guidance.distil(data, averaged(data, size).to(where), photos, renders.records, left() * share("guidance") / late, where, batches.guidance, saved=deliver)
     deliver()
     if todo["sharpen"]:
         sharpen.sharpen(data, pictures, max(1.0, left()), where, batches.sharpen)
