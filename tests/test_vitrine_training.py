@@ -412,6 +412,13 @@ def test_parts_are_small_and_join_to_the_same_file(tmp_path):
         pack.join(tmp_path / "back", tmp_path)
 
 
+def test_a_start_that_is_no_pipeline_or_that_is_missing_says_so(tmp_path):
+    with pytest.raises(SystemExit, match=r"no model_index.json is there"):
+        main(["guide", "--start", str(tmp_path)])
+    with pytest.raises(SystemExit, match=r"needs --start FOLDER"):
+        main(["guide", "--tiny", "--data", str(tmp_path)])
+
+
 @pytest.mark.slow
 @pytest.mark.xdist_group("tiny_chain")
 def test_the_tiny_chain_renders_trains_travels_and_measures(tmp_path, capsys):

@@ -190,6 +190,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=1, help="render: how many workers share the pictures")
     parser.add_argument("--share", type=float, default=1.0, help="evaluate, cutout-bars: share of the full sample sizes, for a quick look")
     args = parser.parse_args(argv)
+    if args.start and not (args.start / "model_index.json").is_file():
+        raise SystemExit(f"--start {args.start} is no saved pipeline: no model_index.json is there. Give a folder such as {WEIGHTS}.")
     args.to = args.to or (args.data / "weights" if args.tiny else WEIGHTS)
     names[args.step](args, TINY if args.tiny else Scale())
 
