@@ -107,7 +107,8 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
             print("parts:", *(path.name for path in pack.split(Path(archive), parts)), flush=True)
 
     plan = denoiser.Plan(batch=batches.denoiser)
-    (data / "guided.pt").unlink(missing_ok=True)  # of weights that are trained further now
+    for name in ("weak.pt", "guided.pt"):
+        (data / name).unlink(missing_ok=True)  # of weights that are trained further now
     denoiser.train(data, codes, texts.result(), left() * share("denoiser") / (share("denoiser") + late), where, plan, size, start, deliver)
     deliver()
     photos = lambda picks: codes[0][torch.from_numpy(picks).to(where), 0].float()
