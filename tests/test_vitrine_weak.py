@@ -6,24 +6,14 @@ import copy
 
 import pytest
 import torch
+from taught_parts import CPU, RECORDS, make_denoiser, photos
 
-from vitrine.denoiser import Denoiser
-from vitrine.model import TINY
-from vitrine.scene import draw
 from vitrine.weak import KEPT, silenced, weaken
-
-CPU = torch.device("cpu")
-RECORDS = [draw(k) for k in range(6)]
 
 
 @pytest.fixture
 def model():
-    torch.manual_seed(0)
-    return Denoiser(TINY)
-
-
-def photos(picks):
-    return torch.randn(len(picks), 8, 16, 16, generator=torch.Generator().manual_seed(0))
+    return make_denoiser()
 
 
 def test_the_hidden_channels_that_count_most_are_kept(model):

@@ -13,7 +13,7 @@ from diffusers import AutoencoderKL
 from .linear_start import POSTERIOR, start_linear
 from .losses import brought_features, laplacian
 from .model import FULL, Size, change_basis, fold_whitening, make_autoencoder
-from .training import Average, Budget, Checkpoint, Clock, autocast, learning_rate
+from .training import Average, Budget, Checkpoint, Clock, autocast, descend, learning_rate
 
 PEAK, MOST = 5e-4, 1e-3
 WHOLE = 0.7  # from this share of the budget on, whole pictures instead of crops, as many pixels: GroupNorm's mean and spread are other ones there
@@ -115,12 +115,7 @@ def train(
             with torch.no_grad(), autocast(device):
                 theirs = encode(followed, x).float()
             loss = loss + 0.2 * F.mse_loss(z[:, : theirs.shape[1]], theirs)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-        for group in optimiser.param_groups:
-            group["lr"] = peak * learning_rate(share, hold=0.6)
-        optimiser.step()
+        descend(loss, optimiser, peak * learning_rate(share, hold=0.6))
         average.update(vae)
         step += 1
         clock.tell(step, batch, f"L1 {pixel.item():.4f}" if step % 10 == 0 else "")

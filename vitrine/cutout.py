@@ -16,7 +16,7 @@ from tp2lib.models.cutout import CutoutNet
 from .composites import SEEN_PHOTOS, Composer, backgrounds
 from .losses import Features, fold_into
 from .renders import Renders
-from .training import Average, Budget, Checkpoint, Clock, autocast, learning_rate
+from .training import Average, Budget, Checkpoint, Clock, autocast, descend, learning_rate
 
 PEAK, ENCODER = 1.5e-3, 0.15  # the learning rate, and the encoder's share of it
 FROZEN = 3  # the stem and so many blocks stay as ImageNet left them: their maps are the largest
@@ -86,12 +86,7 @@ def train(data: Path, out: Path, seconds: float, device: torch.device, batch: in
         with autocast(device):
             logits = net(x)
         loss = loss_of(logits.float(), target)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)
-        for group in optimiser.param_groups:
-            group["lr"] = PEAK * group["share"] * learning_rate(share, hold=0.3)
-        optimiser.step()
+        descend(loss, optimiser, PEAK * learning_rate(share, hold=0.3), 2.0)
         average.update(net)
         step += 1
         clock.tell(step, len(x), f"loss {loss.item():.3f}")

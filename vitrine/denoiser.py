@@ -20,7 +20,7 @@ from transformers import CLIPTextModel
 
 from .model import FULL, SCHEDULER_CONFIG, Size, make_text_encoder, make_unet
 from .tokenizer import make_tokenizer
-from .training import Average, Budget, Checkpoint, Clock, autocast, learning_rate
+from .training import Average, Budget, Checkpoint, Clock, autocast, descend, learning_rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,12 +163,7 @@ def train(
     budget.start()
     while (share := budget.tick()) < 1:
         loss = loss_at(share)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for group in optimiser.param_groups:
-            group["lr"] = peak * learning_rate(share, floor=0.05)
-        optimiser.step()
+        descend(loss, optimiser, peak * learning_rate(share, floor=0.05))
         average.update(model)
         smooth = loss.detach() if smooth is None else smooth.lerp(loss.detach(), 0.02)
         step += 1

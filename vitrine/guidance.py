@@ -19,6 +19,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,12 +31,12 @@ from .captions import caption
 from .denoiser import Denoiser, Noise
 from .model import SCHEDULER_CONFIG
 from .scene import SPLITS, draw
-from .training import Average, Budget, Checkpoint, Clock, autocast, learning_rate
+from .training import Average, Budget, Checkpoint, Clock, autocast, descend, learning_rate
 from .weak import weaken
 
 SCALE = 7.5  # the guidance at which the student is to be as the teacher
 PEAK = 1e-4  # of the blocks with attention, where words and structure come in
-OUTER = 5e-5  # of the others, which draw edges and grain
+OUTER = 0.5  # of it for the others, which draw edges and grain
 WEAKER = 0.2  # share of the time that the weaker UNet gets
 FRESH = 0.45  # states that the teacher makes for each that the student is shown
 LEAST = 24  # batches of states before the first step
@@ -151,7 +152,7 @@ def distil(
     teacher, unet = Teacher(model, weak, Noise(device)), model.unet.train()
     inner = [one for block in (*unet.down_blocks, unet.mid_block, *unet.up_blocks) if getattr(block, "attentions", None) for one in block.parameters()]
     within = set(map(id, inner))
-    groups = [{"params": inner, "peak": PEAK}, {"params": [one for one in unet.parameters() if id(one) not in within], "peak": OUTER}]
+    groups: list[dict[str, Any]] = [{"params": inner}, {"params": [one for one in unet.parameters() if id(one) not in within], "share": OUTER}]
     optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=0.0, fused=device.type == "cuda")
     average, budget = Average(unet), Budget(seconds if begun else (1 - WEAKER) * seconds)
     checkpoint = Checkpoint(data / "guided.pt", unet=unet, optimiser=optimiser, average=average, budget=budget)
@@ -172,12 +173,7 @@ def distil(
             free, worded = unet(noisy.repeat(2, 1, 1, 1), t.repeat(2), torch.cat([blank.expand_as(text), text]), return_dict=False)[0].float().chunk(2)
         errors = (free.lerp(worded, SCALE) - guided) / 2, worded - unguided.lerp(guided, 1 / SCALE)  # undivided, the first would drown the second
         loss = (teacher.sigma(t) * sum(error.square().mean((1, 2, 3)) for error in errors)).mean()  # weighted as in `Noise.weight`
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
-        for group in optimiser.param_groups:
-            group["lr"] = group["peak"] * learning_rate(share)
-        optimiser.step()
+        descend(loss, optimiser, PEAK * learning_rate(share))
         average.update(unet)
         smooth = loss.detach() if smooth is None else smooth.lerp(loss.detach(), 0.05)
         step += 1

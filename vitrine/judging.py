@@ -30,7 +30,7 @@ from tp2lib.models.vocabulary import ATTRIBUTES
 from .autoencoder import decode, encode, to_tensor
 from .losses import Features, fold_into
 from .renders import Renders
-from .training import Average, Budget, Checkpoint, Clock, autocast, learning_rate
+from .training import Average, Budget, Checkpoint, Clock, autocast, descend, learning_rate
 
 SHIFT = 12  # pixels of 256, each way
 TEACHER = 0.4  # its share of the time
@@ -123,12 +123,7 @@ def learn(net: Any, name: str, path: Path, seconds: float, batches: Batches, dev
         x, labels = next(ready)
         x, labels = x.to(device), {key: value.to(device) for key, value in labels.items()}
         loss = loss_of(net, x, labels)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)
-        for group in optimiser.param_groups:
-            group["lr"] = peak * learning_rate(share)
-        optimiser.step()
+        descend(loss, optimiser, peak * learning_rate(share), 2.0)
         average.update(net)
         step += 1
         clock.tell(step, batches.size, f"loss {loss.item():.3f}")

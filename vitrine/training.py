@@ -145,6 +145,16 @@ class Clock:
         print(f"{self.name} step {step}  {self.budget.share:.0%}  {text}  {pace:.0f} a second  {left:.0f} min to go", flush=True)
 
 
+def descend(loss: torch.Tensor, optimiser: torch.optim.Optimizer, rate: float, most: float = 1.0) -> None:
+    """Take one step down ``loss``, with gradients of norm ``most`` at most, at ``rate`` times the ``share`` that a group of parameters may have."""
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_([one for group in optimiser.param_groups for one in group["params"]], most)
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group.get("share", 1.0)
+    optimiser.step()
+
+
 def learning_rate(share: float, warmup: float = 0.02, hold: float = 0.0, floor: float = 0.02) -> float:
     """Factor on the peak: linear warm-up, level up to ``hold``, then cosine decay to ``floor``.
 

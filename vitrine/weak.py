@@ -16,12 +16,11 @@ from diffusers.models.resnet import ResnetBlock2D
 from torch import nn
 
 from .captions import caption
-from .denoiser import Denoiser, Noise
-from .training import Average, Budget, Checkpoint, Clock, autocast, learning_rate
+from .denoiser import Denoiser, Noise, Plan
+from .training import Average, Budget, Checkpoint, Clock, autocast, descend, learning_rate
 
 KEPT = 0.35  # of the hidden channels of every residual block
 PEAK = 3e-4
-EMPTY = 0.1  # share of the captions
 
 
 def silenced(unet: nn.Module) -> list[tuple[nn.Parameter, torch.Tensor]]:
@@ -65,7 +64,7 @@ def weaken(
     budget.start()
     while (share := budget.tick()) < 1:
         picks = dice.integers(len(records), size=batch)
-        texts = ["" if dice.random() < EMPTY else caption(records[k], dice) for k in picks]
+        texts = ["" if dice.random() < Plan.empty else caption(records[k], dice) for k in picks]
         ids = model.tokenizer(texts, padding="max_length", truncation=True, max_length=77, return_tensors="pt").input_ids.to(device)
         with torch.no_grad():
             z, text = photos(picks), model.text(ids)[0]
@@ -73,12 +72,7 @@ def weaken(
         with autocast(device):
             predicted = unet(noise.add(z, e, t), t, text, return_dict=False)[0].float()
         loss = (noise.weight(t) * (predicted - e).square().mean((1, 2, 3))).mean()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
-        for group in optimiser.param_groups:
-            group["lr"] = PEAK * learning_rate(share)
-        optimiser.step()
+        descend(loss, optimiser, PEAK * learning_rate(share))
         silence()
         average.update(unet)
         smooth = loss.detach() if smooth is None else smooth.lerp(loss.detach(), 0.05)
