@@ -23,9 +23,11 @@ def test_an_answer_is_kept_and_replaced(tmp_path):
     answer("latency", "Four seconds.\nNo more.", tmp_path)
     answer("risks", "<b>The</b> pen", tmp_path)
     assert answers(tmp_path) == {"latency": "Four seconds.\nNo more.", "risks": "<b>The</b> pen"}
+    answer("risks", " \n", tmp_path)
+    assert answers(tmp_path) == {"latency": "Four seconds.\nNo more."}
 
 
-@pytest.mark.parametrize(("name", "text"), [("risk", "yes"), ("risks", ""), ("risks", " \n"), ("risks", None), ("risks", "x" * 4001)])
+@pytest.mark.parametrize(("name", "text"), [("risk", "yes"), ("risks", None), ("risks", "x" * 4001)])
 def test_what_is_no_answer_is_refused(name, text, tmp_path):
     with pytest.raises(RecordError):
         answer(name, text, tmp_path)
@@ -48,6 +50,15 @@ def test_the_form_saves_what_is_not_blank_and_shows_it_again(tmp_path):
     assert french.boxes["negative"].value == "Nothing, with guidance off." and french.button.description == words("fr")["panels"]["save"]
     french.button.click()
     assert "1 réponses sur 6" in french.status.value
+
+
+def test_an_answer_that_is_emptied_in_the_form_is_gone(tmp_path):
+    answer("negative", "Nothing.", tmp_path)
+    answer("risks", "The pen.", tmp_path)
+    form = ReflectionPanel(tmp_path)
+    form.boxes["negative"].set_state({"value": " "})
+    form.button.click()
+    assert answers(tmp_path) == {"risks": "The pen."} and "1 of 6" in form.status.value
 
 
 def test_the_form_says_what_went_wrong(tmp_path):

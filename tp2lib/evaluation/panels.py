@@ -222,12 +222,14 @@ class ReflectionPanel(_Panel):
         self.widget = widgets.VBox([*rows, self.button, self.status])
 
     def save(self) -> list[str]:
-        """Keep every answer that is not blank, as the button does, and return which ones.
+        """Keep the answers as they stand, as the button does, and return which questions have one.
 
         RecordError is raised if an answer is too long, OutputError if they cannot be written.
         """
+        kept = answers(self.outputs)
+        for name, box in self.boxes.items():
+            if box.value.strip() != kept.get(name, ""):
+                answer(name, box.value, self.outputs)
         given = [name for name, box in self.boxes.items() if box.value.strip()]
-        for name in given:
-            answer(name, self.boxes[name].value, self.outputs)
         self._say(self._sentences["saved"].format(count=len(given), whole=len(self.boxes)))
         return given

@@ -22,22 +22,23 @@ ASKED: Mapping[str, Mapping[str, str]] = words("en")["reflection"]
 
 
 def answer(name: str, text: str, outputs: str | os.PathLike[str]) -> Path:
-    """Keep an answer; it replaces the one before.
+    """Keep an answer; it replaces the one before, and a blank one removes it.
 
     Raises
     ------
     RecordError
-        There is no such question, or the text is blank or too long.
+        There is no such question, or the text is too long or no text.
     OutputError
         It cannot be written.
     """
     if name not in ASKED:
         raise RecordError(f"there is no question {shown(name)}; there are {', '.join(ASKED)}.{did_you_mean(name, ASKED)}")
-    if not isinstance(text, str) or not text.strip():
+    if not isinstance(text, str):
         raise RecordError(f"the answer to {name} is {shown(text)}; write a sentence or two of your own.")
     if len(text) > _MOST:
         raise RecordError(f"the answer to {name} has {len(text)} characters; at most {_MOST} are kept. Shorten it.")
-    return write_json(Path(outputs) / FILE, {**answers(outputs), name: text.strip().replace("\0", "")})
+    kept = {**answers(outputs), name: text.strip().replace("\0", "")}
+    return write_json(Path(outputs) / FILE, {one: known for one, known in kept.items() if known})
 
 
 def answers(outputs: str | os.PathLike[str]) -> dict[str, str]:
