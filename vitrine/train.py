@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
 import torch
 from diffusers import AutoencoderKL
 from diffusers.utils import SAFETENSORS_WEIGHTS_NAME
@@ -49,8 +51,8 @@ class Batches:
 
 
 CPU, CUDA = Batches(), Batches(autoencoder=128, latents=256, denoiser=256, guidance=128, sharpen=8)
-PHOTOS = 2_000  # renders that `guide` encodes, three minutes on two cores
 SMALL = Batches(autoencoder=2, latents=4, denoiser=4, guidance=2, sharpen=2)
+PHOTOS = 2_000  # renders that `guide` encodes: 152 s on two cores
 
 
 def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool = False, start: Path | None = None, parts: Path | None = None) -> None:
@@ -113,8 +115,9 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
         (data / name).unlink(missing_ok=True)  # of weights that are trained further now
     denoiser.train(data, codes, texts.result(), left() * share("denoiser") / (share("denoiser") + late), where, plan, size, start, deliver)
     deliver()
-    photos = lambda picks: codes[0][torch.from_numpy(picks).to(where), 0].float()
-    guidance.distil(data, averaged(data, size).to(where), photos, renders.records, left() * share("guidance") / late, where, batches.guidance, saved=deliver)
+    guidance.distil(
+        data, averaged(data, size).to(where), photos_of(codes[0]), renders.records, left() * share("guidance") / late, where, batches.guidance, saved=deliver
+    )
     deliver()
     if todo["sharpen"]:
         sharpen.sharpen(data, pictures, max(1.0, left()), where, batches.sharpen)
@@ -124,23 +127,26 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
 def guide(data: Path, start: Path, to: Path, minutes: float, device: str = "auto", tiny: bool = False) -> None:
     """Distil the guidance into the UNet of the pipeline in ``start``, which has none distilled yet, and write the pipeline.
 
-    The first `PHOTOS` renders are enough. Checkpoints lie in ``data/guide-HASH``, the hash being that of the UNet, so that no other start resumes them.
+    The first `PHOTOS` renders are enough. Their latents and the checkpoints lie in ``data/guide-HASH``, the hash being that of the UNet, so that no other start resumes them.
     """
     began = time.monotonic()
     where, size = choose_device(device), TINY if tiny else FULL
     batches = SMALL if tiny else CUDA if where.type == "cuda" else CPU
     model, renders = Denoiser(size), Renders(data / "renders", "train")
     model.start_from(start)
-    vae = AutoencoderKL.from_pretrained(start / "vae", dtype=torch.float32).to(where).requires_grad_(False)
-    picture = lambda k: autoencoder.to_tensor(renders.picture(k)[None]).to(where)
-    codes = torch.cat([autoencoder.encode(vae, picture(k)) for k in range(min(PHOTOS, len(renders)))])
-    photos = lambda picks: codes[torch.from_numpy(picks).to(where)]
     folder = data / f"guide-{hashlib.sha256((start / 'unet' / SAFETENSORS_WEIGHTS_NAME).read_bytes()).hexdigest()[:8]}"
-    folder.mkdir(exist_ok=True)
+    shutil.copytree(start / "vae", folder / "vae", dirs_exist_ok=True)
+    pictures = torch.from_numpy(np.stack([renders.picture(k) for k in range(min(PHOTOS, len(renders)))]))
+    codes, _ = latents.make_latents(folder, pictures, where, batches.latents, half=False, mirrored=False)
     left = 60 * minutes - (time.monotonic() - began)
-    unet = guidance.distil(folder, model.to(where), photos, renders.records[: len(codes)], left, where, batches.guidance)
-    save_pipeline(to, model.text, vae, unet, model.tokenizer)
+    unet = guidance.distil(folder, model.to(where), photos_of(codes), renders.records[: len(codes)], left, where, batches.guidance)
+    save_pipeline(to, model.text, AutoencoderKL.from_pretrained(start / "vae", dtype=torch.float32), unet, model.tokenizer)
     seal(to)
+
+
+def photos_of(codes: torch.Tensor) -> Callable[[np.ndarray], torch.Tensor]:
+    """Return what gives the latents of pictures by their numbers, from those of `latents.make_latents`, (N, K, C, h, w)."""
+    return lambda picks: codes[torch.from_numpy(picks).to(codes.device), 0].float()
 
 
 def averaged(data: Path, size: Size) -> Denoiser:
