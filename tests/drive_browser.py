@@ -156,10 +156,12 @@ def use(page: Page, folder: Path, photo: Path) -> dict:
     strokes = (("Box", (0.02, 0.02), (0.3, 0.1)), ("Erase", (0.25, 0.06), (0.3, 0.06)), ("Keep", (0.9, 0.9), (0.95, 0.9)))
     for tool, (left, top), (right, bottom) in (strokes[0], *strokes):
         page.locator(f".tp2-mask button:visible:has-text('{tool}')").click()
+        before = found.inner_text()
         page.mouse.move(box["x"] + left * box["width"], box["y"] + top * box["height"])
         page.mouse.down()
         page.mouse.move(box["x"] + right * box["width"], box["y"] + bottom * box["height"], steps=5)
         page.mouse.up()
+        expect(found).not_to_have_text(before, timeout=SLOW)  # the kernel has this stroke
         if "redrawn" not in seen:  # after the first stroke: back to what was found, and begin anew
             expect(found).to_contain_text("corrected by hand", timeout=SLOW)
             seen["redrawn"] = canvas.evaluate("canvas => canvas.toDataURL()") != as_found

@@ -352,3 +352,16 @@ def test_three_ways_to_look_and_sizes_that_do_not_fit() -> None:
     assert "no picture any more" in table.place.children[0].value
     table.offer([("run 1", "1")])
     assert table.second.value == "3"  # what is chosen stays
+
+
+def test_new_lists_and_another_look_leave_no_moment_without_the_table() -> None:
+    runs = {"1": fake_run(1), "2": fake_run(2, seed=9)}
+    table = CompareRuns(runs.get)
+    table.offer([(f"run {key}", key) for key in runs])
+    table.first.value, table.second.value = "1", "2"
+    seen = []
+    table.table.observe(lambda change: seen.append(change["new"]), "value")
+    table.offer([("another title", "1"), ("run 2", "2")])
+    for view in VIEWS:
+        table.view.value = view
+    assert seen == [] and "seed 9" in table.table.value

@@ -160,7 +160,7 @@ class CompareRuns:
     """Two runs, chosen, and three ways of looking at them; `read` gives the run of a key, or None."""
 
     def __init__(self, read: Callable[[str], Any]) -> None:
-        self._read = read
+        self._read, self._offering = read, False
         look = {"style": {"description_width": "3em"}, "layout": {"width": "44em", "max_width": "100%"}}
         self.first = widgets.Dropdown(options=[("none yet", "")], description="A", tooltip="the first run", **look)
         self.second = widgets.Dropdown(options=[("none yet", "")], description="B", tooltip="the second run", **look)
@@ -173,11 +173,13 @@ class CompareRuns:
 
     def offer(self, options: list[tuple[str, str]]) -> None:
         """Offer these runs, as (words, key); what is chosen stays chosen."""
+        self._offering = True  # a list that is filled anew has nothing chosen for a moment
         for one in (self.first, self.second):
             kept = [(words, key) for words, key in one.options if key == one.value and key not in {known for _, known in options}]
             chosen = one.value
             one.options = list(dict.fromkeys([("none yet", ""), *options, *kept]))
             one.value = chosen
+        self._offering = False
 
     def put(self, side: str, run: Any) -> None:
         """Put a run on side "A" or "B"."""
@@ -188,23 +190,29 @@ class CompareRuns:
 
     def show(self) -> None:
         """Draw both runs in the way that is chosen; what is wrong is said in their place."""
-        self.table.value = ""
+        if self._offering:
+            return
+        table, shown = "<div>Choose two runs, here or with the buttons under a picture.</div>", list[widgets.Widget]()
         try:
-            refill(self.place, self.draw())
+            if self.first.value and self.second.value:
+                table = ""
+                runs = [self._run(side, one.value) for side, one in (("A", self.first), ("B", self.second))]
+                table = differing_html(*runs)
+                shown = self._draw(*runs)
         except TP2Error as error:
-            refill(self.place, [widgets.HTML(status_html(error, error=True))])
+            shown = [widgets.HTML(status_html(error, error=True))]
+        self.table.value = table  # at once: emptied before, it would flicker
+        refill(self.place, shown)
 
-    def draw(self) -> list[widgets.Widget]:
-        """Say what differs, and return the pictures; raise SourceError where they cannot be laid on each other."""
-        if not (self.first.value and self.second.value):
-            self.table.value = "<div>Choose two runs, here or with the buttons under a picture.</div>"
-            return []
-        runs = [self._read(key) for key in (self.first.value, self.second.value)]
-        for side, run in zip("AB", runs, strict=True):
-            if run is None or problem(run):
-                raise SourceError(f"run {side} has no picture any more. Choose another one.")
+    def _run(self, side: str, key: str) -> Any:
+        run = self._read(key)
+        if run is None or problem(run):
+            raise SourceError(f"run {side} has no picture any more. Choose another one.")
+        return run
+
+    def _draw(self, *runs: Any) -> list[widgets.Widget]:
+        """Return the pictures of two runs; raise SourceError where they cannot be laid on each other."""
         alts = [f"{side}: {alt_of(run)}" for side, run in zip("AB", runs, strict=True)]
-        self.table.value = differing_html(*runs)
         if self.view.value == VIEWS[1]:
             return [before_after(*runs, alt_before=alts[0], alt_after=alts[1])]
         if self.view.value == VIEWS[2]:
