@@ -187,6 +187,7 @@ def test_other_refusals() -> None:
 # -- words --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)  # a busy machine draws slowly
 @given(st.text(max_size=80))
 def test_any_prompt_is_drawn_without_a_warning(text: str) -> None:

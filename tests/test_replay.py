@@ -71,6 +71,7 @@ def test_a_picture_that_was_made_otherwise_is_graded_and_its_differences_are_sus
     assert "torch was '1.13.0'" in str(verdict)
 
 
+@pytest.mark.slow
 def test_a_picture_of_another_vae_is_replayed_with_that_vae(model, tmp_path, in_this_process):
     kind = type(model.pipe.vae)
     with torch.random.fork_rng():

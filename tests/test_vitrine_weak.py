@@ -29,6 +29,7 @@ def test_the_hidden_channels_that_count_most_are_kept(model):
     assert silenced(model.unet)[0][1][0, 7] == 0
 
 
+@pytest.mark.slow
 def test_a_weak_copy_learns_without_the_silenced_channels(model, tmp_path, by_steps):
     before = copy.deepcopy(model.unet.state_dict())
     weak = weaken(tmp_path, model, photos, RECORDS, 12, CPU, batch=4)
@@ -39,6 +40,7 @@ def test_a_weak_copy_learns_without_the_silenced_channels(model, tmp_path, by_st
     assert not torch.equal(weak.conv_in.weight, model.unet.conv_in.weight)
 
 
+@pytest.mark.slow
 def test_what_was_trained_comes_back_without_more_time(model, tmp_path, by_steps):
     weak = weaken(tmp_path, model, photos, RECORDS, 5, CPU, batch=4)
     again = weaken(tmp_path, model, photos, RECORDS, 0, CPU, batch=4)
