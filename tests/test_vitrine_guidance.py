@@ -117,3 +117,11 @@ def test_plain_guidance_comes_near_the_teacher(model, empty, tmp_path, by_steps)
     assert misses(learnt)[1] < 0.85 * misses(before.unet)[1]  # measured: 0.64
     assert torch.load(tmp_path / "weak.pt", weights_only=True)["step"] == 22
     assert torch.load(tmp_path / "guided.pt", weights_only=True)["step"] > 50
+
+
+def test_a_slow_machine_makes_one_step_at_least(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(vitrine.guidance, "LEAST", 4)
+    before = copy.deepcopy(model.unet)
+    learnt = distil(tmp_path, model, photos, RECORDS, 1e-6, CPU, batch=2)
+    assert torch.load(tmp_path / "guided.pt", weights_only=True)["step"] == 1
+    assert any(not torch.equal(one, other) for one, other in zip(learnt.parameters(), before.parameters(), strict=True))

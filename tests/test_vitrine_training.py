@@ -453,7 +453,7 @@ def test_the_tiny_chain_renders_trains_travels_and_measures(tmp_path, capsys):
     main(["render", "--tiny", "--data", str(tmp_path)])  # finished: nothing to do again
     assert before and before == {p: p.stat().st_mtime_ns for p in tmp_path.glob("renders/*/*.png")}
     other, unet = tmp_path / "other", "unet/diffusion_pytorch_model.safetensors"
-    main(["guide", "--tiny", "--minutes", "0.1", "--data", str(tmp_path), "--start", str(made), "--to", str(other)])
+    main(["guide", "--tiny", "--minutes", "0.01", "--data", str(tmp_path), "--start", str(made), "--to", str(other)])
     assert (other / unet).read_bytes() != (made / unet).read_bytes()
     (kept,) = tmp_path.glob("guide-*/guided.pt")
     assert torch.load(kept, weights_only=True)["step"] > 0

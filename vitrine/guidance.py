@@ -164,7 +164,7 @@ def distil(
     source, seen = teacher.states(photos, records, empty, count, step), list[State]()
     clock, smooth, rng = Clock("guidance", budget), None, np.random.default_rng([78, step])
     budget.start()
-    while (share := budget.tick()) < 1:
+    while (share := budget.tick()) < 1 or step == 0:  # the first states may take a slow machine all its time: one step is made even then
         if len(seen) < batch * (LEAST + FRESH * (step - began)):
             seen += [next(source) for _ in range(8 * count)]
             continue
