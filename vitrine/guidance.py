@@ -134,6 +134,8 @@ def distil(
 ) -> nn.Module:
     """Train a weaker UNet, then the one of ``model``, for ``seconds`` together, resuming from ``data/weak.pt`` and ``data/guided.pt``; return the average of the latter.
 
+    One step is made at least, so that no time, however short, gives back the weights as they were.
+
     Parameters
     ----------
     model : Denoiser
@@ -164,7 +166,7 @@ def distil(
     source, seen = teacher.states(photos, records, empty, count, step), list[State]()
     clock, smooth, rng = Clock("guidance", budget), None, np.random.default_rng([78, step])
     budget.start()
-    while (share := budget.tick()) < 1 or step == 0:  # the first states may take a slow machine all its time: one step is made even then
+    while (share := budget.tick()) < 1 or step == 0:  # the first states may take a slow machine all its time
         if len(seen) < batch * (LEAST + FRESH * (step - began)):
             seen += [next(source) for _ in range(8 * count)]
             continue
