@@ -47,14 +47,15 @@ def test_where_nothing_stands_out_there_is_no_product(image):
     assert find_product(image) is None
 
 
-def test_a_ground_of_two_colours_is_not_taken_for_a_product():
+def test_a_ground_of_several_colours_is_not_taken_for_the_product():
     image = disc(ground=(250, 250, 250))
     image.paste((120, 80, 40), (0, 0, 128, 30))
     image.paste((20, 20, 24), (0, 98, 128, 128))
-    assert find_product(image) is None
+    found, truth = find_product(image), find_product(disc())
+    assert (found.mask & truth.mask).sum() > 0.95 * (found.mask | truth.mask).sum()
 
 
-@pytest.mark.parametrize("name", ["product", "backpack", "headphones"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in INPUTS.glob("*.jpg")))
 def test_the_packs_own_photos_show_their_product_whole(name):
     found = find_product(prepare_source(INPUTS / f"{name}.jpg", 256, 256).image)
     assert 0.1 < found.share < 0.5 and found.touching == 0

@@ -1,23 +1,20 @@
-"""Find the product in a picture by its colour against the background, and measure how it changed.
+"""Find the product in a picture, and measure how it changed.
 
-The product is the largest connected region whose colour differs from the frame's border. That works for a product
-on a plain or softly lit background; elsewhere nothing is found, and None is returned.
+The network that cuts products out finds it, on any background (`tp2lib.models.cutout`). Where the network finds nothing, or doubts what it found, None is returned.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
-from scipy.ndimage import binary_closing, binary_fill_holes, gaussian_filter, label
-from skimage.color import deltaE_ciede2000, rgb2lab
-from skimage.filters import threshold_otsu
+from PIL import Image
 
-from tp2lib.metrics.measures import Picture, as_pixels, border_of, perceptual_map
+from tp2lib.metrics.measures import Picture, as_pixels, perceptual_map
+from tp2lib.models.cutout import find_mask
 
-_LEAST_CONTRAST = 8.0  # ΔE00: a smaller difference from the background is not detected
-_PLAIN = 8.0  # ΔE00: 60 % of the band must be this near to its median colour, or the background is not plain
-_LEAST_SHARE, _MOST_SHARE = 0.01, 0.95  # of the frame
+_CUT_OFF = 0.25  # share of the frame's outermost pixels from which the network doubts every mask, for the product leaves the frame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,40 +31,28 @@ class Fidelity:
     """How a product changed between its photo and a picture."""
 
     colour: float  # perceptual distance (ΔE00), mean over the photo's product: 1 is just noticeable
-    shape: float | None  # overlap of both outlines, intersection over union, 0 to 1; None where the picture shows no product that differs from its background
+    shape: float | None  # overlap of both outlines, intersection over union, 0 to 1; None where no product is found in the picture
 
 
 def find_product(image: Picture) -> Product | None:
-    """Find the product of a picture; None where nothing stands out, or the ground is of several colours.
+    """Find the product of a picture, of 16×16 pixels at least; None where there is none, or the network is not sure of its outline."""
+    pixels = as_pixels(image)
+    return _find(pixels.shape, pixels.tobytes())
 
-    Notes
-    -----
-    ΔE00 of each pixel, slightly blurred, from the median colour of the frame's outer band; cut by Otsu's threshold (IEEE
-    Trans. SMC 9, 1979), at 8 ΔE00 at least; the largest connected region, its holes filled.
-    """
-    lab = rgb2lab(as_pixels(image))
-    sigma = min(lab.shape[:2]) / 128
-    lab = gaussian_filter(lab, (sigma, sigma, 0), mode="nearest")
-    border = border_of(*lab.shape[:2])
-    apart = deltaE_ciede2000(lab, np.median(lab[border], axis=0)[None, None, :])
-    if apart.max() < _LEAST_CONTRAST or np.percentile(apart[border], 60) > _PLAIN:
+
+@lru_cache(maxsize=16)
+def _find(shape: tuple[int, ...], rgb: bytes) -> Product | None:
+    found = find_mask(Image.fromarray(np.frombuffer(rgb, np.uint8).reshape(shape)))
+    mask = found.mask >= 0.5
+    mask.flags.writeable = False
+    touching = float(np.concatenate([mask[0], mask[-1], mask[1:-1, 0], mask[1:-1, -1]]).mean())
+    if found.doubt and touching <= _CUT_OFF:
         return None
-    mask = np.pad(apart > max(threshold_otsu(apart), _LEAST_CONTRAST), 4, mode="edge")  # or closing would eat the frame's edge
-    mask = binary_closing(mask, iterations=2)[4:-4, 4:-4]
-    pieces, count = label(mask)
-    if not count:
-        return None
-    sizes = np.bincount(pieces.ravel())[1:]
-    mask = binary_fill_holes(pieces == 1 + int(sizes.argmax()))
-    share = float(mask.mean())
-    if not _LEAST_SHARE <= share <= _MOST_SHARE:
-        return None
-    edge = np.concatenate([mask[0], mask[-1], mask[1:-1, 0], mask[1:-1, -1]])
-    return Product(mask=mask, share=share, touching=float(edge.mean()))
+    return Product(mask=mask, share=float(mask.mean()), touching=touching)
 
 
 def fidelity_to(image: Picture, photo: Picture) -> Fidelity | None:
-    """Measure how the product of a photo changed; None where the photo shows none apart from its background.
+    """Measure how the product of a photo changed; None where none is found in the photo.
 
     Parameters
     ----------
