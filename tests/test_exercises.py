@@ -278,6 +278,7 @@ PLANTED: dict[str, list[tuple[Any, str]]] = {
         (SMOKE, "green and mug is not in it"), (SMOKE.vary(prompt="a green mug", steps=10), "seed is 42"),
         (SMOKE.vary(prompt="a green mug", steps=10, seed=7, guidance=9), "guidance is 9.0 and was 7.5"),
         (SMOKE.vary(prompt="evergreen mugs", steps=10, seed=7), "green and mug is not in it"),
+        (SMOKE.vary(prompt=SMOKE.prompt + ", and a green mug", steps=10, seed=7), "takes the place of the apple"),
         ("a green mug", "is text, not a Recipe"), (fake_run(), "A run has it in run.recipe"),
     ],
     "q1_3": [

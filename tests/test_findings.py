@@ -16,6 +16,11 @@ def test_a_sentence_is_held_against_every_case(holds, said):
     assert verdict("more is more", holds, "pairs") == (f"“more is more”: {sum(holds)} of 2 pairs. Here the measurements {said} the report.")
 
 
+@pytest.mark.parametrize(("holds", "said"), [([1, 0], "agree with the report"), ([0, 0], "did not happen here, and the report only says that it may")])
+def test_a_sentence_with_may_is_never_contradicted(holds, said):
+    assert said in verdict("it may rain", holds, "days", may=True)
+
+
 def test_no_case_is_no_verdict():
     with pytest.raises(SourceError, match="no case"):
         verdict("more is more", [])

@@ -37,6 +37,8 @@ def judge_1_2(answer: Any) -> str:
     recipe, smoke = as_recipe(answer), EXPERIMENTS["smoke"].recipe
     if missing := {"green", "mug"} - set(re.findall(r"\w+", recipe.prompt.lower())):
         raise Wrong(f"the prompt is {shown(recipe.prompt)}; {' and '.join(sorted(missing))} is not in it.")
+    if "apple" in recipe.prompt.lower():
+        raise Wrong(f"the prompt is {shown(recipe.prompt)}; the green mug takes the place of the apple.")
     wrong = [f"{name} is {shown(getattr(recipe, name))}" for name, to in (("steps", 10), ("seed", 7)) if getattr(recipe, name) != to]
     others = [name for name in differing(recipe, smoke) if name not in ("prompt", "steps", "seed")]
     wrong += [f"{name} is {shown(getattr(recipe, name))} and was {shown(getattr(smoke, name))}" for name in others]

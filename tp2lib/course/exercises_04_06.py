@@ -162,8 +162,8 @@ def judge_5_2(answer: Any, model: Any) -> str:
     keys = {make_plan(recipe, model).key for recipe in positions()}
     if count != len(keys):
         way = "some of them come down to the same settings" if count > len(keys) else "too many count as one"
-        raise Wrong(f"{count} of 9 positions, you say: {way}.")
-    return f"nine positions, {count} pictures."
+        raise Wrong(f"{count} of 9 places, you say: {way}.")
+    return f"nine places, {count} pictures."
 
 
 def judge_5_3(answer: Any) -> str:

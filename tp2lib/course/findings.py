@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _FEWEST = 8  # predictions, below which halves are too few to compare
 
 
-def verdict(claim: str, holds: Sequence[bool], what: str = "seeds") -> str:
+def verdict(claim: str, holds: Sequence[bool], what: str = "seeds", *, may: bool = False) -> str:
     """Say whether the measurements support a sentence of the report.
 
     Parameters
@@ -31,6 +31,8 @@ def verdict(claim: str, holds: Sequence[bool], what: str = "seeds") -> str:
         Whether it holds, case by case.
     what : str, default "seeds"
         What the cases are.
+    may : bool, default False
+        The report only says that it may be so: one case agrees with that, and none contradicts it.
 
     Raises
     ------
@@ -45,7 +47,9 @@ def verdict(claim: str, holds: Sequence[bool], what: str = "seeds") -> str:
     holds = list(holds)
     if not holds:
         raise SourceError(f"there is no case to test “{claim}” on. Measure at least one run.")
-    said = "agree with" if all(holds) else "are split on" if any(holds) else "contradict"
+    if may and not any(holds):
+        return f"“{claim}”: 0 of {len(holds)} {what}. It did not happen here, and the report only says that it may."
+    said = "agree with" if may or all(holds) else "are split on" if any(holds) else "contradict"
     return f"“{claim}”: {sum(map(bool, holds))} of {len(holds)} {what}. Here the measurements {said} the report."
 
 
