@@ -7,6 +7,7 @@ import io
 import os
 import re
 import stat
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
@@ -69,6 +70,14 @@ def test_favourites_last_and_survive_damage(tmp_path) -> None:
         liked.path.write_bytes(damage)
         assert [*liked] == []
     assert liked.toggle(runs[1].key) and [*liked] == [runs[1].key]
+
+
+def test_favourites_chosen_at_once_are_all_kept(tmp_path) -> None:
+    ledger = Ledger(tmp_path)
+    keys = [f"{number:016x}" for number in range(12)]
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(Favourites(ledger).toggle, keys))
+    assert sorted(Favourites(ledger)) == keys
 
 
 def test_favourites_that_cannot_be_written_are_told_and_not_lost(tmp_path, monkeypatch) -> None:

@@ -55,6 +55,22 @@ def differ(run, source):
     return int((np.asarray(run.image)[kept] != np.asarray(source.image)[kept]).sum())
 
 
+@pytest.mark.parametrize(
+    "mask",
+    [np.full((8, 8), np.nan), np.full((8, 8), 1j), np.full((8, 8), "white"), np.full((8, 8), None)],
+    ids=["nan", "complex", "text", "objects"],
+)
+def test_a_mask_of_anything_but_real_numbers_is_refused(mask):
+    with pytest.raises(SourceError, match="not of finite real numbers. Give bool"):
+        cut_out(noise(8, 8), mask)
+
+
+def test_a_mask_with_damaged_exif_is_refused(tmp_path):
+    Image.new("L", (64, 64)).save(tmp_path / "mask.png", exif=b"Exif\0\0nothing that is TIFF")
+    with pytest.raises(SourceError, match="the mask cannot be converted to grey .*Save it again as PNG"):
+        cut_out(noise(64, 64), tmp_path / "mask.png")
+
+
 @pytest.fixture
 def cut():
     return cut_out(noise(64, 64), disc(64, 64))

@@ -338,6 +338,16 @@ def test_a_run_that_kills_two_processes_is_quarantined_until_it_is_released(tmp_
     assert found["locks"] == 1  # the dead sessions' locks are swept
 
 
+def test_a_run_that_an_interrupt_left_without_an_outcome_is_at_work_for_others_only(tmp_path: Path) -> None:
+    ledger, claimed = Ledger(tmp_path), []
+    assert ledger.claim([KEY]) == [KEY]
+    other = threading.Thread(target=lambda: claimed.extend(ledger.claim([KEY])))
+    other.start()
+    other.join()
+    assert claimed == []  # it is at work here
+    assert ledger.claim([KEY]) == [KEY]  # but this thread waits for nobody
+
+
 def test_a_run_in_flight_elsewhere_is_not_a_crash(tmp_path: Path) -> None:
     sessions = [Ledger(tmp_path) for _ in range(4)]
     for ledger in sessions:

@@ -213,6 +213,20 @@ def test_a_broken_index_is_an_error_in_words(folder, content):
         load(folder, device="cpu")
 
 
+@pytest.mark.parametrize("entry", [{"a": 1}, 5, ["diffusers"]])
+def test_an_index_with_an_odd_entry_is_an_error_in_words(folder, entry):
+    edit(folder, unet=entry)
+    with pytest.raises(ModelError, match="unet in model_index.json of the model in .* must be a library and a class"):
+        load(folder, device="cpu")
+
+
+def test_a_scheduler_that_predicts_something_else_is_refused(folder):
+    path = folder / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "prediction_type": "sample"}))
+    with pytest.raises(ModelError, match="predicts 'sample'; it must be 'epsilon' or 'v_prediction'"):
+        load(folder, device="cpu")
+
+
 def test_a_config_that_does_not_fit_the_weights_is_an_error_in_words(folder):
     config = json.loads((folder / "unet" / "config.json").read_text())
     (folder / "unet" / "config.json").write_text(json.dumps({**config, "block_out_channels": [8, 16]}))

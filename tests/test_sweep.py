@@ -17,8 +17,9 @@ import pytest
 import torch
 from PIL import Image
 
-from tp2lib.engine.generate import generate
+from tp2lib.engine.generate import generate, run_together
 from tp2lib.engine.inpainting import cut_out
+from tp2lib.engine.plan import make_plan
 from tp2lib.engine.sampling import _Execution
 from tp2lib.engine.sweep import sweep
 from tp2lib.errors import Cancelled, ControlError, OutputError, RecipeError
@@ -231,6 +232,29 @@ def test_where_one_picture_overflows_in_half_precision_all_are_decoded_in_float3
         load.__globals__["_loaded"].clear()  # this model's parts are bfloat16 now
     assert "a picture overflowed: all cells are made again with float32 decoder, so that they compare" in said
     assert [run.effective["decoder_dtype"] for run in result.runs] == ["float32"] * 2 and result.control["guidance"]
+
+
+def test_a_picture_that_overflows_changes_no_other_of_its_batch(model, monkeypatch):
+    pipe = load(model.folder, device="cpu").pipe.to(torch.bfloat16)
+    half, decode, seen = replace(model, pipe=pipe, placement=replace(model.placement, dtype=torch.bfloat16)), pipe.vae.decode, []
+
+    def overflowing(latents, **options):
+        seen.append(latents.dtype)
+        pixels = decode(latents, **options)[0]
+        return (pixels * float("inf"),) if len(seen) == 1 else (pixels,)
+
+    try:
+        monkeypatch.setattr(pipe.vae, "decode", overflowing)
+        first, second = run_together([make_plan(APPLE.vary(seed=seed), half, batch_width=2) for seed in (1, 2)])
+    finally:
+        load.__globals__["_loaded"].clear()  # this model's parts are bfloat16 now
+    assert (first.effective["rungs"], second.effective["rungs"]) == (["float32 decoder"], [])
+
+
+@pytest.mark.parametrize("seeds", [[1, 2, 1], [42, 42 + 2**32]])
+def test_seeds_that_draw_the_same_noise_are_not_two_samples(model, seeds):
+    with pytest.raises(RecipeError, match="each value once. Seeds that are equal modulo"):
+        sweep(APPLE, model, seeds=seeds, steps=[2], say=silent)
 
 
 @pytest.mark.slow

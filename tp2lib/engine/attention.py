@@ -71,7 +71,7 @@ def map_words(
     words, tokens = tokens_of(recipe.prompt, model.pipe.tokenizer)
     with _watch(model.pipe.unet, tokens, len(words)) as watch:
         again = generate(recipe, model, source=source, on_step=on_step, should_stop=should_stop)
-    return again, WordMaps(words=words, steps=np.stack(watch.maps))
+    return again, WordMaps(words=words, steps=np.stack(watch.maps[-again.effective["model_calls"] :]))  # those of an attempt that ran out of memory come before
 
 
 def tokens_of(prompt: str, tokenizer: Any) -> tuple[tuple[str, ...], np.ndarray]:

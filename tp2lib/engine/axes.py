@@ -80,8 +80,10 @@ def axis_values(name: str, values: Iterable[Any]) -> tuple:
         raise RecipeError(f"{name} is {shown(values)}; as an axis it must be a list, such as {name}=[{shown(values)}].")
     read = {"seeds": drawn, "scheduler": scheduler_name}.get(name, lambda one: one)
     listed = tuple(map(read, values))
-    if not listed or any(one == other for one, other in itertools.combinations(listed, 2)):
-        raise RecipeError(f"{name} is {shown(listed)}; an axis needs at least one value, and each value once.")
+    told = [one % 2**32 if name == "seeds" and type(one) is int else one for one in listed]  # torch draws noise from a seed's last 32 bits
+    if not listed or any(one == other for one, other in itertools.combinations(told, 2)):
+        also = " Seeds that are equal modulo 2**32 draw the same noise, and count as one." if name == "seeds" else ""
+        raise RecipeError(f"{name} is {shown(listed)}; an axis needs at least one value, and each value once.{also}")
     return listed
 
 

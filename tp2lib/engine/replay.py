@@ -204,7 +204,7 @@ def _run_process(folder: Path, jobs: Sequence[Mapping[str, Any]]) -> None:
     command = [sys.executable, "-m", "tp2lib.engine.replay", str(folder)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(max(job["threads"] for job in jobs))}
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="backslashreplace", timeout=_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:
         raise ModelError(f"the replay took more than {_TIMEOUT_S} s and was ended. Replay fewer pictures.") from None
     if done.returncode:

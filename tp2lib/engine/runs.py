@@ -14,7 +14,7 @@ from tp2lib.errors import OutputError, RecordError
 from tp2lib.metadata.pixels import open_image
 from tp2lib.metadata.readings import foreign_syntax
 from tp2lib.recipe import Recipe
-from tp2lib.storage.files import read_json, write_json
+from tp2lib.storage.files import Journal, read_json, write_json
 from tp2lib.storage.pictures import read_record, save_picture
 
 if TYPE_CHECKING:
@@ -149,6 +149,7 @@ class Favourites:
 
     def __init__(self, ledger: Ledger) -> None:
         self.path = ledger.outputs / "favourites.json"
+        self._journal = Journal(self.path)  # for its lock, which every process takes
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._read())
@@ -161,10 +162,11 @@ class Favourites:
 
     def toggle(self, key: str) -> bool:
         """Add a key, or take it away, and return whether it is in now."""
-        keys = self._read()
-        liked = key not in keys
-        keys = [*keys, key] if liked else [one for one in keys if one != key]
-        write_json(self.path, {"favourites": keys[-_MOST_FAVOURITES:]})
+        with self._journal.locked():
+            keys = self._read()
+            liked = key not in keys
+            keys = [*keys, key] if liked else [one for one in keys if one != key]
+            write_json(self.path, {"favourites": keys[-_MOST_FAVOURITES:]})
         return liked
 
     def _read(self) -> list[str]:

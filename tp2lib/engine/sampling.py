@@ -83,6 +83,7 @@ class _Execution:
         self.dtype = plan.model.placement.dtype
         self.timings: dict[str, float] = {}
         self.decoder = plan.model.placement.dtype_name
+        self.own: list[str] = []  # fallbacks of this picture alone, not of those beside it
         self.words: tuple[torch.Tensor, torch.Tensor | None]
         self.photo: torch.Tensor | None = None
         self.masked: torch.Tensor | None = None  # mask and what it leaves, (1, channels + 1, height / 8, width / 8): for models that read them
@@ -103,7 +104,7 @@ class _Execution:
         observed = {
             "timesteps": timesteps,
             "model_calls": len(timesteps),
-            "rungs": list(self.fallbacks.used),
+            "rungs": [*self.fallbacks.used, *self.own],
             "decoder_dtype": self.decoder,
             **kept,
             **execution(self.plan.model, self.plan.effective["batch_width"]),
@@ -218,12 +219,11 @@ class _Execution:
         return predicted_x0(self.scheduler, output, float(timestep), sample)
 
     def _decode_and_judge(self) -> tuple[Image.Image | None, str]:
-        latents = self.latents
-        if FLOAT32 not in self.fallbacks.used:
+        latents, wide = self.latents, FLOAT32 in self.fallbacks.used
+        if not wide:
             pixels = self._decode(latents)
-            if self.dtype != torch.float32 and not pixels.isfinite().all():
-                self.fallbacks.used.append(FLOAT32)
-        if FLOAT32 in self.fallbacks.used:
+            wide = self.dtype != torch.float32 and not pixels.isfinite().all()
+        if wide:
             pixels = self._decode_in_float32(latents)
         if not pixels.isfinite().all():
             return None, "nan"
@@ -247,7 +247,7 @@ class _Execution:
 
     def _decode_in_float32(self, latents: torch.Tensor) -> torch.Tensor:
         """Decode latents where float16 overflows; the decoder is put back as it was."""
-        self.decoder = "float32"
+        self.decoder, self.own = "float32", [] if FLOAT32 in self.fallbacks.used else [FLOAT32]
         try:
             self.pipe.vae.to(torch.float32)
             return self._decode(latents.float())

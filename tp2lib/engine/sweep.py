@@ -231,11 +231,12 @@ class Work:
                     continue
                 if reason := self.ledger.quarantined(plan.key):
                     made[plan.key] = (None, f"run {plan.key} is in quarantine: {reason}. Change its recipe, or release it in the ledger.")
+                elif not self.ledger.lookup(plan.key):
+                    left.append(plan)
                 elif found := reuse(plan, self.ledger):
                     made[plan.key] = (found, None)
                 else:
-                    if self.ledger.lookup(plan.key):
-                        self.ledger.fail(plan.key, "its record does not say how it was made")
+                    self.ledger.fail(plan.key, "its record does not say how it was made")
                     left.append(plan)
         return made | (self._execute(mine) if mine else {}), left
 

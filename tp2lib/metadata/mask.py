@@ -83,6 +83,8 @@ def read_mask(given: str | os.PathLike[str] | bytes | Image.Image | np.ndarray, 
     if isinstance(given, np.ndarray):
         if given.ndim != 2:
             raise SourceError(f"the mask is an array of shape {given.shape}; it must have two dimensions, height and width. Take one channel.")
+        if given.dtype.kind not in "biuf" or not np.isfinite(given).all():
+            raise SourceError(f"the mask is an array of {given.dtype}, not of finite real numbers. Give bool, 0 to 1, or 0 to 255.")
         whole = 1 if given.max(initial=0) <= 1 else 255
         levels = np.rint(np.clip(given * (255 / whole), 0, 255)).astype(np.uint8)
         image, origin = Image.fromarray(levels), "an array"
@@ -90,10 +92,13 @@ def read_mask(given: str | os.PathLike[str] | bytes | Image.Image | np.ndarray, 
         image, origin = loaded(given, "the mask"), "a picture"
     else:
         image, origin = open_image(given)[0], "a file"
-    upright = eight_bits(ImageOps.exif_transpose(image))
-    grey = upright.convert("RGBA").getchannel("A") if upright.has_transparency_data else upright.convert("L")
-    if upright.has_transparency_data and not any(grey.histogram()[:255]):  # all opaque
-        grey = upright.convert("L")
+    try:
+        upright = eight_bits(ImageOps.exif_transpose(image))
+        grey = upright.convert("RGBA").getchannel("A") if upright.has_transparency_data else upright.convert("L")
+        if upright.has_transparency_data and not any(grey.histogram()[:255]):  # all opaque
+            grey = upright.convert("L")
+    except Exception as error:  # damaged EXIF and key colours raise anything, from SyntaxError to struct.error
+        raise SourceError(f"the mask cannot be converted to grey ({shown(error)}). Save it again as PNG.") from error
     acts = [f"mask from {origin}, {grey.width}x{grey.height}"]
     if grey.size != size:
         if abs(grey.width * size[1] - grey.height * size[0]) > max(*grey.size, *size):  # more than a pixel's rounding

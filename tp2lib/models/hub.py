@@ -1,9 +1,8 @@
-"""Download a model from the Hugging Face hub, completely or not at all."""
+"""Download a model from the Hugging Face hub. One that is not whole counts as absent; nothing is ever deleted from the cache, which other programs share."""
 
 from __future__ import annotations
 
 import logging
-import shutil
 from pathlib import Path
 
 from tp2lib.errors import ModelError, ModelNotFound
@@ -74,7 +73,6 @@ def fetch(repo: str, revision: str | None = None, *, half: bool = False) -> Path
         folder = Path(snapshot_download(repo, revision=revision, allow_patterns=list(chosen), max_workers=4))
         check_folder(folder)
     except _faults() as error:
-        _forget(repo, str(info.sha))
         raise _explain(error, repo, revision) from error
     return folder
 
@@ -98,15 +96,6 @@ def _choose(sizes: dict[str, int], half: bool) -> dict[str, int]:
     parts = [part for part in WEIGHT_FILES if any(name.startswith(f"{part}/") for name in sizes)]
     best = next((one for one in ([small, plain] if half else [plain, small]) if all(one[part] in sizes for part in parts)), plain)
     return {name: sizes[name] for name in (*chosen, *(best[part] for part in parts)) if name in sizes}
-
-
-def _forget(repo: str, commit: str) -> None:
-    """Remove the links that make a half-fetched commit look like a model; whole files stay for another try."""
-    from huggingface_hub import constants
-    from huggingface_hub.file_download import repo_folder_name
-
-    storage = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type="model")
-    shutil.rmtree(storage / "snapshots" / commit, ignore_errors=True)
 
 
 def _explain(error: Exception, repo: str, revision: str | None) -> ModelError:

@@ -107,8 +107,6 @@ class Judge:
 
     def read(self, images: Sequence[Image.Image]) -> list[dict[str, dict[str, float]]]:
         """Return, for each picture, attribute -> value -> probability; each attribute sums to 1. Pictures of any size are resampled to 128×128."""
-        if not images:
-            return []
         out: list[dict[str, dict[str, float]]] = []
         for start in range(0, len(images), 32):
             x = torch.stack([_input(image) for image in images[start : start + 32]])

@@ -163,7 +163,8 @@ def _config_folder(path: Path, download: bool | None) -> Path:
     """Find what a single file lacks, Stable Diffusion 1.5's tokenizer and configurations: beside it, in the cache, or on the hub."""
     card = CATALOGUE["sd15"]
     for folder in (path.parent, hub.cached_configs(card.where, card.revision)):
-        if folder is not None and all((folder / name).is_file() for name in ("model_index.json", *CONFIGS)):
+        words = folder and any((folder / "tokenizer" / name).is_file() for name in ("vocab.json", "tokenizer.json"))
+        if folder and words and all((folder / name).is_file() for name in ("model_index.json", *CONFIGS)):
             check_index(folder)
             return folder
     if download is False:
@@ -195,6 +196,7 @@ def _open(
     single = configs != folder
     variant = None if single else check_folder(folder)
     weights = hash_files(folder, *(configs / name for name in CONFIGS)) if single else hash_folder(folder, variant)
+    part = f"model in {folder}"
     with _quiet():
         from diffusers import StableDiffusionPipeline
 
@@ -204,7 +206,9 @@ def _open(
             else:
                 pipe = StableDiffusionPipeline.from_pretrained(folder, dtype=dtype, variant=variant, use_safetensors=True, local_files_only=True)
             if vae is not None:
+                part, whole = f"VAE in {vae}", part
                 pipe.vae = _load_vae(vae, configs, dtype)
+                part = whole
                 weights = hashlib.sha256(f"{weights} {hash_files(vae)}".encode()).hexdigest()
             pipe.to(device)
         except ModelError:
@@ -212,9 +216,9 @@ def _open(
         except torch.OutOfMemoryError as error:
             advice = "Close other programs that use it, or choose device='cpu' or model='vitrine', which is small."
             raise ModelError(f"the model in {folder} does not fit in the free memory of {device}. {advice}") from error
-        except (OSError, ValueError, RuntimeError, AttributeError, TypeError, KeyError) as error:
+        except Exception as error:  # the files are a stranger's: a configuration can raise anything
             reason = (str(error).splitlines() or [""])[0]
-            raise ModelError(f"the model in {folder} cannot be loaded ({type(error).__name__}: {reason}).") from error
+            raise ModelError(f"the {part} cannot be loaded ({type(error).__name__}: {reason}).") from error
     if len(pipe.tokenizer) < 100:  # transformers builds an empty vocabulary, silently, from files it does not know
         raise ModelError(f"the tokenizer in {folder} knows {len(pipe.tokenizer)} tokens only. Fetch the model again.")
     if type(side := pipe.unet.config.sample_size) is not int:
@@ -224,6 +228,8 @@ def _open(
         pipe = type(pipe)(**{**pipe.components, "unet": with_engine(pipe.unet)}, requires_safety_checker=pipe.config.requires_safety_checker)
         pipe.set_progress_bar_config(disable=True)
     base = MappingProxyType(read_json(configs / "scheduler" / "scheduler_config.json"))
+    if (kind := base.get("prediction_type", "epsilon")) not in ("epsilon", "v_prediction"):
+        raise ModelError(f"the scheduler of the model in {folder} predicts {shown(kind)}; it must be 'epsilon' or 'v_prediction'. Choose another model.")
     return pipe, base, weights, try_xformers(pipe) if xformers else None
 
 

@@ -77,6 +77,8 @@ def check_index(folder: Path) -> dict[str, Any]:
             f"the model in {folder} is a {shown(index.get('_class_name'))}; only Stable Diffusion 1.x ({_PIPELINES[0]}) is supported. Choose another model."
         )
     for name, entry in index.items():
+        if name in WEIGHT_FILES and not (isinstance(entry, list) and len(entry) == 2):
+            raise ModelError(f"{name} in model_index.json of the model in {folder} is {shown(entry)}; it must be a library and a class. Fetch it again.")
         if name.startswith("_") or not isinstance(entry, list) or not entry or entry[0] is None:
             continue
         if entry[0] not in _LIBRARIES:
@@ -171,9 +173,9 @@ def kind_of(shapes: Mapping[str, Sequence[int]]) -> str:
     for kind, marks in _MARKS:
         if any(mark in key for key in shapes for mark in marks):
             return kind
-    if list(shapes.get(_WORDS, (0, 768)))[-1] == 1024:
+    if list(shapes.get(_WORDS, (0, 768)))[-1:] == [1024]:
         return "Stable Diffusion 2"
-    if _FIRST in shapes:
+    if len(shapes.get(_FIRST, ())) > 1:
         channels = list(shapes[_FIRST])[1]
         if channels != 4:
             return f"inpainting model, whose UNet reads {channels} channels" if channels == 9 else f"model whose UNet reads {channels} channels"

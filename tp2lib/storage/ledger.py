@@ -63,6 +63,7 @@ class Ledger:
         self._events: list[dict[str, Any]] = []
         self._last: dict[str, dict[str, Any]] = {}  # key -> its last outcome
         self._open: dict[str, list[str]] = {}  # key -> sessions that started it since
+        self._threads: dict[str, int] = {}  # key -> the thread of this process that started it last
         self._waiting: list[dict[str, Any]] = []  # "failed" lines that could not be written yet
 
     def start(self, key: str, **facts: Any) -> None:
@@ -77,6 +78,7 @@ class Ledger:
                     f"run {key} is in quarantine: {reason}. Change its recipe (a smaller size, say), or call "
                     f"Ledger({str(self.outputs)!r}).release({key!r}) to let it try again."
                 )
+            self._threads[key] = threading.get_ident()
             self._append("started", key, facts)
 
     def claim(self, keys: Sequence[str]) -> list[str]:
@@ -98,6 +100,7 @@ class Ledger:
                         lines.append(self._line("quarantined", key, self._took_down(key)))
                     else:
                         mine.append(key)
+                        self._threads[key] = threading.get_ident()
                         lines.append(self._line("started", key, {}))
                 self._write(*lines)
         return mine
@@ -109,7 +112,10 @@ class Ledger:
             return sum(not session.is_alive(name) for name in self._open.get(_checked(key), ()))
 
     def _at_work(self, key: str) -> bool:
-        return any(self._open_session().is_alive(name) for name in self._open.get(_checked(key), ()))
+        """Return whether a living process is making this run: this one only in another thread that lives, for an interrupt may leave a run without an outcome."""
+        session, others = self._open_session(), {one.ident for one in threading.enumerate()} - {threading.get_ident()}
+        own = self._threads.get(key) in others
+        return any(own if name == session.name else session.is_alive(name) for name in self._open.get(_checked(key), ()))
 
     def _took_down(self, key: str) -> dict[str, str]:
         return {"reason": f"it took down {self.crashes(key)} processes"}

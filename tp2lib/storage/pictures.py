@@ -36,7 +36,6 @@ from tp2lib.metadata.tools import carried_texts, read_texts
 from tp2lib.recipe import KNOWN_MASKS, Recipe
 from tp2lib.storage.files import write_atomically
 
-_RESERVED = ("tp2", "recipe", "pixels_sha256", "digital_source_type")
 _MODEL_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")  # of the catalogue, or of the hub: owner/name
 _MODEL = re.compile(r'(?<=, Model: )(?:"((?:\\.|[^\\"\n])+)"|[^",\n][^,\n]*)')  # in the parameters text, quoted or not
 _SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
@@ -66,7 +65,7 @@ def save_picture(
         raise RecordError(f"the record is {shown(record)}; it must be a dictionary. Wrap it in one.")
     digest = pixels_sha256(image)
     added = {"tp2": RECORD_VERSION, "recipe": recipe.to_dict(), "pixels_sha256": digest, "digital_source_type": COMPOSITE if composite else GENERATED}
-    for key in _RESERVED:
+    for key in added:
         if key in record and record[key] != added[key]:
             raise RecordError(f"the record says {key}={shown(record[key])} but it is {shown(added[key])}; leave {key} out of it.")
     pairs = {"Size": f"{image.width}x{image.height}", **(infotext or {}), "Version": "tp2lib"}
