@@ -7,6 +7,7 @@ import http.cookiejar
 import json
 import os
 import re
+import socket
 import sys
 import urllib.error
 import urllib.request
@@ -60,6 +61,13 @@ def test_bad_numbers_and_missing_files_are_refused(tmp_path) -> None:
             app_config(**wrong)
     with pytest.raises(OutputError, match="is not there"):
         serve(tmp_path / "none.ipynb")
+
+
+def test_a_port_that_another_program_has_is_refused_before_an_address_is_said() -> None:
+    said: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(OutputError, match="port .* cannot be used"):
+        serve(port=other.getsockname()[1], say=said.append)
+    assert not said
 
 
 def test_without_voila_it_says_what_to_install(monkeypatch) -> None:

@@ -378,6 +378,13 @@ def test_read_says_what_was_found_assumed_and_ignored_in_any_tools_picture(tmp_p
     assert "bare.png" in said.err and "carries no recipe" in said.err
 
 
+def test_a_strangers_picture_writes_no_escape_sequences_to_the_terminal(tmp_path, capsys) -> None:
+    (tmp_path / "odd.png").write_bytes(png(parameters="a \x1b[31mred\x1b]0;x\x07 é pen\nSteps: 5, Sampler: Euler, CFG scale: 7, Odd: \x1b[2J"))
+    assert main(["read", str(tmp_path / "odd.png")]) in (0, 1)
+    told = "".join(capsys.readouterr())
+    assert "\x1b" not in told and "\x07" not in told and "\\x1b[31m" in told
+
+
 def test_replay_says_what_a_strangers_picture_holds(tmp_path, capsys) -> None:
     (tmp_path / "webui.png").write_bytes(png(parameters=A1111))
     assert main(["replay", str(tmp_path / "webui.png")]) == 1

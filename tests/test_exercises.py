@@ -665,6 +665,11 @@ def test_an_open_answer_is_saved_for_the_report():
     assert kept["text"] == f"{text} <i>" and kept["question"] == "6.4"
 
 
+def test_an_open_answer_is_kept_whole_or_refused():
+    words = " ".join(f"word{number}" for number in range(900))
+    assert "at most 4000 are kept. Shorten it" in questions()["q6_4"].check(words).text
+
+
 def test_the_line_at_the_end_counts_what_was_done():
     assert str(progress_line("04")) == "04 progress: 0 of 5 exercises done."
     question = replace(questions()["q4_3"])

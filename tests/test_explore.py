@@ -152,6 +152,8 @@ def test_what_cannot_be_explored_is_a_sentence(tool) -> None:
     explorer = lay(tool.explorer)
     explorer.down.value = "guidance"
     assert "both axes are guidance" in explorer.status.value
+    explorer.generate_button.click()  # fills no other grid than the one that is chosen
+    assert "both axes are guidance" in explorer.status.value and explorer.job is None
     explorer.down.value = "strength"
     assert "strength needs a source photo" in explorer.status.value
     explorer.origin.value = "Image to image"

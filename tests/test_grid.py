@@ -21,7 +21,7 @@ from plotted import APPLE, drawn, fake_run, inches, picture, words
 from tp2lib.errors import ControlError, RecipeError, SourceError
 from tp2lib.plots.display import image_html, show, to_png
 from tp2lib.plots.grid import describe_grid, make_grid, show_grid
-from tp2lib.plots.labels import OUTCOMES
+from tp2lib.plots.labels import OUTCOMES, varying
 from tp2lib.plots.layout import legible, wrap
 
 STEPS, SCHEDULERS = (10, 15, 30, 50), ("EulerA", "Heun", "DDIM")
@@ -59,6 +59,12 @@ def test_places_follow_the_settings_and_not_the_order_of_the_runs() -> None:
     assert to_png(one, alt="x") == to_png(other, alt="x")
     across = [inches(image)[0] for image in drawn(make_grid(sweep()[:4][::-1], cols="steps"))]
     assert across == sorted(across) and words(make_grid(sweep()[:4][::-1], cols="steps")).startswith("10 steps")
+
+
+@pytest.mark.parametrize("odd", [[1], {"a": 1}, None])
+def test_an_odd_record_does_not_stop_a_label(odd) -> None:
+    runs = [fake_run(known={"width": odd, "model": odd}), fake_run(1)]
+    assert varying(runs) == ["width", "model"] or varying(runs) == ["model", "width"]
 
 
 def test_labels_come_from_what_really_ran() -> None:

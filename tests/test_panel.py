@@ -14,7 +14,7 @@ from plotted import APPLE, fake_run, picture
 
 from tp2lib.errors import Cancelled, ModelError, RecipeError
 from tp2lib.recipe import Recipe, setting
-from tp2lib.widgets.panel import SETTINGS, Panel, control
+from tp2lib.widgets.panel import SETTINGS, Panel, control, settled
 
 PHOTO = APPLE.vary(source="inputs/product.jpg", strength=0.6, width=64, height=64)
 
@@ -48,6 +48,13 @@ def panel(*settings: str, recipe: Recipe = APPLE, **engine: object) -> tuple[Pan
 
 
 # -- controls -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("held", "meant"), [(1 / 3, 1 / 3), (0.35000000000000003, 0.35), (7.1, 7.1)])
+def test_a_control_stands_for_the_number_it_was_given(held, meant) -> None:
+    slider = control("strength", 0.5)
+    slider.min, slider.max, slider.value = 0, 10, held
+    assert settled({"strength": slider}) == {"strength": meant}
 
 
 @pytest.mark.parametrize("name", SETTINGS)

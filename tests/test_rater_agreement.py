@@ -155,13 +155,13 @@ def test_a_repeat_counts_once_all_its_points_are_given(runs, tmp_path):
 
 
 def test_rank_correlation_against_a_worked_example():
-    """Ranks 1 to 5 with one swap: rho = 1 - 6·sum(d²)/(n(n²-1)) = 1 - 6·2/120 = 0.9."""
-    scores = dict(zip("abcde", (1, 2, 3, 4, 5), strict=True))
-    measured = dict(zip("abcde", (10.0, 20.0, 40.0, 30.0, 50.0), strict=True))
+    """Ranks 1 to 6 with one swap: rho = 1 - 6·sum(d²)/(n(n²-1)) = 1 - 6·2/210."""
+    scores = dict(zip("abcdef", (1, 2, 3, 4, 5, 6), strict=True))
+    measured = dict(zip("abcdef", (10.0, 20.0, 40.0, 30.0, 50.0, 60.0), strict=True))
     found = correlation(scores, measured)
-    assert found.value == pytest.approx(0.9) and found.n == 5 and found.low < 0.9 <= found.high
-    few = correlation(dict(list(scores.items())[:4]), measured)
-    assert few.value == pytest.approx(0.8) and few.low is None and not few.separable  # four are in order too often by chance
+    assert found.value == pytest.approx(1 - 12 / 210) and found.n == 6 and found.low < found.value <= found.high
+    few = correlation(dict(list(scores.items())[:5]), measured)
+    assert few.value == pytest.approx(0.9) and few.low is None and not few.separable  # five are in order too often by chance
     assert correlation(scores, {"a": 1.0}).value is None and correlation(scores, dict.fromkeys("abcde", 1.0)).value is None
 
 

@@ -52,6 +52,15 @@ def test_the_form_saves_what_is_not_blank_and_shows_it_again(tmp_path):
     assert "1 réponses sur 6" in french.status.value
 
 
+def test_an_answer_that_is_too_long_keeps_no_other_from_being_saved(tmp_path):
+    form = ReflectionPanel(tmp_path)
+    first, *_, last = form.boxes
+    form.boxes[first].set_state({"value": "x" * 4001})
+    form.boxes[last].set_state({"value": "It says that a model made it."})
+    form.button.click()
+    assert answers(tmp_path) == {last: "It says that a model made it."} and "at most 4000 are kept" in form.status.value
+
+
 def test_an_answer_that_is_emptied_in_the_form_is_gone(tmp_path):
     answer("negative", "Nothing.", tmp_path)
     answer("risks", "The pen.", tmp_path)

@@ -9,6 +9,7 @@ import pytest
 from filled import SIDE, apple, fill, made, photo
 from PIL import Image, ImageEnhance
 
+import tp2lib.evaluation.product
 import tp2lib.evaluation.risks
 from tp2lib.engine.generate import generate
 from tp2lib.engine.inpainting import cut_out
@@ -73,6 +74,14 @@ def test_a_planted_fault_is_found(run, tmp_path, image, risk, reason, verdict):
     assert [one.verdict for one in findings if one.reason == reason] == [verdict]
     assert VERDICTS.index(inspection.verdict) >= VERDICTS.index(verdict)
     assert any(line.startswith(words("en")["risks"][risk]) for line in inspection.why())
+
+
+def test_a_product_whose_outline_is_not_sure_is_not_called_missing(run, tmp_path, monkeypatch):
+    other, find = replace(run, image=apple(1), path=None), tp2lib.evaluation.product._find
+    doubted = np.asarray(other.image).tobytes()
+    monkeypatch.setattr(tp2lib.evaluation.product, "_find", lambda shape, rgb: (find(shape, rgb)[0], rgb != doubted))
+    inspection, findings = found(other, tmp_path, "product")
+    assert [(one.reason, one.verdict) for one in findings][1:] == [("not told apart", "unknown")] and "product" in inspection.unchecked
 
 
 def test_colours_that_the_photo_clips_too_are_the_products_own(run, tmp_path):

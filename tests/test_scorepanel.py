@@ -30,11 +30,18 @@ def panel(session):
 
 def test_keys_score_in_order_and_go_to_the_next_picture(panel, session):
     assert panel.at == ("01", "adherence")
-    for key in "2101":
-        panel.keys.set_state({"value": key})  # as the browser sends it
-        assert panel.keys.value == ""
+    for typed in ("2", "21", "210", "2101"):
+        panel.keys.set_state({"value": typed})  # as the browser sends it
     assert session.ratings.scores == {"01": dict(zip(JUDGED, (2, 1, 0, 1), strict=True))} and panel.at == ("02", "adherence")
     assert "Picture 2 of 4" in panel.status.value and panel.bar.value == 4
+
+
+def test_keys_typed_faster_than_the_kernel_answers_count_once_each(panel, session):
+    panel.keys.set_state({"value": "1"})
+    panel.keys.set_state({"value": "1202"})  # the browser keeps back what is typed while a message is under way
+    panel.keys.set_state({"value": "120"})  # deleted: no key
+    assert panel.keys.value == "120"  # nothing is written into the box
+    assert session.ratings.scores == {"01": dict(zip(JUDGED, (1, 2, 0, 2), strict=True))}
 
 
 def test_buttons_do_what_keys_do(panel, session):

@@ -98,6 +98,11 @@ def test_pictures_leave_the_html_and_are_kept_once(tmp_path):
 def test_what_stands_in_the_way_is_said(tmp_path, monkeypatch):
     with pytest.raises(OutputError, match="has no executed notebooks"):
         pages.build_pages(tmp_path / "site", tmp_path, say=len)
+    for wrong in ("", "{}", '{"a": 1}', "[]"):
+        (tmp_path / "01_smoke.ipynb").write_text(wrong)
+        with pytest.raises(OutputError, match="01_smoke.ipynb is no notebook that can be read"):
+            pages.build_pages(tmp_path / "site", tmp_path, say=len)
+    (tmp_path / "01_smoke.ipynb").unlink()
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(OutputError, match="has other things in it"):
         pages.build_pages(tmp_path, tmp_path, say=len)

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from ipywidgets.widgets.widget import _instances
-from plotted import picture
+from plotted import fake_run, picture
 from studio_parts import MARKUP, all_html, studio
 
 from tp2lib.errors import Cancelled, ModelError, OutputError, RecipeError
@@ -18,7 +18,7 @@ from tp2lib.metadata.infotext import from_infotext
 from tp2lib.models.catalogue import CATALOGUE
 from tp2lib.recipe import Recipe
 from tp2lib.storage.ledger import Ledger
-from tp2lib.widgets.run_card import VIEWS, configuration
+from tp2lib.widgets.run_card import VIEWS, configuration, parameters
 from tp2lib.widgets.studio import TABS, Studio
 
 
@@ -167,7 +167,7 @@ def test_the_configuration_under_a_picture_is_exact_in_both_forms(tmp_path) -> N
     run = tool.image.run(timeout=10)
     said = json.loads(configuration_text(cards(tool.image)[0]))
     assert said == json.loads(json.dumps(configuration(run)))
-    assert said["requested"] == run.recipe.to_dict() and said["requested"]["steps"] == 10
+    assert said["requested"] == run.recipe.to_dict() | {"source": "product.jpg"} and said["requested"]["steps"] == 10
     assert (said["effective"]["steps"], said["effective"]["guidance_active"], said["effective"]["negative_used"]) == (6, False, False)
     assert str(tmp_path) not in json.dumps(said)
     text = cards(tool.image)[0].children[1].children[-1].children[1].text
@@ -179,6 +179,13 @@ def test_the_configuration_under_a_picture_is_exact_in_both_forms(tmp_path) -> N
 
 def configuration_text(card) -> str:
     return card.children[1].children[-1].children[0].text
+
+
+def test_what_can_be_copied_tells_no_folder() -> None:
+    home = {"source": "/home/alice/photos/x.jpg", "strength": 0.5, "model": "/home/alice/models/mine"}
+    run = fake_run(**home, known={"model": home["model"], "weights_sha256": "0" * 64})
+    assert "alice" not in json.dumps(configuration(run)) + parameters(run)
+    assert run.effective["model"] == home["model"]  # the run itself is as it was
 
 
 # -- recall, compare, start from ----------------------------------------------------------------------

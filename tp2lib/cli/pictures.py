@@ -186,7 +186,7 @@ def replay(
     found = _readable(files, partial(replayable, model=model_name))
     verdicts = replay_tasks([task for _, task in found])
     for (picture, _), verdict in zip(found, verdicts, strict=True):
-        print(f"{picture}: {verdict}")
+        print(_visible(f"{picture}: {verdict}"))
     allowed = GRADES[: GRADES.index(at_least.replace("-", " ")) + 1]
     raise typer.Exit(len(found) < len(files) or any(verdict.grade not in allowed for verdict in verdicts))
 
@@ -198,7 +198,7 @@ def read(files: Annotated[list[Path], typer.Argument(help="PNG, JPEG or WebP fil
 
     found = _readable(files, read_recipe)
     for picture, reading in found:
-        print(f"{picture}: {reading}")
+        print(_visible(f"{picture}: {reading}"))
     raise typer.Exit(len(found) < len(files))
 
 
@@ -209,8 +209,13 @@ def _readable(files: list[Path], read: Callable[[Path], Any]) -> list[tuple[Path
         try:
             found.append((picture, read(picture)))
         except TP2Error as error:
-            say(f"{picture}: {error}")
+            say(_visible(f"{picture}: {error}"))
     return found
+
+
+def _visible(text: str) -> str:
+    """Return text with its control characters spelled out: a stranger's file must not write escape sequences to the terminal."""
+    return "".join(one if one.isprintable() or one in "\n\xa0" else ascii(one)[1:-1] for one in text)
 
 
 def _load(name: str) -> Model:

@@ -61,7 +61,7 @@ def execute_notebooks(to: Path, *, say: Callable[[str], Any] = print) -> Path:
     environment = {**os.environ, "TP2_OUTPUTS": str(to.resolve() / "outputs")}
     for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
         say(f"executing {path.name}")
-        book = nbformat.read(path, as_version=4)
+        book = _read(path)
         quiet = ["--IPKernelApp.log_level=ERROR"]  # each kernel warns that it listens unencrypted, to this machine only
         client = NotebookClient(book, timeout=_CELL_S, extra_arguments=quiet, resources={"metadata": {"path": str(NOTEBOOKS)}})
         try:
@@ -72,6 +72,16 @@ def execute_notebooks(to: Path, *, say: Callable[[str], Any] = print) -> Path:
             raise OutputError(f"{path.name} failed: {' '.join(str(error).split())[:200]} Close other programs, and try again.") from None
         nbformat.write(book, to / path.name)
     return to
+
+
+def _read(path: Path) -> Any:
+    """Read a notebook; OutputError is raised if it is none."""
+    import nbformat
+
+    try:
+        return nbformat.read(path, as_version=4)
+    except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
+        raise OutputError(f"{path} is no notebook that can be read ({type(error).__name__}). Execute it again, or leave --executed out.") from None
 
 
 def build_pages(to: Path, executed: Path | None = None, *, say: Callable[[str], Any] = print) -> list[str]:
@@ -100,9 +110,12 @@ def build_pages(to: Path, executed: Path | None = None, *, say: Callable[[str], 
                 Sphinx(source, None, site, Path(scratch) / "doctrees", "html", dict(_CONFIG), status=None, warning=heard).build()
         except SphinxError as error:
             raise OutputError(f"the pages cannot be built: {error}. Report this.") from None
-        shutil.rmtree(to, ignore_errors=True)
-        to.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(site, to)
+        try:
+            to.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(to, ignore_errors=True)
+            shutil.move(site, to)
+        except OSError as error:
+            raise OutputError(f"{to} cannot be written ({error}). Name another folder with --to.") from None
     return [re.sub(r"\x1b\[[\d;]*m", "", line) for line in heard.getvalue().splitlines() if line.strip()]
 
 
@@ -124,7 +137,7 @@ def _gather(source: Path, books: list[Path], outputs: Path) -> None:
     (source / "notebooks").mkdir(exist_ok=True)
     here = {str(outputs.resolve()): "outputs", str(outputs): "outputs", sys.prefix: ".venv", str(ROOT): "tp2"}
     for path in books:
-        text = nbformat.writes(Stills(nbformat.read(path, as_version=4), static / "pictures", "../_static/pictures").still())
+        text = nbformat.writes(Stills(_read(path), static / "pictures", "../_static/pictures").still())
         for folder, name in here.items():  # of the machine that ran them: not for readers
             text = re.sub(re.escape(json.dumps(folder, ensure_ascii=False)[1:-1]) + r"(?![\w.-])", name, text)  # whole names: /app is not in /apple.jpg
         (source / "notebooks" / path.name).write_text(text, encoding="utf-8")

@@ -129,7 +129,9 @@ class OpenQuestion(Question):
             raise Wrong(f"it has {len(words)} words, and nearly all are the same; write a reason of your own.")
         if " ".join(words).casefold() in " ".join(" ".join((*self.hints, self.why)).casefold().split()):
             raise Wrong("that is a hint's own wording; write yours, with what you measured.")
-        return " ".join(answer.split("\x00"))[:_LONGEST]
+        if len(answer) > _LONGEST:
+            raise Wrong(f"it has {len(answer)} characters; at most {_LONGEST} are kept. Shorten it.")
+        return " ".join(answer.split("\x00"))
 
     def check(self, answer: Any = None, /, *given: Any) -> Reply:
         """Save an answer for the report; the last one counts."""

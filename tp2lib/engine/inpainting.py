@@ -164,7 +164,7 @@ def hold(
     """
     calls = len(timesteps)
     held = region.held(index, calls)
-    if index in (0, calls // 2):
+    if anchor is None or index in (0, calls // 2):
         pixels = expected(index < calls // 2)[0].float().nan_to_num().clamp(-1, 1).permute(1, 2, 0).cpu().numpy()
         anchor = encode(torch.from_numpy(region.on(pixels, held)).float().permute(2, 0, 1)[None])
     noisy = anchor

@@ -11,7 +11,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from tp2lib.errors import TP2Error
+from tp2lib.errors import RecordError, TP2Error
 from tp2lib.evaluation.languages import words
 from tp2lib.evaluation.reflection import answer, answers
 from tp2lib.evaluation.rubric import CRITERIA, JUDGED, LEVELS
@@ -67,6 +67,7 @@ class ScorePanel(_Panel):
         super().__init__(language)
         self.session = session
         self._showing: str | None = None
+        self._taken = ""
         self._build()
         self._move(next(iter(session.ratings.missing()), None))
 
@@ -142,9 +143,10 @@ class ScorePanel(_Panel):
             raise
 
     def _typed(self) -> None:
-        text, self._quiet = self.keys.value, True
-        self.keys.value, self._quiet = "", False
-        self.type(text)
+        """Take what is new in the box, which only the rater writes into: a box that was emptied here would swallow keys, or send them twice."""
+        text, before, self._taken = self.keys.value, self._taken, self.keys.value
+        if text.startswith(before):
+            self.type(text[len(before) :])
 
     def _after(self, code: str, criterion: str) -> tuple[str, str] | None:
         """The next missing point: of this picture first, then of the others in order."""
@@ -224,12 +226,17 @@ class ReflectionPanel(_Panel):
     def save(self) -> list[str]:
         """Keep the answers as they stand, as the button does, and return which questions have one.
 
-        RecordError is raised if an answer is too long, OutputError if they cannot be written.
+        RecordError is raised if an answer is too long, once the others are kept, and OutputError if they cannot be written.
         """
-        kept = answers(self.outputs)
+        kept, refused = answers(self.outputs), []
         for name, box in self.boxes.items():
             if box.value.strip() != kept.get(name, ""):
-                answer(name, box.value, self.outputs)
+                try:
+                    answer(name, box.value, self.outputs)
+                except RecordError as error:  # the others are kept
+                    refused.append(error)
+        if refused:
+            raise refused[0]
         given = [name for name, box in self.boxes.items() if box.value.strip()]
         self._say(self._sentences["saved"].format(count=len(given), whole=len(self.boxes)))
         return given

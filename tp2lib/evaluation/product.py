@@ -1,6 +1,6 @@
 """Find the product in a picture, and measure how it changed.
 
-The network that cuts products out finds it, on any background (`tp2lib.models.cutout`). Where the network finds nothing, or doubts what it found, None is returned.
+The network that cuts products out finds it, on any background (`tp2lib.models.cutout`). What it doubts does not count as found, and not as missing.
 """
 
 from __future__ import annotations
@@ -31,28 +31,28 @@ class Fidelity:
     """How a product changed between its photo and a picture."""
 
     colour: float  # perceptual distance (ΔE00), mean over the photo's product: 1 is just noticeable
-    shape: float | None  # overlap of both outlines, intersection over union, 0 to 1; None where no product is found in the picture
+    shape: float | None  # overlap of both outlines, intersection over union, 0 to 1; None where the picture has no product whose outline is sure
 
 
-def find_product(image: Picture) -> Product | None:
-    """Find the product of a picture, of 16×16 pixels at least; None where there is none, or the network is not sure of its outline."""
+def find_product(image: Picture, *, doubted: bool = False) -> Product | None:
+    """Find the product of a picture, of 16×16 pixels at least; None where there is none, or, unless `doubted`, the network is not sure of its outline."""
     pixels = as_pixels(image)
-    return _find(pixels.shape, pixels.tobytes())
+    product, sure = _find(pixels.shape, pixels.tobytes())
+    return product if sure or doubted else None
 
 
 @lru_cache(maxsize=16)
-def _find(shape: tuple[int, ...], rgb: bytes) -> Product | None:
+def _find(shape: tuple[int, ...], rgb: bytes) -> tuple[Product | None, bool]:
     found = find_mask(Image.fromarray(np.frombuffer(rgb, np.uint8).reshape(shape)))
     mask = found.mask >= 0.5
     mask.flags.writeable = False
     touching = float(np.concatenate([mask[0], mask[-1], mask[1:-1, 0], mask[1:-1, -1]]).mean())
-    if found.doubt and touching <= _CUT_OFF:
-        return None
-    return Product(mask=mask, share=float(mask.mean()), touching=touching)
+    product = Product(mask=mask, share=float(mask.mean()), touching=touching) if mask.any() else None
+    return product, not found.doubt or touching > _CUT_OFF
 
 
 def fidelity_to(image: Picture, photo: Picture) -> Fidelity | None:
-    """Measure how the product of a photo changed; None where none is found in the photo.
+    """Measure how the product of a photo changed; None where the photo has no product whose outline is sure.
 
     Parameters
     ----------

@@ -187,6 +187,8 @@ def _product(run: Run, use: str, photo: Image.Image | None, mask: Mask | None) -
     except SourceError as error:
         return [Finding(risk="product", verdict="unknown", reason="photo differs", figures={"error": str(error)})]
     colour = Finding(risk="product", verdict=_judged("colour", found.colour), reason="colour", figures={"colour": found.colour})
+    if found.shape is None and find_product(run.picture, doubted=True):
+        return [colour, Finding(risk="product", verdict="unknown", reason="not told apart")]
     if found.shape is None:
         return [colour, Finding(risk="product", verdict="reject", reason="no product")]
     return [colour, Finding(risk="product", verdict=_judged("shape", found.shape), reason="shape", figures={"shape": found.shape})]

@@ -34,7 +34,8 @@ def value(run: Any, axis: str) -> Any:
         raise RecipeError(f"{shown(axis)} is no axis; a grid can have {', '.join(AXES)}.{did_you_mean(axis, AXES)}")
     asked = getattr(run.recipe, axis)
     if axis in ("width", "height", "model"):
-        return run.effective.get(axis, asked)
+        known = run.effective.get(axis, asked)
+        return known if isinstance(known, (int, str)) else asked  # a record is untrusted
     return asked
 
 

@@ -227,6 +227,7 @@ def _scores(material: Material, say: _Writer) -> _Facts:
         file = f"{FOLDER}/{one.rater}.jsonl"
         state = say.words["altered" if one.altered else "locked" if one.locked else "open"]
         own = say.estimate(consistency(one))
+        own["verdict"] = own["verdict"] if own["n"] else say.words["no repeats"]
         pictures = sum(item.repeat_of is None and bool(one.whole(item)) for item in one.items)
         yield file, "", {"rater": one.rater, "state": state, "pictures": pictures, "repeats": own["n"]}
         counted = one.counted(by=by)

@@ -62,7 +62,7 @@ class Material:
         self.ratings = self._ratings()
         self.answers = answers(self.outputs)  # to the closing questions
         found = self._safely("progress.jsonl", lambda: open_answers(self.outputs), [])
-        self.open_answers = {str(one["question"]): (str(one["title"])[:200], str(one["text"])[:2000]) for one in found}  # number to title and text
+        self.open_answers = {str(one["question"]): (str(one["title"])[:200], str(one["text"])[:4000]) for one in found}  # number to title and text
         self.judged: list[Judged] = self._safely("progress.jsonl", lambda: judged(self.outputs), [])
         self.progress: list[NotebookProgress] = self._safely("progress.jsonl", lambda: summary(self.outputs), [])
         events = self._safely("ledger.jsonl", self.ledger.events, [])

@@ -105,7 +105,7 @@ class Report(Page):
         run, one = self.material.named[name], self.material.named[first]
         wanted, base = (EXPERIMENTS[which].recipe.to_dict() for which in (name, first))
         also = [self.word(setting) for setting in varying([one, run]) if wanted.get(setting) == base.get(setting)]
-        noises = {each.effective.get("noise_sha256") for each in (one, run)}
+        noises = {str(each.effective.get("noise_sha256")) for each in (one, run)}
         return also + unplanned([one, run], self.word) + ([self.word("noise")] if len(noises) > 1 else [])
 
     def audit(self, material: Material | None = None) -> list[str]:

@@ -65,9 +65,9 @@ def save_picture(
         raise RecordError(f"the record is {shown(record)}; it must be a dictionary. Wrap it in one.")
     digest = pixels_sha256(image)
     added = {"tp2": RECORD_VERSION, "recipe": recipe.to_dict(), "pixels_sha256": digest, "digital_source_type": COMPOSITE if composite else GENERATED}
-    for key in added:
-        if key in record and record[key] != added[key]:
-            raise RecordError(f"the record says {key}={shown(record[key])} but it is {shown(added[key])}; leave {key} out of it.")
+    for key, true in added.items():
+        if key in record and record[key] != true:
+            raise RecordError(f"the record says {key}={shown(record[key])} but it is {shown(true)}; leave {key} out of it.")
     pairs = {"Size": f"{image.width}x{image.height}", **(infotext or {}), "Version": "tp2lib"}
     texts = {"parameters": to_infotext(recipe, **pairs), "tp2": dump_json({**record, **added})}
     _write_png(image, path, texts, composite, digest)
@@ -189,7 +189,7 @@ def export_picture(path: str | os.PathLike[str], to: str | os.PathLike[str], *, 
     if kind == "PNG":
         texts = {} if text is None else {"parameters": text}
         if record is not None:
-            texts["tp2"] = dump_json(_without_folders(record))
+            texts["tp2"] = dump_json(published(record))
         return _write_png(image, to, texts, mark == COMPOSITE, pixels_sha256(image))
     options: dict[str, Any] = {"quality": quality, "xmp": xmp_packet(mark == COMPOSITE)}
     if text is not None:
@@ -218,8 +218,8 @@ def _write_png(image: Image.Image, path: str | os.PathLike[str], texts: Mapping[
     return write_atomically(path, lambda file: bare(image).save(file, "PNG", pnginfo=chunks), check)
 
 
-def _without_folders(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the record with its paths cut to the file's name: a home folder is nobody's business."""
+def published(record: dict[str, Any]) -> dict[str, Any]:
+    """Cut the paths in a record to the file's name, and return it: a home folder is nobody's business."""
     for part, keys in (("recipe", ("source", "mask", "model")), ("source", ("path",)), ("effective", ("model", "vae"))):
         holder = known if isinstance(known := record.get(part), dict) else {}
         for key in keys:

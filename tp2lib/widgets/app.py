@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,10 +98,18 @@ def serve(notebook: Path = APP, *, outputs: Path | None = None, say: Callable[[s
     RecipeError
         A number out of range.
     OutputError
-        There is no such notebook, or Voilà is not installed.
+        There is no such notebook, the port is in use, or Voilà is not installed.
     """
     config = app_config(notebook, **how)
     from voila.app import Voila
+
+    with socket.socket() as probe:
+        try:
+            if os.name == "posix":  # as the server binds; elsewhere this would take a port that is in use
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", config.Voila.port))
+        except OSError as error:
+            raise OutputError(f"port {config.Voila.port} cannot be used ({error.strerror}). Choose another one: tp2 app --port 8867.") from None
 
     if outputs is not None:
         os.environ["TP2_OUTPUTS"] = str(outputs.resolve())

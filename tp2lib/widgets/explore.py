@@ -89,7 +89,7 @@ class Explorer(Runner):
         self.shots: dict[Recipe, _Shot] = {}
         self.base: Recipe
         self._axes: list[tuple[str, list[Any]]] = []
-        self._whole, self._laying, self._made = True, False, 0
+        self._whole, self._laying, self._laid, self._made = True, False, False, 0
         self._grid = threading.RLock()  # the job's thread must not read axes that are half laid out
         look = {"style": {"description_width": "9em"}, "layout": {"width": "24em", "max_width": "100%"}}
         self.origin = widgets.Dropdown(options=list(recipes), description="settings of", tooltip="what the grid starts from", **look)
@@ -116,6 +116,7 @@ class Explorer(Runner):
 
     def lay_out(self) -> None:
         """Lay the grid out anew; what was rendered before is kept and shown where it belongs. Raise RecipeError where an axis, a value or a place cannot be."""
+        self._laid = False
         axes = [(one.value, parse_values(one.value, text.value)) for one, text in ((self.across, self.columns), (self.down, self.rows))]
         if axes[0][0] == axes[1][0]:
             raise RecipeError(f"both axes are {axes[0][0]}; choose two different settings.")
@@ -131,7 +132,7 @@ class Explorer(Runner):
                 slider.description, slider.tooltip, here = setting(name).label, f"place on the axis {name}", slider.value
                 slider.options = [(f"{value:g}" if isinstance(value, float) else str(value), value) for value in values]
                 slider.value = here if here in values else values[0]
-            self._laying = False
+            self._laying, self._laid = False, True
         self.say(f"{len(axes[0][1]) * len(axes[1][1])} places; {len(self.missing())} are to be made.")
         self._draw()
 
@@ -178,8 +179,8 @@ class Explorer(Runner):
     # -- the work -------------------------------------------------------------------------------------
 
     def _prepare(self) -> Callable[..., str]:
-        if not self._axes:
-            self.lay_out()
+        if not (self._laid or self.resting):
+            self.lay_out()  # or say again why it cannot be
         whole, self._whole, self._made = self._whole and not self.resting, True, 0
         return lambda on_step, should_stop: self._work(whole, on_step, should_stop)
 

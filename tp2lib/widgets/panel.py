@@ -64,7 +64,7 @@ def control(name: str, value: Any) -> widgets.Widget:
 def settled(controls: Mapping[str, widgets.Widget]) -> dict[str, Any]:
     """Return what the controls stand for, as a recipe keeps it: a slider in steps of 0.01 counts 0.35000000000000003, which would be another recipe."""
     values = {name: one.value for name, one in controls.items()}
-    return {name: round(value, 6) if isinstance(value, float) else value for name, value in values.items()}
+    return {name: near if isinstance(value, float) and abs((near := round(value, 6)) - value) < 1e-9 else value for name, value in values.items()}
 
 
 class Panel(Runner):

@@ -17,6 +17,7 @@ from tp2lib.metadata.infotext import to_infotext
 from tp2lib.metadata.readings import foreign_syntax
 from tp2lib.plots.display import before_after, image_html, status_html
 from tp2lib.plots.labels import AXES, conditions, fixed, label, problem, value
+from tp2lib.storage.pictures import known_as, published
 from tp2lib.widgets.drop_zone import STATIC
 
 
@@ -38,12 +39,12 @@ def configuration(run: Any) -> dict[str, Any]:
 
     Long lists of timesteps are kept; folders are not: a source photo is named by its file and its hash.
     """
-    source = run.source and {**run.source, "path": (run.source.get("path") or "").replace("\\", "/").rpartition("/")[2]}
+    known = published({"recipe": dict(run.requested), "effective": dict(run.effective), "source": run.source and dict(run.source)})
     return {
         "mode": run.effective.get("mode", "text2img" if run.recipe.source is None else "img2img"),
-        "requested": run.requested,
-        "effective": run.effective,
-        "source": source,
+        "requested": known["recipe"],
+        "effective": known["effective"],
+        "source": known["source"],
         "timings": {stage: round(seconds, 3) for stage, seconds in run.timings.items()},
         "outcome": run.outcome,
         "key": run.key,
@@ -53,7 +54,7 @@ def configuration(run: Any) -> dict[str, Any]:
 def parameters(run: Any) -> str:
     """Return a run's settings as the text that the WebUI and similar tools read."""
     size = {"Size": f"{run.effective['width']}x{run.effective['height']}"}
-    return to_infotext(run.recipe, **size, **run.infotext())
+    return to_infotext(run.recipe, **size, **run.infotext() | {"Model": known_as(run.effective["model"])})
 
 
 class CopyText(anywidget.AnyWidget):

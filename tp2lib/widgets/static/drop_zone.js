@@ -9,7 +9,13 @@ function render({ model, el }) {
   async function take(file) {
     if (!file) return;
     const large = file.size > model.get("limit");
-    const data = large ? new ArrayBuffer(0) : await file.arrayBuffer();
+    let data = new ArrayBuffer(0);
+    try {
+      if (!large) data = await file.arrayBuffer();
+    } catch (lost) {  // a folder, or a file that is gone
+      said.textContent = "✗ " + file.name + " cannot be read. Drop a picture file.";
+      return;
+    }
     model.send({ kind: "file", name: file.name, size: file.size }, undefined, [data]);
   }
   input.addEventListener("change", () => { take(input.files[0]); input.value = ""; });
