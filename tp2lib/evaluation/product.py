@@ -41,7 +41,7 @@ def find_product(image: Picture, *, doubted: bool = False) -> Product | None:
     return product if sure or doubted else None
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)  # a picture and its photo are asked for several times; large ones take 36 MB each
 def _find(shape: tuple[int, ...], rgb: bytes) -> tuple[Product | None, bool]:
     found = find_mask(Image.fromarray(np.frombuffer(rgb, np.uint8).reshape(shape)))
     mask = found.mask >= 0.5

@@ -206,9 +206,9 @@ def _open(
             else:
                 pipe = StableDiffusionPipeline.from_pretrained(folder, dtype=dtype, variant=variant, use_safetensors=True, local_files_only=True)
             if vae is not None:
-                part, whole = f"VAE in {vae}", part
+                part = f"VAE in {vae}"
                 pipe.vae = _load_vae(vae, configs, dtype)
-                part = whole
+                part = f"model in {folder}"
                 weights = hashlib.sha256(f"{weights} {hash_files(vae)}".encode()).hexdigest()
             pipe.to(device)
         except ModelError:
