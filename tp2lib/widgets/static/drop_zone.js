@@ -13,7 +13,7 @@ function render({ model, el }) {
     try {
       if (!large) data = await file.arrayBuffer();
     } catch (lost) {  // a folder, or a file that is gone
-      said.textContent = "✗ " + file.name + " cannot be read. Drop a picture file.";
+      said.textContent = "\u2717 " + file.name + " cannot be read. Drop a picture file.";
       return;
     }
     model.send({ kind: "file", name: file.name, size: file.size }, undefined, [data]);
