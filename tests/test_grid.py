@@ -64,7 +64,7 @@ def test_places_follow_the_settings_and_not_the_order_of_the_runs() -> None:
 @pytest.mark.parametrize("odd", [[1], {"a": 1}, None])
 def test_an_odd_record_does_not_stop_a_label(odd) -> None:
     runs = [fake_run(known={"width": odd, "model": odd}), fake_run(1)]
-    assert varying(runs) == ["width", "model"] or varying(runs) == ["model", "width"]
+    assert sorted(varying(runs)) == ["model", "width"]
 
 
 def test_labels_come_from_what_really_ran() -> None:

@@ -214,40 +214,37 @@ def test_cells_made_with_another_fallback_are_all_made_again(model, monkeypatch)
     assert not model.pipe.vae.use_tiling
 
 
-def test_where_one_picture_overflows_in_half_precision_all_are_decoded_in_float32(model, tmp_path, monkeypatch):
-    """Forced onto the CPU in bfloat16, where no run of ours goes; the kept pictures would stand in the way of the proof for ever."""
-    pipe = load(model.folder, device="cpu").pipe.to(torch.bfloat16)
-    half, decode, seen = replace(model, pipe=pipe, placement=replace(model.placement, dtype=torch.bfloat16)), pipe.vae.decode, []
+@pytest.fixture
+def overflowing(model, monkeypatch):
+    """Makes a model that decodes in bfloat16, where no run of ours goes on the CPU, and overflows at one of its calls."""
 
-    def overflowing(latents, **options):
-        seen.append(latents.dtype)
-        pixels = decode(latents, **options)[0]
-        return (pixels * float("inf"),) if len(seen) == 2 else (pixels,)
+    def make(call):
+        pipe = load(model.folder, device="cpu").pipe.to(torch.bfloat16)
+        decode, seen = pipe.vae.decode, []
 
+        def overflow(latents, **options):
+            seen.append(latents.dtype)
+            pixels = decode(latents, **options)[0]
+            return (pixels * float("inf"),) if len(seen) == call else (pixels,)
+
+        monkeypatch.setattr(pipe.vae, "decode", overflow)
+        return replace(model, pipe=pipe, placement=replace(model.placement, dtype=torch.bfloat16))
+
+    yield make
+    load.__globals__["_loaded"].clear()  # this model's parts are bfloat16 now
+
+
+def test_where_one_picture_overflows_in_half_precision_all_are_decoded_in_float32(overflowing, tmp_path):
+    """The kept pictures would stand in the way of the proof for ever."""
     said = []
-    try:
-        monkeypatch.setattr(pipe.vae, "decode", overflowing)
-        result = sweep(APPLE, half, guidance=[2, 3], ledger=Ledger(tmp_path), batch_width=1, say=said.append)
-    finally:
-        load.__globals__["_loaded"].clear()  # this model's parts are bfloat16 now
+    result = sweep(APPLE, overflowing(2), guidance=[2, 3], ledger=Ledger(tmp_path), batch_width=1, say=said.append)
     assert "a picture overflowed: all cells are made again with float32 decoder, so that they compare" in said
     assert [run.effective["decoder_dtype"] for run in result.runs] == ["float32"] * 2 and result.control["guidance"]
 
 
-def test_a_picture_that_overflows_changes_no_other_of_its_batch(model, monkeypatch):
-    pipe = load(model.folder, device="cpu").pipe.to(torch.bfloat16)
-    half, decode, seen = replace(model, pipe=pipe, placement=replace(model.placement, dtype=torch.bfloat16)), pipe.vae.decode, []
-
-    def overflowing(latents, **options):
-        seen.append(latents.dtype)
-        pixels = decode(latents, **options)[0]
-        return (pixels * float("inf"),) if len(seen) == 1 else (pixels,)
-
-    try:
-        monkeypatch.setattr(pipe.vae, "decode", overflowing)
-        first, second = run_together([make_plan(APPLE.vary(seed=seed), half, batch_width=2) for seed in (1, 2)])
-    finally:
-        load.__globals__["_loaded"].clear()  # this model's parts are bfloat16 now
+def test_a_picture_that_overflows_changes_no_other_of_its_batch(overflowing):
+    half = overflowing(1)
+    first, second = run_together([make_plan(APPLE.vary(seed=seed), half, batch_width=2) for seed in (1, 2)])
     assert (first.effective["rungs"], second.effective["rungs"]) == (["float32 decoder"], [])
 
 

@@ -83,7 +83,6 @@ class _Execution:
         self.dtype = plan.model.placement.dtype
         self.timings: dict[str, float] = {}
         self.decoder = plan.model.placement.dtype_name
-        self.own: list[str] = []  # fallbacks of this picture alone, not of those beside it
         self.words: tuple[torch.Tensor, torch.Tensor | None]
         self.photo: torch.Tensor | None = None
         self.masked: torch.Tensor | None = None  # mask and what it leaves, (1, channels + 1, height / 8, width / 8): for models that read them
@@ -101,10 +100,11 @@ class _Execution:
             kept["kept_pixels_differing"] = differing(image, source.image, mask)
         self.timings["total"] = sum(self.timings.values())
         timesteps = [float(timestep) for timestep in self.made]
+        own = [] if self.decoder == self.plan.model.placement.dtype_name else [FLOAT32]  # of this picture, not of those beside it
         observed = {
             "timesteps": timesteps,
             "model_calls": len(timesteps),
-            "rungs": [*self.fallbacks.used, *self.own],
+            "rungs": list(dict.fromkeys([*self.fallbacks.used, *own])),
             "decoder_dtype": self.decoder,
             **kept,
             **execution(self.plan.model, self.plan.effective["batch_width"]),
@@ -247,7 +247,7 @@ class _Execution:
 
     def _decode_in_float32(self, latents: torch.Tensor) -> torch.Tensor:
         """Decode latents where float16 overflows; the decoder is put back as it was."""
-        self.decoder, self.own = "float32", [] if FLOAT32 in self.fallbacks.used else [FLOAT32]
+        self.decoder = "float32"
         try:
             self.pipe.vae.to(torch.float32)
             return self._decode(latents.float())

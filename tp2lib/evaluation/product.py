@@ -12,9 +12,7 @@ import numpy as np
 from PIL import Image
 
 from tp2lib.metrics.measures import Picture, as_pixels, perceptual_map
-from tp2lib.models.cutout import find_mask
-
-_CUT_OFF = 0.25  # share of the frame's outermost pixels from which the network doubts every mask, for the product leaves the frame
+from tp2lib.models.cutout import CUT_OFF, find_mask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +46,7 @@ def _find(shape: tuple[int, ...], rgb: bytes) -> tuple[Product | None, bool]:
     mask.flags.writeable = False
     touching = float(np.concatenate([mask[0], mask[-1], mask[1:-1, 0], mask[1:-1, -1]]).mean())
     product = Product(mask=mask, share=float(mask.mean()), touching=touching) if mask.any() else None
-    return product, not found.doubt or touching > _CUT_OFF
+    return product, not found.doubt or touching > CUT_OFF
 
 
 def fidelity_to(image: Picture, photo: Picture) -> Fidelity | None:

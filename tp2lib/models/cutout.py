@@ -25,6 +25,7 @@ STEP = 32  # the sides it works on are multiples of this
 OPEN = 0.3  # mean probability up to which a hole in the product is one
 BAND = 3  # pixels at that size, each side of the outline, in which the mask may be soft
 RADIUS, EPSILON = 4, 1e-4  # of the guided filter: pixels at that size, and the variance of colour that counts as none
+CUT_OFF = 0.25  # share of the border from which a product leaves the photo, and every mask is doubted
 SURE = 0.9  # confidence from which nothing is said
 
 
@@ -98,7 +99,7 @@ def find_mask(image: Image.Image, weights: Path = WEIGHTS) -> Cutout:
         return Cutout(mask=np.zeros(photo.shape[:2], np.float32), confidence=0.0, doubt=doubt)
     expected = float(probability[inside].sum() / (inside.sum() + probability[~inside].sum()))
     border = float(np.concatenate([inside[0], inside[-1], inside[:, 0], inside[:, -1]]).mean())
-    confidence = expected * min(1.0, 1.25 - border)
+    confidence = expected * min(1.0, 1 + CUT_OFF - border)
     sure = np.where(ndimage.binary_erosion(inside, iterations=BAND, border_value=1), 1, probability)
     sure = np.where(ndimage.binary_dilation(inside, iterations=BAND), sure, 0)  # soft only near the outline
     return Cutout(mask=_along_edges(sure.astype(np.float32), small, photo), confidence=confidence, doubt=_doubt(confidence, border))
@@ -147,7 +148,7 @@ def _along_edges(probability: np.ndarray, small: np.ndarray, photo: np.ndarray) 
 def _doubt(confidence: float, border: float) -> str:
     if confidence >= SURE:
         return ""
-    if border > 0.25:
+    if border > CUT_OFF:
         return "The product runs out of the photo. Check the mask, or take a photo that shows all of it."
     return "Product and background are hard to tell apart here, as white on white, glass or blur are. Check the mask, and correct it."
 
