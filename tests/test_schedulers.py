@@ -5,15 +5,17 @@ from __future__ import annotations
 import inspect
 import re
 from functools import cache
+from pathlib import Path
 
 import diffusers
 import pytest
 import torch
 
+from tp2lib import settings
 from tp2lib.engine.schedulers import SCHEDULERS, SD15_BASE, make_scheduler, noise_levels, scheduler_hash, set_timesteps
 from tp2lib.errors import RecipeError
 from tp2lib.recipe import SCHEDULER_NAMES
-from tp2lib.settings import SCHEDULES, SCHEDULES_OF
+from tp2lib.settings import SCHEDULER_FACTS, SCHEDULES, SCHEDULES_OF
 
 
 def calls(name, steps):
@@ -23,8 +25,11 @@ def calls(name, steps):
     return 2 * steps - 1 if name in ("Heun", "KDPM2", "KDPM2A") else steps + (name == "PNDM")
 
 
-def test_every_name_a_recipe_accepts_has_a_scheduler():
-    assert tuple(SCHEDULERS) == SCHEDULER_NAMES
+def test_the_table_has_known_facts_only_and_no_alias_twice():
+    head = (Path(settings.__file__).parent / "schedulers.toml").read_text(encoding="utf-8").partition("\n[")[0]
+    assert {fact for facts in SCHEDULER_FACTS.values() for fact in facts} == set(re.findall(r"^# ([a-z_]+)  *[a-z]", head, re.MULTILINE))
+    said = [alias for facts in SCHEDULER_FACTS.values() for alias in (*facts.get("aliases", ()), *facts.get("nearest_of", ()))]
+    assert len(said) == len({*said}) and not {*said} & {name.casefold() for name in SCHEDULER_NAMES}
 
 
 @pytest.mark.parametrize("name", SCHEDULER_NAMES)

@@ -6,9 +6,11 @@ import math
 import numbers
 import operator
 import os
+import tomllib
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from tp2lib.errors import RecipeError, did_you_mean, shown
@@ -102,29 +104,12 @@ class Setting:
         return "Leave it out if unsure." if self.default is None else f"Use {self.default}, the default."
 
 
-SCHEDULER_NAMES = (
-    "EulerA", "Euler", "DDIM", "DDPM", "PNDM", "LMS", "Heun", "DPM++ 2M", "DPM++ 2M SDE", "DPM++ 2S",
-    "KDPM2", "KDPM2A", "DEIS", "UniPC", "LCM",
-)  # fmt: skip
 SCHEDULES = ("default", "karras", "exponential", "beta", "trailing")
+SCHEDULER_FACTS: Mapping[str, Mapping[str, Any]] = tomllib.loads(Path(__file__).with_name("schedulers.toml").read_text(encoding="utf-8"))
+"""What is known of each scheduler; ``schedulers.toml`` says what the facts mean."""
+SCHEDULER_NAMES = tuple(SCHEDULER_FACTS)
+SCHEDULES_OF = {name: tuple(facts.get("schedules", SCHEDULES)) for name, facts in SCHEDULER_FACTS.items()}
 
-# What each scheduler of diffusers can lay out; the tests ask diffusers itself, pair by pair.
-_NO_SIGMAS = ("EulerA", "DDIM", "DDPM", "PNDM")
-SCHEDULES_OF: dict[str, tuple[str, ...]] = {name: ("default", "trailing") if name in _NO_SIGMAS else SCHEDULES for name in SCHEDULER_NAMES}
-SCHEDULES_OF |= {"DPM++ 2S": SCHEDULES[:-1], "LCM": ("default",)}
-
-# What people type, once case, blanks and punctuation are gone, "++" has become "pp", and a k in front is off.
-_ALIASES = {
-    "eulerancestral": "EulerA", "plms": "PNDM", "dpm2": "KDPM2", "dpm2a": "KDPM2A", "dpm2ancestral": "KDPM2A", "kdpm2ancestral": "KDPM2A",
-    "dpmpp": "DPM++ 2M", "dpmsolver": "DPM++ 2M", "dpmsolverpp": "DPM++ 2M", "sdedpmsolverpp": "DPM++ 2M SDE",
-    "dpmsolversinglestep": "DPM++ 2S", "unipcbh2": "UniPC",
-}  # fmt: skip
-# Samplers of other tools that diffusers does not have, or only with another package, and the nearest one.
-_NEAREST = {
-    "dpmppsde": "DPM++ 2M SDE", "dpmpp3msde": "DPM++ 2M SDE", "dpmpp2msdeheun": "DPM++ 2M SDE", "dpmpp2sa": "DPM++ 2S",
-    "dpmpp2sancestral": "DPM++ 2S", "dpmfast": "DPM++ 2M", "dpmadaptive": "DPM++ 2M", "restart": "Heun", "heunpp2": "Heun",
-    "ipndm": "PNDM", "ddimcfgpp": "DDIM", "eulercfgpp": "Euler", "eulerancestralcfgpp": "EulerA",
-}  # fmt: skip
 _SCHEDULE_ALIASES = {"normal": "default", "uniform": "default", "sgmuniform": "trailing", "simple": "trailing"}
 _ENDINGS = {"": None, **{name: name for name in SCHEDULES[1:]}, "sgmuniform": "trailing", "simple": "trailing", "k": "karras"}
 
@@ -136,7 +121,11 @@ def _compact(text: str) -> str:
     return text
 
 
-_BY_COMPACT = {_compact(name): name for name in SCHEDULER_NAMES} | _ALIASES
+def _named_by(fact: str) -> dict[str, str]:
+    return {alias: name for name, facts in SCHEDULER_FACTS.items() for alias in facts.get(fact, ())}
+
+
+_BY_COMPACT = {_compact(name): name for name in SCHEDULER_NAMES} | _named_by("aliases")
 
 
 def _found(name: object, known: Mapping[str, str]) -> tuple[str, str | None] | None:
@@ -159,7 +148,7 @@ def split_scheduler(name: object) -> tuple[str, str | None]:
 
 def nearest_scheduler(name: object) -> tuple[str, str | None] | None:
     """Return the scheduler that comes nearest to one that is not offered, if any does, and the schedule that ends its name."""
-    if (found := _found(name, _NEAREST)) is not None:
+    if (found := _found(name, _named_by("nearest_of"))) is not None:
         return found
     near = did_you_mean(name, SCHEDULER_NAMES)
     return (near.split("'")[1], None) if near else None

@@ -12,7 +12,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -22,7 +22,7 @@ import numpy as np
 from diffusers import SchedulerMixin
 
 from tp2lib.errors import RecipeError
-from tp2lib.settings import check_schedule
+from tp2lib.settings import SCHEDULER_FACTS, check_schedule
 
 SD15_BASE: Mapping[str, Any] = MappingProxyType(
     {
@@ -57,26 +57,12 @@ class SchedulerInfo:
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
 
-_DPM = "DPMSolverMultistepScheduler"
-_INFOS = (
-    SchedulerInfo(name="EulerA", class_name="EulerAncestralDiscreteScheduler", stochastic=True),
-    SchedulerInfo(name="Euler", class_name="EulerDiscreteScheduler"),
-    SchedulerInfo(name="DDIM", class_name="DDIMScheduler"),
-    SchedulerInfo(name="DDPM", class_name="DDPMScheduler", stochastic=True),
-    SchedulerInfo(name="PNDM", class_name="PNDMScheduler"),
-    SchedulerInfo(name="LMS", class_name="LMSDiscreteScheduler"),
-    SchedulerInfo(name="Heun", class_name="HeunDiscreteScheduler"),
-    SchedulerInfo(name="DPM++ 2M", class_name=_DPM, overrides={"use_karras_sigmas": False}),
-    SchedulerInfo(name="DPM++ 2M SDE", class_name=_DPM, stochastic=True, overrides={"algorithm_type": "sde-dpmsolver++"}),
-    # lower_order_final: the class switches it on by itself while it runs; said here, its recorded config stays true.
-    SchedulerInfo(name="DPM++ 2S", class_name="DPMSolverSinglestepScheduler", overrides={"lower_order_final": True}),
-    SchedulerInfo(name="KDPM2", class_name="KDPM2DiscreteScheduler"),
-    SchedulerInfo(name="KDPM2A", class_name="KDPM2AncestralDiscreteScheduler", stochastic=True),
-    SchedulerInfo(name="DEIS", class_name="DEISMultistepScheduler"),
-    SchedulerInfo(name="UniPC", class_name="UniPCMultistepScheduler"),
-    SchedulerInfo(name="LCM", class_name="LCMScheduler", stochastic=True, max_steps=50),
+SCHEDULERS: Mapping[str, SchedulerInfo] = MappingProxyType(
+    {
+        name: SchedulerInfo(name=name, **{one.name: facts[one.name] for one in fields(SchedulerInfo) if one.name in facts})
+        for name, facts in SCHEDULER_FACTS.items()
+    }
 )
-SCHEDULERS: Mapping[str, SchedulerInfo] = MappingProxyType({info.name: info for info in _INFOS})
 """Every scheduler, by name."""
 
 

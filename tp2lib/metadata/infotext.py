@@ -13,13 +13,10 @@ import re
 from tp2lib.errors import RecipeError, RecordError, shown
 from tp2lib.metadata.readings import Reading, settle
 from tp2lib.recipe import Recipe
-from tp2lib.settings import split_scheduler
+from tp2lib.settings import SCHEDULER_FACTS, split_scheduler
 
 MAX_INFOTEXT = 64 * 1024  # characters
 
-# Our name -> their "Sampler"; those that theirs lays out otherwise when its "Schedule type" is Automatic or left out.
-_SAMPLERS = {"EulerA": "Euler a", "PNDM": "PLMS", "KDPM2": "DPM2", "KDPM2A": "DPM2 a"}
-_AUTOMATIC = {"DPM++ 2M": "karras", "DPM++ 2M SDE": "exponential", "KDPM2": "karras", "KDPM2A": "karras"}
 _SCHEDULES = {"karras": "Karras", "exponential": "Exponential", "beta": "Beta", "trailing": "SGM Uniform"}
 # Their name -> ours, of those settings that a recipe has.
 _KEYS = {"Steps": "steps", "Seed": "seed", "CFG scale": "guidance", "Sampler": "sampler", "Schedule type": "schedule", "Model": "model"}
@@ -41,11 +38,12 @@ def to_infotext(recipe: Recipe, **extra: object) -> str:
     `extra` are more pairs for the last line, under the WebUI's own names (``**{"Model hash": "abc", "Size": "512x512"}``); None is left out, and they win over
     the recipe's own pairs. RecordError is raised for a name that the grammar cannot hold.
     """
+    facts = SCHEDULER_FACTS[recipe.scheduler]
     both_sizes = recipe.width is not None and recipe.height is not None
     pairs: dict[str, object] = {
         "Steps": recipe.steps,
-        "Sampler": _SAMPLERS.get(recipe.scheduler, recipe.scheduler),
-        "Schedule type": _SCHEDULES.get(recipe.schedule, "Uniform" if recipe.scheduler in _AUTOMATIC else None),
+        "Sampler": facts.get("webui", recipe.scheduler),
+        "Schedule type": _SCHEDULES.get(recipe.schedule, "Uniform" if "webui_schedule" in facts else None),
         "CFG scale": _number(recipe.guidance),
         "Seed": recipe.seed,
         "Size": f"{recipe.width}x{recipe.height}" if both_sizes else None,
@@ -114,7 +112,7 @@ def _automatic(sampler: object) -> str | None:
         name, ending = split_scheduler(sampler)
     except RecipeError:
         return None
-    return ending or _AUTOMATIC.get(name, "default")
+    return ending or SCHEDULER_FACTS[name].get("webui_schedule", "default")
 
 
 def _split(text: str) -> tuple[str, str, dict[str, str]]:
