@@ -18,7 +18,14 @@ SCRATCH = tempfile.TemporaryDirectory(prefix="tp2-notebooks-")  # one for all: t
 # what a shell has set for its user is not for the tests, and what kernels keep is not for the user's home
 for name in [one for one in os.environ if one.startswith("TP2_") and one != "TP2_SCREENSHOTS"] + ["JUPYTER_PATH", "HF_HUB_OFFLINE"]:
     os.environ.pop(name, None)
-os.environ |= {"IPYTHONDIR": f"{SCRATCH.name}/ipython", "JUPYTER_DATA_DIR": f"{SCRATCH.name}/jupyter", "NO_PROXY": "127.0.0.1,localhost"}
+os.environ |= {
+    "IPYTHONDIR": f"{SCRATCH.name}/ipython",
+    "JUPYTER_DATA_DIR": f"{SCRATCH.name}/jupyter",
+    "HF_HOME": f"{SCRATCH.name}/hub",
+    "NO_PROXY": "127.0.0.1,localhost",
+}
+
+import local_names  # noqa: F401  # no test looks up the name of another machine
 
 import tp2lib  # noqa: F401  # before any test loads torch: its threads are to sleep while they wait
 

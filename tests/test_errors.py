@@ -38,7 +38,6 @@ def test_every_error_is_also_a_standard_one_and_survives_another_process(name: s
 def test_the_family_in_the_tests_is_the_whole_family() -> None:
     defined = {n for n, v in vars(errors).items() if isinstance(v, type) and issubclass(v, TP2Error)}
     assert defined == {*FAMILY, "TP2Error"}
-    assert all(name in errors.__doc__ for name in defined)  # the drawn tree is complete
 
 
 class _Broken:
@@ -56,8 +55,7 @@ class _Odd:
 def test_shown_is_short_printable_and_never_fails(value: object, limit: int) -> None:
     text = shown(value, limit)
     assert 0 < len(text) <= limit
-    assert text.isprintable() or not text.isascii()
-    assert "\n" not in text
+    assert text.isprintable()
     text.encode("utf-8")
 
 

@@ -159,7 +159,5 @@ def work(on_step, should_stop):
         on_step(SimpleNamespace(index=index, total=10**6)); begun.set(); time.sleep(0.01)
 Job(work, on_end=lambda job: print(job.state)); begun.wait(10)
 """
-    began = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "cancelled", "")
-    assert time.monotonic() - began < 30

@@ -71,7 +71,7 @@ def test_the_faults_are_what_they_are_called():
     assert background_whiteness(exemplar("usability", 1)) < 0.8 < background_whiteness(exemplar("usability", 2))
     assert saturation(exemplar("realism", 1)) > 1.2 * saturation(exemplar("realism", 2))
     cut = find_product(exemplar("usability", 0))
-    assert cut is None or cut.touching > 0.1
+    assert cut.touching > 0.1
     red, green = (np.asarray(exemplar("adherence", level)).reshape(-1, 3).mean(0) for level in (2, 1))
     assert red[0] > red[1] and green[1] > green[0]
 
@@ -81,8 +81,7 @@ def test_the_figure_says_every_sentence():
         make_exemplars("de")
     said = words(make_exemplars("fr"))
     for one in CRITERIA.values():
-        assert one.label["fr"].split()[0] in said
-        assert one.levels["fr"][1].split()[0] in said
+        assert all(" ".join(text.split()) in " ".join(said.split()) for text in (one.label["fr"], *one.levels["fr"]))
 
 
 def test_there_are_no_others():
