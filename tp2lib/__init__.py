@@ -1,4 +1,4 @@
-"""tp2lib: controlled experiments with diffusion image generation, told through product photos.
+"""tp2lib: controlled experiments with diffusion image generation, with product photos as the example.
 
 >>> from tp2lib import OUTPUTS, Ledger, Recipe, generate, load
 >>> model = load()

@@ -1,7 +1,7 @@
 """The chain that makes Vitrine: ``python -m vitrine STEP``, from the folder of the clone.
 
 ``all`` runs it in order (render, train, judge, cutout, evaluate); each step goes on where it was cut off. On a GPU elsewhere: ``pack``
-here, ``train --pack FILE --parts DIR`` there, ``join DIR`` here. ``--tiny`` runs everything in a minute or two, to see
+here, ``train --pack FILE --parts DIR`` there, ``join --parts DIR`` here. ``--tiny`` runs everything in a minute or two, to see
 that it works; its pictures are noise.
 """
 

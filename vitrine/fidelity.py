@@ -88,7 +88,8 @@ def realism(bench: Bench, data: Path, n: int = 500) -> list[Row]:
     made = [np.asarray(image) for image in bench.draw([prompt_for(r) for r in records], [r["seed"] for r in records])]
     half = len(seen) // 2
     between, own = kernel_distance(made, seen), kernel_distance(seen[:half], seen[half:])
-    return [Row(f"realism: kernel distance to {len(seen)} held-out renders (renders to renders)", "reported", f"{between:.4f} ({own:.4f})", True)]
+    what = f"realism: KID (on EfficientNet-lite0's features, not Inception's) to {len(seen)} held-out renders (renders to renders)"
+    return [Row(what, "reported", f"{between:.4f} ({own:.4f})", True)]
 
 
 def kernel_distance(some: list[np.ndarray], others: list[np.ndarray]) -> float:
