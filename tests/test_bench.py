@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 
@@ -73,11 +74,21 @@ def test_figures_of_another_machine_are_put_aside(vitrine, tmp_path):
 @pytest.mark.parametrize("name", ["channels-last", "fused QKV", "sliced attention", "bfloat16"])
 def test_another_way_to_call_the_unet_gives_the_same_and_leaves_it_as_it_was(model, name):
     unet = model.pipe.unet
-    before = unet_call(unet, 2)()
+    before, weights = unet_call(unet, 2)(), unet.num_parameters()
     with variants(False)[name](unet) as other:
         near = other(*unet_inputs(unet, 2))
     assert near.shape == before.shape and torch.allclose(near, before, atol=0.1 if name == "bfloat16" else 1e-4)
-    assert torch.equal(unet_call(unet, 2)(), before)
+    assert torch.equal(unet_call(unet, 2)(), before) and unet.num_parameters() == weights
+
+
+@pytest.mark.parametrize(("device", "waits"), [("cpu", 0), ("mps", 1), ("cuda", 1)])
+def test_the_clock_waits_for_what_is_queued_on_any_gpu(monkeypatch, device, waits):
+    waited: list[bool] = []
+    monkeypatch.setattr(torch.accelerator, "synchronize", lambda: waited.append(True))
+    bench = Bench("cpu")
+    bench.placement = dataclasses.replace(bench.placement, device=device)
+    bench.wait()
+    assert len(waited) == waits
 
 
 def test_a_figure_that_was_not_measured_stays_empty():

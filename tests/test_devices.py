@@ -18,6 +18,7 @@ def gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (8_000_000_000, 9_000_000_000))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: 0)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Pretend GPU")
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 92000)
     ones = torch.ones
     monkeypatch.setattr(torch, "ones", lambda *size, device=None: ones(*size))
 
@@ -44,6 +45,15 @@ def test_what_this_process_holds_counts_as_free(gpu, monkeypatch):
     """Else a card that holds sd15 would get vitrine when it is asked a second time."""
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: 3_000_000_000)
     assert choose_device().free_gb == 11.0
+
+
+def test_each_process_of_a_launch_takes_its_own_gpu_before_it_touches_one(gpu, monkeypatch):
+    done, ones = [], torch.ones
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda number: done.append(number))
+    monkeypatch.setattr(torch, "ones", lambda *size, device=None: done.append(device) or ones(*size))
+    assert choose_device().device == "cuda" and done == [1, "cuda"]
 
 
 def test_the_cpu_never_gets_float16_even_beside_a_gpu(gpu):
@@ -99,6 +109,13 @@ def test_xformers_that_works_says_nothing(caplog):
             pass
 
     assert try_xformers(Pipe()) is None and not caplog.records
+
+
+@pytest.mark.parametrize(("option", "value", "in_use"), [("allow_tf32", True, True), ("fp32_precision", "tf32", True), ("fp32_precision", "ieee", False)])
+def test_tf32_is_told_however_it_was_set(gpu, monkeypatch, option, value, in_use):
+    monkeypatch.setattr(torch.backends.cuda.matmul, "fp32_precision", "none")  # set back at the end
+    setattr(torch.backends.cuda.matmul, option, value)
+    assert environment("cuda")["tf32"] is in_use and environment("cuda")["cudnn_tf32"] is True
 
 
 def test_environment_names_what_the_last_bits_depend_on():

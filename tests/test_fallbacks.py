@@ -101,22 +101,23 @@ def test_the_last_fallback_is_followed_by_an_error_that_says_what_was_tried(mode
 @pytest.mark.parametrize("room", [True, False])
 def test_a_gpu_offloads_the_model_before_giving_up_and_leaves_it_so_where_there_is_no_room(room, caplog):
     class Pipe:
-        device = _execution_device = torch.device("cuda")
+        device = _execution_device = torch.device("cuda")  # `device` is that of the safety checker, which is never offloaded
         vae = type("VAE", (), {name: lambda self: None for name in ("disable_slicing", "disable_tiling")})()
+        components = {"vae": vae, "tokenizer": object(), "feature_extractor": None}  # noqa: RUF012
         log: list[str] = []  # noqa: RUF012
 
         def enable_model_cpu_offload(self, device):
             self.log.append(f"offload {device}")
-            self.device = torch.device("cpu")
+            self.vae._hf_hook = "a hook"
 
         def remove_all_hooks(self):
             self.log.append("hooks off")
+            del self.vae._hf_hook
 
         def to(self, device):
             self.log.append(f"to {device}")
             if not room:
                 raise torch.OutOfMemoryError
-            self.device = device
 
     tries = []
 
@@ -182,6 +183,7 @@ def test_other_errors_go_through_untouched(model):
         (MemoryError(), True),
         (RuntimeError("[enforce fail at alloc_cpu.cpp:116] DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."), True),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED. This error may appear if you passed in a non-contiguous input."), True),
         (RuntimeError("expected scalar type Half"), False),
         (KeyboardInterrupt(), False),
     ],

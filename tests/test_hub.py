@@ -228,12 +228,29 @@ def test_a_repository_without_safetensors_is_refused(server):
     assert hub.cached(REPO) is None and "unet/diffusion_pytorch_model.bin" not in server.served
 
 
-def test_a_model_of_another_kind_is_refused_before_its_weights_are_fetched(server):
-    index = json.loads(server.files["model_index.json"])
-    server.files["model_index.json"] = json.dumps({**index, "_class_name": "FluxPipeline"}).encode()
-    with pytest.raises(ModelError, match="is a 'FluxPipeline'; only Stable Diffusion 1.x"):
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("model_index.json", {"_class_name": "FluxPipeline"}, "is a 'FluxPipeline'; only Stable Diffusion 1.x"),
+        ("unet/config.json", {"cross_attention_dim": 1024}, "is a Stable Diffusion 2 .* only Stable Diffusion 1.x"),
+    ],
+)
+def test_a_model_of_another_kind_is_refused_before_its_weights_are_fetched(server, name, change, said):
+    server.files[name] = json.dumps({**json.loads(server.files[name]), **change}).encode()
+    with pytest.raises(ModelError, match=said):
         hub.fetch(REPO)
-    assert server.served == ["model_index.json"]
+    assert not [one for one in server.served if one.endswith(".safetensors")]
+    assert server.served == ["model_index.json"] or name != "model_index.json"
+
+
+@pytest.mark.parametrize("name", ["tokenizer/tokenizer.json", "text_encoder/config.json"])
+def test_a_model_that_lacks_a_small_file_counts_as_absent_and_is_completed(server, name):
+    folder = hub.fetch(REPO)
+    for path in ((folder / name).resolve(), folder / name):
+        path.unlink()
+    server.served = []
+    assert hub.cached(REPO) is None
+    assert hub.fetch(REPO) == folder and server.served == [name] and hub.cached(REPO) == folder
 
 
 def test_what_is_refused_stays_in_the_cache_that_other_programs_use(server, tmp_path):

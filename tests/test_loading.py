@@ -12,14 +12,18 @@ import weakref
 
 import pytest
 import torch
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+from transformers import CLIPConfig, CLIPImageProcessor
 
+from tp2lib.engine.generate import generate
 from tp2lib.errors import ModelError, ModelNotFound
 from tp2lib.models import catalogue, hub, loading
 from tp2lib.models.catalogue import CATALOGUE, choose_model, find_card
 from tp2lib.models.devices import Placement
 from tp2lib.models.judge import WEIGHTS, JudgeNet
 from tp2lib.models.loading import load, unknown_words
-from tp2lib.models.weights import hash_folder
+from tp2lib.models.weights import check_folder, hash_folder
+from tp2lib.recipe import Recipe
 
 CPU = Placement(device="cpu", dtype=torch.float32, why="no CUDA GPU was found")
 
@@ -269,12 +273,33 @@ def test_half_weights_are_found_under_their_own_names(folder):
     assert load(folder, device="cpu").pipe.unet.dtype is torch.float32
 
 
+def test_a_gpu_takes_half_weights_whatever_else_is_fetched_later(folder):
+    """Else another program's download of the plain ones would change every key."""
+    for path in folder.glob("*/*.safetensors"):
+        shutil.copy(path, path.with_name(path.name.replace(".safetensors", ".fp16.safetensors")))
+    assert (check_folder(folder, half=True), check_folder(folder)) == ("fp16", None)
+
+
 def test_the_hash_changes_with_any_byte_that_counts(folder):
     before = hash_folder(folder, None)
     assert hash_folder(shutil.copytree(folder, folder.with_name("copy")), None) == before
     weights = folder / "vae" / "diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
     assert hash_folder(folder, None) != before
+
+
+def test_the_safety_checker_that_comes_with_a_model_withholds_pictures(folder):
+    sides = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    checker = StableDiffusionSafetyChecker(CLIPConfig(text_config=sides, vision_config={**sides, "image_size": 32, "patch_size": 16}, projection_dim=8))
+    checker.concept_embeds_weights.data.fill_(-1)  # the least likeness that counts: every picture has it
+    checker.save_pretrained(folder / "safety_checker")
+    CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(folder / "feature_extractor")
+    parts = {"safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"], "feature_extractor": ["transformers", "CLIPImageProcessor"]}
+    edit(folder, **parts, requires_safety_checker=True)
+    model = load(folder, device="cpu")
+    assert type(model.pipe.safety_checker) is StableDiffusionSafetyChecker
+    run = generate(Recipe(prompt="a red apple", steps=1, width=64, height=64), model)
+    assert (run.outcome, run.image) == ("flagged", None)
 
 
 @pytest.mark.slow

@@ -52,6 +52,14 @@ def test_recipes_that_come_down_to_the_same_share_a_key(model, photo):
     assert len({key(recipe, model, source=photo) for recipe in nearby}) == 1
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_the_threads_of_the_cpu_change_the_key_on_the_cpu_alone(model, device):
+    """accelerate launch sets their number, and `tp2 sweep` beside it does not."""
+    plan = make_plan(APPLE, model)
+    keys = {replace(plan, effective={**plan.effective, "device": device, "threads": threads}).at_width(1).key for threads in (1, 16)}
+    assert len(keys) == (2 if device == "cpu" else 1)
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -66,6 +66,15 @@ def test_the_colour_map_of_a_linear_decoder_is_that_decoder():
     assert vae.decoded == 1
 
 
+def test_a_decoder_that_overflows_in_half_precision_is_fitted_in_float32():
+    vae = LinearDecoder()
+    vae.dtype, vae.to = torch.float16, lambda dtype: setattr(vae, "dtype", dtype)
+    exact = vae.decode
+    vae.decode = lambda latents, return_dict: exact(latents, return_dict) if vae.dtype is torch.float32 else (torch.full((1, 3, 192, 192), torch.nan).half(),)
+    torch.testing.assert_close(colour_map(vae)[:-1], vae.matrix, rtol=0, atol=1e-5)
+    assert vae.dtype is torch.float16
+
+
 def test_an_offloaded_decoder_gets_its_latents_where_it_runs():
     vae, seen = LinearDecoder(), []
     vae._hf_hook = SimpleNamespace(execution_device=torch.device("meta"))

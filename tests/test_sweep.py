@@ -17,6 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tp2lib.engine.axes import choose_width
 from tp2lib.engine.generate import generate, run_together
 from tp2lib.engine.inpainting import cut_out
 from tp2lib.engine.plan import make_plan
@@ -404,6 +405,15 @@ def test_the_width_is_the_one_that_leaves_the_least_to_do(model, tmp_path):
     assert wide == {1: 1, 3: 1, 4: 4, 16: 8}
     width(range(4), Ledger(tmp_path), guidance=[4])
     assert {cell.run.effective["batch_width"] for cell in width(range(5), Ledger(tmp_path), guidance=[4])} == {4}  # grown: it stays
+
+
+def test_a_width_that_ended_the_process_is_left_for_another_one_unless_all_other_cells_are_made(model, tmp_path, monkeypatch):
+    plans = [make_plan(APPLE.vary(seed=seed), model) for seed in range(4)]
+    ended = {plans[0].at_width(4).key}
+    monkeypatch.setattr(Ledger, "quarantined", lambda self, key: "it took down 2 processes" if key in ended else None)
+    assert choose_width(plans, None) == 4 and choose_width(plans, Ledger(tmp_path)) == 2
+    monkeypatch.setattr(Ledger, "lookup", lambda self, key: {"picture": key} if key in {plan.at_width(4).key for plan in plans[1:]} else None)
+    assert choose_width(plans, Ledger(tmp_path)) == 4
 
 
 def generate_key(model, recipe, key):

@@ -78,8 +78,8 @@ class Bench:
         return time.perf_counter() - began
 
     def wait(self) -> None:
-        if self.cuda:
-            torch.cuda.synchronize()
+        if self.placement.device != "cpu":
+            torch.accelerator.synchronize()
 
     def by_turns(self, works: Mapping[str, Callable[[], Any]], rounds: int = 5) -> dict[str, list[float]]:
         """Time several things by turns, so that other work of the machine affects all of them; one round warms up."""

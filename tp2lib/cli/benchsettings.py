@@ -32,13 +32,21 @@ def variants(cuda: bool) -> dict[str, Variant]:
             partial(unet.to, memory_format=torch.contiguous_format),
             lambda latents: latents.to(memory_format=torch.channels_last),
         ),
-        "fused QKV": lambda unet: _with(unet, unet.fuse_qkv_projections, unet.unfuse_qkv_projections),
+        "fused QKV": lambda unet: _with(unet, unet.fuse_qkv_projections, partial(_unfuse, unet)),
         "sliced attention": lambda unet: _with(unet, partial(unet.set_attention_slice, "auto"), partial(unet.set_attn_processor, dict(unet.attn_processors))),
         "compiled": lambda unet: contextlib.nullcontext(_plain(torch.compile(unet))),
     }
     if not cuda:
         ways |= {"bfloat16": _bfloat16, "OpenVINO, float32": lambda unet: contextlib.nullcontext(_plain(with_engine(unet)))}
     return ways
+
+
+def _unfuse(unet: Any) -> None:
+    """Undo the fusing; diffusers leaves the fused weights beside the others."""
+    unet.unfuse_qkv_projections()
+    for module in unet.modules():
+        for name in {"to_qkv", "to_kv"} & module._modules.keys():
+            delattr(module, name)
 
 
 def unet_inputs(unet: Any, rows: int) -> tuple[torch.Tensor, ...]:

@@ -17,7 +17,6 @@ from tp2lib.engine.plan import model_for
 from tp2lib.engine.preview import StepInfo
 from tp2lib.engine.runs import Run
 from tp2lib.errors import RecipeError, did_you_mean, shown
-from tp2lib.metadata.source import Source
 from tp2lib.models.loading import Model
 from tp2lib.recipe import Recipe
 
@@ -55,11 +54,8 @@ class WordMaps:
         return float((found * covered).sum() / found.sum())
 
 
-def map_words(
-    run: Run | Recipe, model: Model | None = None, *, source: Source | None = None, on_step: Callable[[StepInfo], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
-) -> tuple[Run, WordMaps]:  # fmt: skip
-    """Make a run or a recipe again, and watch its cross-attention; the options are those of `generate`.
+def map_words(run: Run | Recipe, model: Model | None = None, *, on_step: Callable[[StepInfo], None] | None = None) -> tuple[Run, WordMaps]:
+    """Make a run or a recipe again, alone, and watch its cross-attention; `on_step` is that of `generate`.
 
     Its pixels are the same as without watching: the maps are computed beside the model's own attention, from the same queries and keys. Costs about a tenth
     more time. RecipeError is raised if the model was loaded with ``fast``.
@@ -70,7 +66,7 @@ def map_words(
         raise RecipeError(f"the model runs on {model.fast}, whose attention cannot be watched. Load it without fast.")
     words, tokens = tokens_of(recipe.prompt, model.pipe.tokenizer)
     with _watch(model.pipe.unet, tokens, len(words)) as watch:
-        again = generate(recipe, model, source=source, on_step=on_step, should_stop=should_stop)
+        again = generate(recipe, model, on_step=on_step)
     return again, WordMaps(words=words, steps=np.stack(watch.maps[-again.effective["model_calls"] :]))  # those of an attempt that ran out of memory come before
 
 

@@ -45,14 +45,17 @@ def choose_width(plans: Sequence[Plan], ledger: Ledger | None) -> int:
     """Choose how many pictures go through the model together: what leaves the least to do.
 
     Rows that are filled up count as work, and pictures that the ledger has at a width do not: so a sweep that is continued or extended keeps the width that
-    it began with.
+    it began with. One that ended its process at a width, so that a run is in quarantine, goes on at another.
     """
     return min(ROW_COST, key=lambda width: (_work(plans, width, ledger), width))
 
 
 def _work(plans: Sequence[Plan], width: int, ledger: Ledger | None) -> float:
     wide = [plan.at_width(width) for plan in plans]
-    todo = [plan for plan in wide if not (ledger and ledger.lookup(plan.key))]
+    ended = [plan.key for plan in wide if ledger and ledger.quarantined(plan.key)]
+    todo = [plan for plan in wide if not (plan.key in ended or (ledger and ledger.lookup(plan.key)))]
+    if width > 1 and ended and todo:
+        return float("inf")
     return sum(width * batch[0].effective["model_calls"] for batch in batches(todo)) * ROW_COST[width]
 
 

@@ -26,8 +26,8 @@ FALLBACKS = {FREE_CACHES: (*_STAGES, "put back"), SLICING: ("encode", "decode"),
 """All fallbacks, in the order they are tried, with the stages that they help. Freeing caches changes no pixel; tiling may change many.
 The float32 decoder is for a picture that overflows in half precision."""
 
-_SIGNS = ("can't allocate memory", "not enough memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
-"""How PyTorch's CPU (Linux, Windows) and MPS allocators, and cuBLAS, say it, in a RuntimeError."""
+_SIGNS = ("can't allocate memory", "not enough memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "cuDNN error: CUDNN_STATUS_NOT_SUPPORTED.")
+"""How PyTorch's CPU (Linux, Windows) and MPS allocators, cuBLAS and cuDNN say it, in a RuntimeError."""
 
 
 def treatments(fallbacks: Sequence[str]) -> list[str]:
@@ -57,7 +57,7 @@ class Fallbacks:
         self.pipe = pipe
         self.device = pipe._execution_device
         self.used = list(fallbacks)
-        if pipe.device != self.device and OFFLOAD not in self.used:
+        if OFFLOAD not in self.used and any(hasattr(part, "_hf_hook") for part in pipe.components.values()):
             self.used.append(OFFLOAD)
 
     def __enter__(self) -> Self:

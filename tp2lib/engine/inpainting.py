@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from diffusers import KDPM2DiscreteScheduler
 from PIL import Image
 from scipy.ndimage import binary_dilation, distance_transform_edt, gaussian_filter
 
@@ -167,11 +168,16 @@ def hold(
     if anchor is None or index in (0, calls // 2):
         pixels = expected(index < calls // 2)[0].float().nan_to_num().clamp(-1, 1).permute(1, 2, 0).cpu().numpy()
         anchor = encode(torch.from_numpy(region.on(pixels, held)).float().permute(2, 0, 1)[None])
-    noisy = anchor
-    if index < calls - 1:
-        noisy = scheduler.add_noise(anchor, noise, torch.tensor([timesteps[index + 1]]))
+    noisy = anchor if index == calls - 1 else _noisy(scheduler, anchor, noise, timesteps[index + 1])
     kept = torch.from_numpy(held).to(latents.device)
     return torch.where(kept, noisy, latents), anchor
+
+
+def _noisy(scheduler: Any, anchor: torch.Tensor, noise: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+    """Add the noise of the next model call. Every second one of KDPM2 is between two levels of noise, which its add_noise does not know."""
+    if isinstance(scheduler, KDPM2DiscreteScheduler) and not scheduler.state_in_first_order:
+        return anchor + noise * scheduler.sigmas_interpol[scheduler.step_index]
+    return scheduler.add_noise(anchor, noise, torch.tensor([timestep]))
 
 
 def put_back(image: Image.Image, photo: Image.Image, mask: Mask, feather: int) -> Image.Image:

@@ -27,7 +27,7 @@ from tp2lib.recipe import Recipe, setting
 from tp2lib.settings import spelled_as_in_0_1
 
 # Facts about the machine that can change the last bits of a picture.
-_KEY_FACTS = ("torch", "diffusers", "transformers", "cpu", "gpu", "cuda", "cudnn", "tf32")
+_KEY_FACTS = ("torch", "diffusers", "transformers", "cpu", "gpu", "cuda", "cudnn", "tf32", "cudnn_tf32")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,6 +274,8 @@ def _schedule(recipe: Recipe, model: Model) -> dict[str, Any]:
 def _key(effective: dict[str, Any], facts: dict[str, Any]) -> str:
     """Name the picture that these settings give on this software and processor: 32 hex digits."""
     content = {**spelled_as_in_0_1(effective), "rungs": treatments(effective["rungs"])}
-    content["facts"] = {name: facts[name] for name in _KEY_FACTS}
+    if effective["device"] == "cuda":
+        del content["threads"]  # those of the CPU change no bit there
+    content["facts"] = {name: facts[name] for name in _KEY_FACTS if name in facts}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -47,6 +47,20 @@ def predicted_x0(scheduler: SchedulerMixin, model_output: torch.Tensor, timestep
     return (x_t - scale * sigma * model_output) / scale
 
 
+def decode(vae: AutoencoderKL, latents: torch.Tensor, wide: bool = False) -> torch.Tensor:
+    """Return the pixels of latents, about -1 to 1: in float32 if `wide`, or where half precision overflows; the decoder is put back as it was."""
+    own = vae.dtype
+    try:
+        for dtype in dict.fromkeys((torch.float32 if wide else own, torch.float32)):
+            vae.to(dtype)
+            pixels = vae.decode(latents.to(dtype) / vae.config.scaling_factor, return_dict=False)[0]
+            if pixels.isfinite().all():
+                break
+    finally:
+        vae.to(own)
+    return pixels
+
+
 def rough_colours(latents: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
     """Return the colours of latents by a map as `colour_map` fits it: shape (1, 3, height / 8, width / 8), about -1 to 1, float32 on the CPU."""
     channels_last = latents.float().cpu().permute(0, 2, 3, 1)
@@ -67,8 +81,7 @@ def colour_map(vae: AutoencoderKL) -> torch.Tensor:
         coarse = torch.randn(1, vae.config.latent_channels, 8, 8, generator=torch.Generator().manual_seed(0))
         latents = functional.interpolate(coarse, scale_factor=3)  # patches of 3 x 3: the middle is one flat colour
         device = getattr(getattr(vae, "_hf_hook", None), "execution_device", None) or vae.device  # an offloaded decoder comes there when it is called
-        scaled = latents.to(device, vae.dtype) / vae.config.scaling_factor
-        pixels = vae.decode(scaled, return_dict=False)[0].float().cpu()
+        pixels = decode(vae, latents.to(device)).float().cpu()
         colours = functional.adaptive_avg_pool2d(pixels, 24)[0, :, 1::3, 1::3].flatten(1).T
         design = torch.cat([coarse[0].flatten(1).T, torch.ones(64, 1)], dim=1)
         _MAPS[vae] = torch.linalg.lstsq(design, colours).solution

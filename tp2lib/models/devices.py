@@ -48,10 +48,10 @@ def choose_device(device: str | None = None) -> Placement:
     if device not in (None, "cuda", "mps", "cpu"):
         raise ModelError(f"device is {device!r}; it must be 'cuda', 'mps', 'cpu' or None (the best one that works).")
     if device in (None, "cuda"):
+        if "LOCAL_RANK" in os.environ and torch.cuda.is_available():  # accelerate launch: a GPU for each process
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
         fault = _cuda_fault()
         if fault is None:
-            if "LOCAL_RANK" in os.environ:  # accelerate launch: a GPU for each process
-                torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
             held = torch.cuda.memory_reserved()  # by this process: a loaded model leaves before the next one comes
             free_gb = (torch.cuda.mem_get_info()[0] + held) / 1e9
             why = f"{torch.cuda.get_device_name()} with {free_gb:.1f} GB free"
@@ -106,7 +106,9 @@ def environment(device: str) -> dict[str, str | int | bool | None]:
     facts["gpu"] = torch.cuda.get_device_name() if on_cuda else None
     facts["cuda"] = torch.version.cuda if on_cuda else None
     facts["cudnn"] = torch.backends.cudnn.version() if on_cuda else None
-    facts["tf32"] = torch.backends.cuda.matmul.allow_tf32 if on_cuda else None
+    facts["tf32"] = torch.backends.cuda.matmul.fp32_precision == "tf32" if on_cuda else None  # allow_tf32 raises where this was set
+    if on_cuda:
+        facts["cudnn_tf32"] = torch.backends.cudnn.conv.fp32_precision == "tf32"  # type: ignore[attr-defined]
     return facts
 
 
@@ -122,7 +124,9 @@ def check_engine(name: object, device: str) -> None:
     try:
         import openvino  # noqa: F401
     except ImportError:
-        raise ModelError("fast is 'openvino', and OpenVINO is not installed. Install it: pip install 'tp2lib[fast]'.") from None
+        raise ModelError(
+            "fast is 'openvino', and OpenVINO is not installed. Install it in the clone: `uv sync --extra fast`, or `pip install -e '.[fast]'`."
+        ) from None
 
 
 @functools.cache

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from tp2lib.errors import ModelError, ModelNotFound
-from tp2lib.models.weights import WEIGHT_FILES, check_folder, check_index
+from tp2lib.models.weights import WEIGHT_FILES, check_configs, check_folder, check_index
 
 log = logging.getLogger("tp2lib")
 
@@ -38,15 +38,21 @@ def cached_configs(repo: str, revision: str | None = None) -> Path | None:
 
 def fetch_configs(repo: str, revision: str | None = None) -> Path:
     """Download a model's configurations and tokenizer, some megabytes, without its weights."""
-    from huggingface_hub import snapshot_download
-
     log.warning("downloading the tokenizer and configurations of %s (3 MB)", repo)
     try:
-        texts = [f"{folder}/*{ending}" for folder in _TEXT_FOLDERS for ending in _TEXT_FILES]
-        folder = Path(snapshot_download(repo, revision=revision, allow_patterns=["model_index.json", *texts]))
-        check_index(folder)
+        return _fetch_texts(repo, revision)
     except _faults() as error:
         raise _explain(error, repo, revision) from error
+
+
+def _fetch_texts(repo: str, revision: str | None) -> Path:
+    """Download a model's index, then its configurations and tokenizer; a model of another kind is refused as soon as they say so."""
+    from huggingface_hub import snapshot_download
+
+    texts = [f"{folder}/*{ending}" for folder in _TEXT_FOLDERS for ending in _TEXT_FILES]
+    check_index(Path(snapshot_download(repo, revision=revision, allow_patterns="model_index.json")))
+    folder = Path(snapshot_download(repo, revision=revision, allow_patterns=texts))
+    check_configs(folder)
     return folder
 
 
@@ -66,8 +72,7 @@ def fetch(repo: str, revision: str | None = None, *, half: bool = False) -> Path
     if (there := cached(repo, info.sha)) is not None:
         return there
     try:
-        # The index first: a model of another kind is refused before its gigabytes are fetched.
-        check_index(Path(snapshot_download(repo, revision=revision, allow_patterns="model_index.json")))
+        _fetch_texts(repo, revision)  # a model of another kind is refused before its gigabytes are fetched
         chosen = _choose({file.rfilename: file.size or 0 for file in info.siblings or ()}, half)
         log.warning("downloading %s (%.0f MB, commit %.8s)", repo, sum(chosen.values()) / 1e6, info.sha)
         folder = Path(snapshot_download(repo, revision=revision, allow_patterns=list(chosen), max_workers=4))

@@ -21,7 +21,7 @@ from tp2lib.errors import ModelError, ModelNotFound, shown
 from tp2lib.models import hub
 from tp2lib.models.catalogue import CATALOGUE, GONE, HUB_ID, SINGLE_FILES, ModelCard, choose_model, find_card
 from tp2lib.models.devices import Placement, check_engine, choose_device, try_xformers, with_engine
-from tp2lib.models.weights import CONFIGS, LOADING, check_file, check_folder, check_index, hash_files, hash_folder, read_json
+from tp2lib.models.weights import CONFIGS, LOADING, check_configs, check_file, check_folder, hash_files, hash_folder, missing_texts, read_json
 
 log = logging.getLogger("tp2lib")
 
@@ -163,9 +163,8 @@ def _config_folder(path: Path, download: bool | None) -> Path:
     """Find what a single file lacks, Stable Diffusion 1.5's tokenizer and configurations: beside it, in the cache, or on the hub."""
     card = CATALOGUE["sd15"]
     for folder in (path.parent, hub.cached_configs(card.where, card.revision)):
-        words = folder and any((folder / "tokenizer" / name).is_file() for name in ("vocab.json", "tokenizer.json"))
-        if folder and words and all((folder / name).is_file() for name in ("model_index.json", *CONFIGS)):
-            check_index(folder)
+        if folder and not missing_texts(folder):
+            check_configs(folder)
             return folder
     if download is False:
         raise ModelNotFound(
@@ -194,7 +193,7 @@ def _open(
     folder: Path, configs: Path, vae: Path | None, device: str, dtype: torch.dtype, xformers: bool, fast: str | None
 ) -> tuple[Any, Mapping[str, Any], str, str | None]:
     single = configs != folder
-    variant = None if single else check_folder(folder)
+    variant = None if single else check_folder(folder, dtype == torch.float16)
     weights = hash_files(folder, *(configs / name for name in CONFIGS)) if single else hash_folder(folder, variant)
     part = f"model in {folder}"
     with _quiet():

@@ -42,29 +42,45 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def check_folder(folder: Path) -> str | None:
+def check_folder(folder: Path, half: bool = False) -> str | None:
     """Check that a folder holds a whole Stable Diffusion 1.x model in diffusers format, in safetensors, without code of its own.
 
-    The variant of its weights is returned: ``"fp16"``, or None for the plain file names. ModelNotFound is raised if there is no model there, ModelError if it
-    is of another kind, incomplete, damaged, pickled, or brings code.
+    The variant of its weights is returned: ``"fp16"``, or None for the plain file names; where both are there, `half` takes the first. ModelNotFound is raised
+    if there is no model there, ModelError if it is of another kind, incomplete, damaged, pickled, or brings code.
     """
-    index = check_index(folder)
+    index = check_configs(folder)
     present = [name for name in WEIGHT_FILES if name != "safety_checker" or (index.get(name) or [None])[0] is not None]
-    if not (folder / "scheduler" / "scheduler_config.json").is_file():
-        raise ModelError(f"the model in {folder} has no scheduler/scheduler_config.json. Fetch it again.")
-    channels, latents = (
-        read_json(path).get(name, 4) if (path := folder / part / "config.json").is_file() else 4
-        for part, name in (("unet", "in_channels"), ("vae", "latent_channels"))
-    )
+    variant = _variant(folder, present, half)
+    for name in present:
+        read_json(folder / name / "config.json")
+        _header(folder / name / _file_name(name, variant))
+    return variant
+
+
+def missing_texts(folder: Path) -> list[str]:
+    """List what a folder lacks of a model's index, configurations and tokenizer."""
+    lacking = [name for name in ("model_index.json", *CONFIGS) if not (folder / name).is_file()]
+    read = [(folder / "tokenizer" / name).is_file() for name in ("tokenizer.json", "vocab.json", "merges.txt")]
+    return lacking if read[0] or all(read[1:]) else [*lacking, "tokenizer/tokenizer.json"]
+
+
+def check_configs(folder: Path) -> dict[str, Any]:
+    """Check and return a folder's index, and refuse other kinds of models by their configurations; the weights need not be there."""
+    index = check_index(folder)
+    if lacking := missing_texts(folder):
+        raise ModelError(f"the model in {folder} has no {', '.join(lacking)}. Fetch it again.")
+    unet, vae = (read_json(folder / part / "config.json") for part in ("unet", "vae"))
+    if unet.get("cross_attention_dim") == 1024:
+        raise ModelError(
+            f"the model in {folder} is a Stable Diffusion 2 (its text encoder is 1024 wide); only Stable Diffusion 1.x is supported. Choose another model."
+        )
+    channels, latents = unet.get("in_channels", 4), vae.get("latent_channels", 4)
     if type(latents) is not int or channels not in (latents, 2 * latents + 1):
         raise ModelError(
             f"the UNet of the model in {folder} reads {shown(channels)} channels and its VAE makes {shown(latents)}; a UNet reads as many, 4 in Stable Diffusion "
             "1.x, or one more than twice as many, 9, for inpainting. Choose another model."
         )
-    variant = _variant(folder, present)
-    for name in present:
-        _header(folder / name / _file_name(name, variant))
-    return variant
+    return index
 
 
 def check_index(folder: Path) -> dict[str, Any]:
@@ -93,8 +109,8 @@ def _file_name(component: str, variant: str | None) -> str:
     return ".".join(filter(None, (WEIGHT_FILES[component], variant, "safetensors")))
 
 
-def _variant(folder: Path, components: list[str]) -> str | None:
-    for variant in (None, "fp16"):
+def _variant(folder: Path, components: list[str], half: bool) -> str | None:
+    for variant in ("fp16", None) if half else (None, "fp16"):
         if all((folder / name / _file_name(name, variant)).is_file() for name in components):
             return variant
     lacking = [name for name in components if not any((folder / name).glob("*.safetensors"))]
