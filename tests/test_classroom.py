@@ -8,6 +8,7 @@ import pytest
 from filled import fill, made, prove, scored
 
 from tp2lib.cli.main import main
+from tp2lib.course.progress import note
 from tp2lib.errors import OutputError
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.reflection import answer
@@ -47,6 +48,33 @@ def test_every_folder_becomes_a_line(room):
     assert found["dan"].not_replayed == ("baseline",)
     assert found["eve"].untraced == ("baseline",)
     assert any(file == "baseline.png" for file, _ in found["fred <b>"].remarks)
+
+
+@pytest.mark.parametrize(("handed_in", "outputs"), [("", ""), ("outputs", "outputs"), ("tp2-main/outputs", "tp2-main/outputs"), ("a/b/outputs", "")])
+def test_an_outputs_folder_is_found_where_a_zip_puts_it_and_what_is_not_read_is_a_remark(tmp_path, handed_in, outputs):
+    fill(tmp_path / "ada" / handed_in, NAMES[:1])
+    (tmp_path / "__MACOSX").mkdir()
+    (tmp_path / "bob.zip").write_bytes(b"PK")
+    (tmp_path / "ada.zip").write_bytes(b"PK")  # unpacked, and left there
+    ada, bob = learners(tmp_path)
+    assert (ada.name, ada.outputs, bob.name, bob.remarks) == ("ada", tmp_path / "ada" / outputs, "bob", (("bob.zip", "packed"),))
+    assert ada.pictures == (handed_in != "a/b/outputs") == (not ada.remarks)
+    page = make_class(tmp_path).render("markdown")
+    assert "bob: bob.zip: this is still packed" in page and ("ada: ledger.jsonl: there is no such file" in page) == bool(ada.remarks)
+
+
+def test_the_columns_that_marks_are_given_for_are_told_apart(tmp_path):
+    fill(tmp_path / "ada", NAMES[:1])
+    for event, question in (("check", "3.1"), ("solution", "4.3"), ("check", "4.3")):
+        note(event, "03", outputs=tmp_path / "ada", question=question, outcome="right")
+    for notebook in ("02", "03", "04"):
+        for event in ({"event": "predicted", "own": True, "answer": 1}, {"event": "measured", "measured": 1}):
+            note(notebook=notebook, outputs=tmp_path / "ada", question="How many?", **event)
+    for language, told in (
+        ("en", ["3, of them 2 in 03 and 04", "2/24 (1 after the solution)"]),
+        ("fr", ["3, dont 2 en 03 et 04", "2/24 (dont 1 après la solution)"]),
+    ):
+        assert lines(make_class(tmp_path, language))["ada"][2:4] == told
 
 
 def lines(page):

@@ -9,22 +9,26 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import typer
 from foreign_files import A1111, comfy_png, png
 from PIL import Image
+from plotted import fake_run
 
-from tp2lib.cli.main import main
+from tp2lib.cli.main import app, main
 from tp2lib.engine.generate import generate
 from tp2lib.engine.planfile import read_plan
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.metadata.source import prepare_source
 from tp2lib.models.loading import load
+from tp2lib.paths import ROOT
 from tp2lib.recipe import KNOWN_MASKS, Recipe
 from tp2lib.storage.pictures import read_recipe
 
-COMMANDS = ("lab", "app", "run", "generate", "background", "sweep", "replay", "report", "doctor")
+COMMANDS = tuple(typer.main.get_command(app).commands)
 SMALL = ["--steps", "2", "--width", "64", "--height", "64"]
 PLAN = """
 seeds = [1, 2]
@@ -56,6 +60,11 @@ def test_help_is_there_and_is_no_failure(command, capsys):
     assert all(name in said for name in COMMANDS) or command
 
 
+def test_the_readme_has_every_command():
+    told = re.findall(r"^\| `tp2 (\w+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(told) == sorted(COMMANDS)
+
+
 @pytest.mark.slow
 def test_help_does_not_wait_for_torch():
     code = "import sys; from tp2lib.cli.main import main\nmain(['generate', '--help'])\n"
@@ -66,7 +75,7 @@ def test_help_does_not_wait_for_torch():
 def test_every_command_that_writes_takes_outputs(capsys):
     for name in COMMANDS:
         status(name, "--help")
-        assert bool(re.search("--outputs +DIR", capsys.readouterr().out)) == (name != "replay")
+        assert bool(re.search("--outputs +DIR", capsys.readouterr().out)) == (name not in ("replay", "read", "pages"))
 
 
 @pytest.mark.parametrize(
@@ -163,6 +172,13 @@ def test_what_is_not_given_is_the_recipes_default(monkeypatch):
     assert asked == [Recipe(prompt="an apple"), Recipe(prompt="an apple", source="apple.png", mask="auto")]
 
 
+def test_a_picture_that_could_not_be_made_ends_with_1(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("tp2lib.cli.pictures._load", lambda name: SimpleNamespace(words=None))
+    monkeypatch.setattr(importlib.import_module("tp2lib.engine.generate"), "generate", lambda recipe, model, **how: fake_run(outcome="nan"))
+    assert status("generate", "an apple", "--outputs", tmp_path) == 1
+    assert capsys.readouterr() == ("", "no picture: it came out nan\n")
+
+
 def test_generate_starts_from_a_photo(vitrine, tmp_path):
     photo = tmp_path / "photo.png"
     Image.linear_gradient("L").convert("RGB").save(photo)
@@ -187,7 +203,7 @@ def test_background_keeps_the_product_and_says_so(vitrine, tmp_path, capsys):
         assert made.size == (90, 60) and made.crop((30, 20, 60, 40)).getcolors() == [(600, (255, 0, 0))]
 
 
-def test_a_sweep_is_planned_made_and_told(vitrine, tmp_path, capsys):
+def test_a_sweep_is_planned_made_and_told(vitrine, tmp_path, monkeypatch, capsys):
     plan = tmp_path / "plan.toml"
     plan.write_text(PLAN)
     assert status("sweep", plan, "--outputs", tmp_path, "--dry-run") == 0
@@ -197,6 +213,8 @@ def test_a_sweep_is_planned_made_and_told(vitrine, tmp_path, capsys):
     assert status("sweep", plan, "--outputs", tmp_path) == 0
     paths = [line.partition(": ")[2] for line in capsys.readouterr().out.splitlines()]
     assert [read_recipe(path).recipe.steps for path in paths] == [2, 2, 3, 3]
+    monkeypatch.setenv("RANK", "1")  # of the processes of a launch, the first prints
+    assert status("sweep", plan, "--outputs", tmp_path) == 0 and capsys.readouterr().out == ""
 
 
 def test_a_sweeps_photo_is_found_beside_its_plan(vitrine, tmp_path, capsys):
@@ -281,8 +299,10 @@ def test_a_picture_that_comes_out_otherwise_ends_with_1(monkeypatch):
     module = importlib.import_module("tp2lib.engine.replay")
     grades = ["identical", "close"]
     monkeypatch.setattr(module, "replay_tasks", lambda tasks: [SimpleNamespace(grade=grade) for grade in grades])
-    monkeypatch.setattr(module, "replayable", lambda path, model: path)
-    assert status("replay", "a.png", "b.png") == 0
+    asked = []
+    monkeypatch.setattr(module, "replayable", lambda path, model, vae: asked.append(vae) or path)
+    assert status("replay", "a.png", "b.png") == 0 == status("replay", "a.png", "b.png", "--vae", "mine")
+    assert asked == [None, None, Path("mine"), Path("mine")]
     assert status("replay", "a.png", "b.png", "--at-least", "within-1-level") == 1
     grades[1] = "different"
     assert status("replay", "a.png", "b.png") == 1
@@ -322,10 +342,20 @@ def test_ctrl_c_ends_with_130(vitrine, monkeypatch, tmp_path, capsys):
 @pytest.mark.slow
 def test_doctors_status_is_that_of_its_checks(vitrine, tmp_path, capsys):
     assert status("doctor", "--outputs", tmp_path) == 0
-    assert "All 9 checks are well." in capsys.readouterr().out
+    assert "All 9 checks passed." in capsys.readouterr().out
     (tmp_path / "file").write_text("")
     assert status("doctor", "--outputs", tmp_path / "file") == 1
     assert "1 of 9 checks failed." in capsys.readouterr().out
+
+
+def test_app_serves_and_pages_builds_what_is_asked_for(monkeypatch, tmp_path, capsys):
+    asked = []
+    monkeypatch.setattr("tp2lib.widgets.app.serve", lambda **how: asked.append(how) or 3)
+    monkeypatch.setattr("tp2lib.cli.site.build_pages", lambda *given, **how: asked.append(given) or ["a broken link"])
+    assert status("app", "--port", "9000", "--no-browser", "--outputs", tmp_path) == 3
+    assert status("pages", "--to", tmp_path / "site") == 0
+    assert asked[0].items() >= {"port": 9000, "visitors": 2, "browser": False, "outputs": tmp_path}.items() and asked[1] == (tmp_path / "site", None)
+    assert capsys.readouterr() == (f"{tmp_path / 'site' / 'index.html'}\n", "a broken link\n")
 
 
 def test_lab_opens_the_first_notebook_with_this_python(monkeypatch, tmp_path):

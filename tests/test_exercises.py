@@ -23,9 +23,10 @@ from tp2lib.course.exercises_04_06 import CANDIDATES, interactions, positions, p
 from tp2lib.course.progress import FILE, read_events, summary
 from tp2lib.engine.axes import Place
 from tp2lib.engine.sweep import Cell, Sweep
-from tp2lib.evaluation.experiments import EXPERIMENTS
+from tp2lib.evaluation.experiments import BACKPACK, EXPERIMENTS
 from tp2lib.plots.curves import Point
 from tp2lib.recipe import Recipe
+from tp2lib.widgets.exports import export_run
 
 BASELINE = EXPERIMENTS["t2i_run01_baseline"].recipe
 SMOKE = EXPERIMENTS["smoke"].recipe
@@ -211,13 +212,14 @@ def bench_q5_3(request):
     from tp2lib.storage.pictures import save_picture
 
     model, ledger = engine(request)
-    run = generate(SMOKE.vary(steps=2), model, ledger=ledger)
-    ledger.publish(run, "small.png")
+    backpack = generate(SMOKE.vary(prompt=BACKPACK, steps=2), model, ledger=ledger)
+    ledger.publish(backpack, "small.png")
     bare, oblong = Image.new("RGB", (1000, 1000)), Image.new("RGB", (1200, 1000))
-    bare.save(paths.OUTPUTS / "bare.jpg")
+    bare.save(paths.OUTPUTS / "bare.webp")
     save_picture(oblong, paths.OUTPUTS / "oblong.png", {}, SMOKE)
-    names = {"OUTPUTS": paths.OUTPUTS, "model": model, "ledger": ledger, "generate": generate, "EXPERIMENTS": EXPERIMENTS}
-    return Bench(names)
+    apple = generate(SMOKE.vary(steps=2), model, ledger=ledger)
+    copies = [export_run(run, paths.OUTPUTS, kind=kind, preset="marketplace") for run, kind in ((apple, "webp"), (backpack, "jpeg"))]
+    return Bench({"OUTPUTS": paths.OUTPUTS, "backpack": backpack, "copies": copies})
 
 
 def bench_q5_4(request):
@@ -272,7 +274,7 @@ RUNS = {
 PLANTED: dict[str, list[tuple[Any, str]]] = {
     "q1_1": [
         (9.0, "too short: it is 1.0 times the 9.0 s that 20 steps took"), (90, "too long"), ("25", "take the quotes off"),
-        (float("nan"), "can only be"), (True, "True or False, not a number"), (-4, "0 or more"),
+        (float("nan"), "can only be"), ((4, 2), "the decimal sign is a point: 4.2"), (True, "True or False, not a number"), (-4, "0 or more"),
     ],
     "q1_2": [
         (SMOKE, "green and mug is not in it"), (SMOKE.vary(prompt="a green mug", steps=10), "seed is 42"),
@@ -283,8 +285,8 @@ PLANTED: dict[str, list[tuple[Any, str]]] = {
     ],
     "q1_3": [
         ("a red apple on white table", "does not know 0 of its words"), ("a unicorn", "2 words, and must have six"),
-        ("the quick brown fox jumps over", "not two: the, quick"), (7, "is no text"),
-        (["a photo of a unicorn dragon"], "is no text"),
+        ("the quick brown fox jumps over", "not two: the, quick"), (7, "is not text"),
+        (["a photo of a unicorn dragon"], "is not text"),
     ],
     "q2_1": [
         (EXPERIMENTS["baseline"].recipe.vary(steps=10), "Not as in the file: seed, guidance"),
@@ -367,8 +369,9 @@ PLANTED: dict[str, list[tuple[Any, str]]] = {
         (9, "come down to the same settings"), (3, "too many count as one"), (4.5, "not a whole number"), ("4", "take the quotes off"),
     ],
     "q5_3": [
-        (lambda at: at["OUTPUTS"] / "small.png", "it has 128×128 pixels"), (lambda at: at["OUTPUTS"] / "bare.jpg", "has no mark of origin"),
-        (lambda at: str(at["OUTPUTS"] / "oblong.png"), "it has 1200×1000 pixels"), ("nowhere.png", "there is no file 'nowhere.png'"), (5, "is no path"),
+        (lambda at: at["OUTPUTS"] / "small.png", "it has 128×128 pixels"), (lambda at: at["OUTPUTS"] / "bare.webp", "but no mark of origin"),
+        (lambda at: str(at["OUTPUTS"] / "oblong.png"), "it has 1200×1000 pixels"), ("nowhere.png", "there is no file 'nowhere.png'"), (5, "is not a path"),
+        (lambda at: at["copies"][0], "export the backpack of section 1"), (lambda at: at["copies"][1].path.name, "1000×1000 pixels, as JPEG; it must be"),
     ],
     "q5_4": [
         ("It should say more.", "4 words, too few"), ("settings " * 20, "nearly all are the same"), (7, "is a number"),
@@ -383,7 +386,7 @@ PLANTED: dict[str, list[tuple[Any, str]]] = {
         (PLAN.replace("[1, 2, 3]", "[1, 2]"), "it has 2 seeds"), (PLAN.replace("seeds = [1, 2, 3]\n", ""), "it has 1 seed;"),
         (PLAN.replace("steps", "step"), "Did you mean 'steps'"), (PLAN.replace("[recipe]", "[recipes]"), "the plan has 'recipes'"),
         (PLAN.replace("[5, 9]", "[5, 999]"), "steps is 999"), (PLAN.replace("[5, 9]", "[5, 5]"), "each value once"),
-        (PLAN.replace("[1, 2, 3]", str(list(range(40)))), "160 pictures"), ("seeds = [1,\n", "plan.toml"), (12, "is no text"),
+        (PLAN.replace("[1, 2, 3]", str(list(range(40)))), "160 pictures"), ("seeds = [1,\n", "plan.toml"), (12, "is not text"),
         ("no\nplan = " + "x" * 30_000, "a plan has a few hundred"), (PLAN + "negative_prompt = ['', 'x']\n", "must have one or two"),
         (PAIRS.replace("[recipe]", '[recipe]\nscheduler = "DPM++ 2M"').replace('"DPM++ 2M", "UniPC"', '"EulerA", "DPM++ 2M"'), "karras"),
     ],
@@ -568,6 +571,12 @@ RIGHT = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("shown_as", [lambda copy, at: copy, lambda copy, at: copy.path.relative_to(at).as_posix()])
+def test_an_export_is_found_by_its_path_as_the_tool_shows_it(bench, shown_as):
+    copy = export_run(bench("q5_3").names["backpack"], paths.OUTPUTS / "exports", kind="webp", preset="marketplace")
+    assert questions()["q5_3"].check(shown_as(copy, paths.OUTPUTS)).kind == "right"
+
+
 @pytest.mark.parametrize("name", RIGHT)
 def test_every_right_way_is_accepted(name, bench):
     question, made = questions()[name], bench(name)
@@ -592,6 +601,13 @@ def test_the_five_strengths_have_one_pair_of_twins():
     assert len(set(ran)) == 4 and len(positions()) == 9
 
 
+def test_a_check_before_its_prepare_cell_is_not_attempted(model):
+    from tp2lib.storage.ledger import Ledger
+
+    said = questions()["q2_1"].check(SMOKE, model, Ledger(paths.OUTPUTS))
+    assert said.kind == "not attempted" and "Run the cell with `q2_1.prepare(model, ledger)` first" in said.text
+
+
 @pytest.mark.slow
 def test_the_forger_is_another_one_on_another_model(model):
     from tp2lib.storage.ledger import Ledger
@@ -612,8 +628,8 @@ def test_no_report_is_the_fake_where_the_pictures_are_gone(model):
     reports = question.prepare(model, ledger)
     for path in (ledger.outputs / "runs").glob("*.png"):
         path.unlink()
-    said = [question.check(letter, reports, ledger).text for letter in reports]
-    assert all("is gone from the ledger. Run `reports = q6_1.prepare(model, ledger)` again" in one for one in said)
+    said = [question.check(letter, reports, ledger) for letter in reports]
+    assert all("is gone from the ledger. Run `reports = q6_1.prepare(model, ledger)` again" in one.text and one.kind == "not attempted" for one in said)
     assert "right" in {question.check(letter, question.prepare(model, ledger), ledger).kind for letter in reports}
 
 

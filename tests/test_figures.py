@@ -65,9 +65,9 @@ def test_a_film_shows_the_run_so_far_and_what_is_expected() -> None:
     for spread in (1.0, 14.6):  # Euler's first latents have sigma 14.6: shown with the spread that the decoder knows
         frame = shoot(Film(2), 5, spread).frames[0]
         assert 85 < frame.noisy.getpixel((0, 0))[0] < 110 and frame.predicted.getpixel((0, 0))[0] > 180
-    figure = make_filmstrip(shoot(Film(4), 20).frames, title="Denoising")
+    figure = make_filmstrip(shoot(Film(4), 20).frames)
     assert len(drawn(figure)) == 8
-    for wanted in ("Denoising", "step 1 of 20", "step 20 of 20", "so far", "expected", "noise level 999"):
+    for wanted in ("step 1 of 20", "step 20 of 20", "so far", "expected", "timestep 999"):
         assert wanted in words(figure)
 
 
@@ -87,11 +87,11 @@ def test_a_film_serves_for_one_run_at_a_time() -> None:
 def test_a_difference_shows_where_and_says_how_much() -> None:
     other = picture().copy()
     other.paste((0, 90, 200), (0, 0, 32, 16))  # an eighth of the picture
-    figure = make_difference(picture(), fake_run(image=other), heads=("the source", "strength 0.6"), title="What changed")
+    figure = make_difference(picture(), fake_run(image=other), heads=("the source", "strength 0.6"))
     difference = drawn(figure)[2]
     shown_map = difference.get_array()
     assert shown_map[:16, :32].min() > 20 and shown_map[16:].max() == 0
-    for wanted in ("the source", "strength 0.6", "What changed", "12% of the pixels", "PSNR", "SSIM", "distance"):
+    for wanted in ("the source", "strength 0.6", "12% of the pixels", "PSNR", "SSIM", "distance"):
         assert wanted in words(figure)
     assert difference.norm.vmax == 30 and difference.get_cmap().name == "cividis"
     assert "∞ dB" in words(make_difference(picture(), picture()))
@@ -142,9 +142,8 @@ def test_fidelity_compares_with_the_source() -> None:
 
 
 def test_curves_say_how_many_seeds_and_what_is_fixed() -> None:
-    said = words(make_convergence(over_steps(), title="Convergence"))
+    said = words(make_convergence(over_steps()))
     for wanted in (
-        "Convergence",
         "median of 2 seeds",
         "to the next of 5, 10, 20, 50",
         "distance (ΔE) to the next step count",

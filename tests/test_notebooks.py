@@ -15,14 +15,14 @@ from nbmake.nb_run import NotebookRun
 
 from tp2lib.course.exercises import questions
 from tp2lib.evaluation.experiments import EXPERIMENTS
-from tp2lib.paths import NOTEBOOKS
+from tp2lib.paths import NOTEBOOKS, ROOT
 
 FILES = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 
 LONGEST_LINE = 120  # characters: what JupyterLab shows without scrolling on a laptop
 _OWN = {"tp2lib", "__future__", "pandas"} | set(sys.stdlib_module_names)
 _BY_HAND = {"02_baseline.ipynb": {"torch", "diffusers"}}  # where the pipeline is the lesson
-_WIDGETS = ("Panel(", "before_after(", "book.ask(")
+_WIDGETS = ("Panel(", "Studio(", "before_after(", "book.ask(")
 _PREDICTED = ("show_grid(", "make_convergence(", "make_fidelity(")
 
 _FORBIDDEN = {
@@ -113,6 +113,12 @@ def test_it_opens_with_what_it_is_for(book):
     assert re.search(r"^# \d\d · ", top, re.MULTILINE)
     for part in ("You will be able to", "Minutes", "Needs"):
         assert f"**{part}" in top
+
+
+def test_its_minutes_are_those_of_the_readme_and_of_teaching(book, path):
+    (minutes,) = re.findall(r"\*\*Minutes:\*\* (\d+)", book.cells[0].source)
+    for name in ("README.md", "TEACHING.md"):
+        assert re.search(rf"^\| `{path.stem}` \|.*\| {minutes}( min)? \|", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE), name
 
 
 def test_navigation_leads_to_the_neighbours(book, path):

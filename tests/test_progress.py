@@ -31,9 +31,9 @@ def test_nothing_done_is_nothing_known(tmp_path):
 
 
 def test_what_is_noted_is_read_back(tmp_path):
-    assert note("check", "03", outputs=tmp_path, question="3.1", outcome="right", found="so") == ""
+    assert note("check", "03", outputs=tmp_path, question="3.1", outcome="right", found="so, not '/home/alice/outputs/a b.png'") == ""
     (event,) = read_events(tmp_path)
-    assert event.items() >= {"event": "check", "notebook": "03", "question": "3.1", "outcome": "right"}.items()
+    assert event.items() >= {"event": "check", "notebook": "03", "question": "3.1", "outcome": "right", "found": "so, not 'a b.png'"}.items()
     assert len((tmp_path / FILE).read_text().splitlines()) == 1
 
 
@@ -81,6 +81,13 @@ def test_minutes_leave_pauses_out_and_hints_count_once(tmp_path):
     hint = {"event": "hint", "question": "3.1", "number": 1}
     (found,) = summary(write(tmp_path, {"event": "opened"}, {**hint, "minutes": 4}, {**hint, "minutes": 55}, {**hint, "number": 2}))
     assert found.minutes == 4 + 10 + 1 and found.hints == 2
+
+
+def test_a_prediction_counts_only_before_its_measurement(tmp_path):
+    mine = {"event": "predicted", "own": True}
+    events = [{**mine, "question": "a"}, {"event": "measured", "question": "a"}, {**mine, "question": "a"}]
+    (found,) = summary(write(tmp_path, *events, {"event": "measured", "question": "b"}, {**mine, "question": "b"}))
+    assert found.predictions == 1
 
 
 def test_notebooks_are_told_apart(tmp_path):

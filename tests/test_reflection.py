@@ -70,6 +70,13 @@ def test_an_answer_that_is_emptied_in_the_form_is_gone(tmp_path):
     assert answers(tmp_path) == {"risks": "The pen."} and "1 of 6" in form.status.value
 
 
+def test_a_form_replaces_only_the_answers_that_were_changed_in_it(tmp_path):
+    first, second = ReflectionPanel(tmp_path), ReflectionPanel(tmp_path)
+    second.boxes["risks"].value = "The pen."
+    second.save()
+    assert first.save() == ["risks"] and answers(tmp_path) == {"risks": "The pen."} and "1 of 6" in first.status.value
+
+
 def test_the_form_says_what_went_wrong(tmp_path):
     form = ReflectionPanel(tmp_path)
     form.boxes["risks"].value = "<script>" + "x" * 4001

@@ -44,6 +44,13 @@ def test_keys_typed_faster_than_the_kernel_answers_count_once_each(panel, sessio
     assert session.ratings.scores == {"01": dict(zip(JUDGED, (1, 2, 0, 2), strict=True))}
 
 
+@pytest.mark.parametrize(("before", "after"), [("12", "0"), ("12", "102"), ("12", "012"), ("120", "12"), ("120", "10"), ("120", "")])
+def test_a_key_counts_wherever_it_is_typed_and_a_deleted_one_does_not(panel, session, before, after):
+    panel.keys.set_state({"value": before})
+    panel.keys.set_state({"value": after})
+    assert session.ratings.scores == {"01": dict(zip(JUDGED[:3], (1, 2, 0), strict=True))}
+
+
 def test_buttons_do_what_keys_do(panel, session):
     panel.buttons["usability"].set_state({"index": 0})
     assert session.ratings.scores == {"01": {"usability": 0}} and panel.at == ("01", "adherence")
@@ -93,6 +100,13 @@ def test_a_panel_opens_where_the_session_was_left(panel, session, tmp_path):
     again = ScorePanel(session, "fr")
     assert again.at == ("02", "realism") and again.buttons["adherence"].value == 1
     assert "réalisme visuel" in again.status.value
+
+
+def test_points_can_be_changed_after_a_restart_until_they_are_locked(panel, session):
+    panel.type("1" * 16)
+    again = ScorePanel(session)
+    again.buttons["realism"].set_state({"index": 2})
+    assert session.ratings.scores["04"]["realism"] == again.buttons["realism"].value == 2 and again.picture.value == panel.picture.value != ""
 
 
 def test_a_french_panel_speaks_french(session):

@@ -41,11 +41,13 @@ def test_links_lead_somewhere():
 def test_the_example_reads_a_class(tmp_path, monkeypatch, capsys):
     (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     note("check", "03", outputs=tmp_path / "class" / "ada", question="3.1", outcome="right")
-    note("answer", "06", outputs=tmp_path / "class" / "bob", question="6.4", title="What", text="so it is")
+    note("answer", "06", outputs=tmp_path / "class" / "bob" / "tp2-main" / "outputs", question="6.4", title="What", text="so it is")
+    (tmp_path / "class" / "bob" / "tp2-main" / "outputs" / "ledger.jsonl").touch()
+    (tmp_path / "class" / "class.html").touch()  # what `tp2 report --class class` leaves
     monkeypatch.chdir(tmp_path)
     exec(code, {})
     said = capsys.readouterr().out
-    assert "ada 03 1 0 0 {'3.1': 'right'}" in said and "bob 0 predictions ['so it is']" in said
+    assert "ada 03 1 0 0 {'3.1': 'right'}" in said and "bob 0 predictions ['so it is']" in said and "class.html" not in said
 
 
 @pytest.mark.parametrize("option", ["--offline"])

@@ -149,14 +149,14 @@ def _weights() -> _Found:
 
     other = os.environ.get("TP2_VITRINE")
     folder = Path(other or CATALOGUE["vitrine"].where)
-    fix = f"TP2_VITRINE names {other}; name a whole model, or unset it." if other else f"Get the clone's files again: `git checkout -- {folder}`."
+    fix = f"TP2_VITRINE names {other}; name a complete model, or unset it." if other else f"Get the clone's files again: `git checkout -- {folder}`."
     if not (folder / "model_index.json").is_file():
         yield False, f"the weights of vitrine, the embedded model, are missing: nothing is in {folder}", fix
         return
     try:
         digest = hash_folder(folder, check_folder(folder))
     except TP2Error as error:
-        yield False, f"the embedded model is not whole: {error}", fix
+        yield False, f"the embedded model is incomplete: {error}", fix
         return
     size = sum(path.stat().st_size for path in folder.rglob("*.safetensors")) / 1e6
     found = f"vitrine, {size:.1f} MB, sha256 {digest[:12]}…"
@@ -166,7 +166,7 @@ def _weights() -> _Found:
     elif other:
         yield True, f"{found}, from TP2_VITRINE and without a {SUMS} to compare with", ""
     else:
-        yield False, f"{found}; {SUMS} is missing, so nothing vouches for them", fix
+        yield False, f"{found}; {SUMS} is missing, so they cannot be checked", fix
 
 
 def _changed(folder: Path) -> list[str]:

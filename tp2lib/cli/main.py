@@ -174,5 +174,5 @@ def doctor(model_name: ModelName = "auto", outputs: Outputs = OUTPUTS) -> None:
 
     checks = doctor(outputs, model=model_name, say=lambda check: print(check, flush=True))
     bad = sum(not check.ok for check in checks)
-    print(f"{bad} of {len(checks)} checks failed." if bad else f"All {len(checks)} checks are well.")
+    print(f"{bad} of {len(checks)} checks failed." if bad else f"All {len(checks)} checks passed.")
     raise typer.Exit(bad > 0)

@@ -178,12 +178,13 @@ def sweep(
 def replay(
     files: Annotated[list[Path], typer.Argument(help="PNG files that tp2 made")],
     model_name: Annotated[str | None, typer.Option("--model", help="the model to use, for pictures of one that is not in the catalogue")] = None,
+    vae: Annotated[Path | None, typer.Option(metavar="PATH", help="the VAE to use, for pictures made with another one than the model's")] = None,
     at_least: Annotated[Literal["identical", "within-1-level", "close"], typer.Option(help="exit with 1 for a worse grade")] = "close",
 ) -> None:
     """Render pictures again in a fresh process, and grade how well they match."""
     from tp2lib.engine.replay import GRADES, replay_tasks, replayable
 
-    found = _readable(files, partial(replayable, model=model_name))
+    found = _readable(files, partial(replayable, model=model_name, vae=vae))
     verdicts = replay_tasks([task for _, task in found])
     for (picture, _), verdict in zip(found, verdicts, strict=True):
         print(_visible(f"{picture}: {verdict}"))

@@ -95,7 +95,9 @@ def build_pages(to: Path, executed: Path | None = None, *, say: Callable[[str], 
         from sphinx.errors import SphinxError
         from sphinx.util.docutils import docutils_namespace
     except ImportError:
-        raise OutputError("Sphinx is not installed, which builds the pages. Install it: pip install 'tp2lib[pages]'.") from None
+        raise OutputError(
+            "Sphinx is not installed, which builds the pages. Install it in the clone: `uv sync --extra pages`, or `pip install -e '.[pages]'`."
+        ) from None
     if to.exists() and any(to.iterdir()) and not (to / "objects.inv").is_file():
         raise OutputError(f"{to} has other things in it, which would be replaced. Name an empty folder, or a new one.")
     with tempfile.TemporaryDirectory(prefix="tp2-pages-") as scratch:

@@ -65,6 +65,14 @@ class Reply:
 class Wrong(Exception):
     """An answer is wrong; the message says what is wrong, and what was found."""
 
+    kind = "wrong"
+
+
+class NotReady(Wrong):
+    """What an answer is compared with is not there; the message says what makes it."""
+
+    kind = "not attempted"
+
 
 def kind_of(value: Any) -> str:
     """Name the kind of a value, in words."""
@@ -76,6 +84,8 @@ def as_number(value: Any, what: str, low: float = -math.inf, high: float = math.
     """Return a real number from `low` to `high`, of any type (numpy's too)."""
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
         hint = "; take the quotes off" if isinstance(value, str) else ""
+        if isinstance(value, tuple) and [*map(type, value)] == [int, int]:
+            hint = f"; in Python the decimal sign is a point: {value[0]}.{value[1]}"
         raise Wrong(f"{what} is {shown(value)}, {kind_of(value)}, not a number{hint}.")
     number = float(value)
     if not low <= number <= high:  # NaN is neither

@@ -98,9 +98,9 @@ class Question:
                 raise Wrong(f"{shown(answer)} is not {self.wants}: ({', '.join(self.parts)}).")
             return "right", self.judge(answer, *given)
         except Wrong as error:
-            return "wrong", str(error)
+            return error.kind, str(error)
         except TP2Error as error:
-            return "wrong", f"that cannot be: {error}"
+            return "wrong", f"that is not possible: {error}"
         except Exception as error:  # a learner's object may raise any error
             return "wrong", f"{shown(answer)} cannot be looked at as {self.wants} ({type(error).__name__})."
 

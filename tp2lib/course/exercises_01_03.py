@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tp2lib.course.answers import Wrong, as_number, as_picture, as_reason, as_recipe, as_whole, differing, listed, one_of
+from tp2lib.course.answers import NotReady, Wrong, as_number, as_picture, as_reason, as_recipe, as_whole, differing, listed, one_of
 from tp2lib.engine.runs import Run
 from tp2lib.errors import shown
 from tp2lib.evaluation.experiments import EXPERIMENTS
@@ -52,7 +52,7 @@ def judge_1_3(answer: Any, model: Any) -> str:
     from tp2lib.models.loading import unknown_words
 
     if not isinstance(answer, str):
-        raise Wrong(f"{shown(answer)} is no text; put the prompt in quotes.")
+        raise Wrong(f"{shown(answer)} is not text; put the prompt in quotes.")
     if (count := len(answer.split())) < 6:
         raise Wrong(f"it has {count} words, and must have six or more.")
     if model.words is None:
@@ -95,8 +95,10 @@ def prepare_2_1(model: Any, ledger: Any) -> Path:
 
 def judge_2_1(answer: Any, model: Any, ledger: Any) -> str:
     """Compare pixels: another recipe that gives the same picture is right too."""
-    recipe = as_recipe(answer)
-    secret = read_recipe(Path(ledger.outputs) / "mystery.png").recipe
+    recipe, mystery = as_recipe(answer), Path(ledger.outputs) / "mystery.png"
+    if not mystery.is_file():
+        raise NotReady("there is no mystery.png yet. Run the cell with `q2_1.prepare(model, ledger)` first.")
+    secret = read_recipe(mystery).recipe
     same, differ = same_picture(recipe, secret, model, ledger)
     if not same:
         names = [name for name in differing(recipe, secret) if name in differ] or differ

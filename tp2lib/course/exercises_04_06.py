@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from tp2lib.course.answers import Wrong, as_number, as_picture, as_reason, as_whole, differing, listed, one_of
+from tp2lib import paths
+from tp2lib.course.answers import NotReady, Wrong, as_number, as_picture, as_reason, as_whole, differing, listed, one_of
 from tp2lib.engine.planfile import read_plan
 from tp2lib.errors import RecipeError, counted, shown
-from tp2lib.evaluation.experiments import EXPERIMENTS
+from tp2lib.evaluation.experiments import BACKPACK, EXPERIMENTS
 from tp2lib.metadata.pixels import open_image
 from tp2lib.metadata.record import COMPOSITE, GENERATED, digital_source_type
 from tp2lib.metrics.measures import MEASURES, colour_difference, perceptual_distance, take
@@ -167,18 +168,20 @@ def judge_5_2(answer: Any, model: Any) -> str:
 
 
 def judge_5_3(answer: Any) -> str:
-    """Look at the file: its size, its mark, its settings."""
+    """Look at the file: its kind, its size, its mark, its settings."""
     answer = getattr(answer, "path", answer)  # an Export has one
     if not isinstance(answer, (str, os.PathLike)):
-        raise Wrong(f"{shown(answer)} is no path; give the path of the exported file.")
-    image, _ = open_image(Path(answer))
-    size = f"{image.width}×{image.height}"
-    if image.width != image.height or image.width < _LEAST_PIXELS:
-        raise Wrong(f"it has {size} pixels; it must be a square of {_LEAST_PIXELS} or more.")
+        raise Wrong(f"{shown(answer)} is not a path; give the path of the exported file.")
+    path = inside if os.path.isfile(inside := paths.OUTPUTS / answer) else answer  # the tool shows a path within the outputs folder
+    image, _ = open_image(path)
+    found = f"{image.width}×{image.height} pixels, as {image.format}"
+    if image.width != image.height or image.width < _LEAST_PIXELS or image.format != "WEBP":
+        raise Wrong(f"it has {found}; it must be a square of {_LEAST_PIXELS} or more, as WebP.")
     if digital_source_type(image) not in (GENERATED, COMPOSITE):
-        raise Wrong(f"it is {size}, but has no mark of origin: the file does not say that it was generated.")
-    recipe = read_recipe(Path(answer)).recipe
-    return f"{size} pixels, marked as generated, and made with {shown(recipe.prompt, 40)}."
+        raise Wrong(f"it has {found}, but no mark of origin: the file does not say that it was generated.")
+    if (prompt := read_recipe(path).recipe.prompt) != BACKPACK:
+        raise Wrong(f"it was made with {shown(prompt, 40)}; export the backpack of section 1.")
+    return f"{found}, marked as generated, and made with {shown(prompt, 40)}."
 
 
 def positions() -> list[Recipe]:
@@ -209,7 +212,7 @@ def judge_6_1(answer: Any, reports: Mapping[str, Any], ledger: Any) -> str:
     letter = one_of(answer, list(reports), "fake")
     for record in map(read_record, reports[letter]):
         if (made := ledger.lookup(record["key"])) is None:
-            raise Wrong(f"in {letter}, the picture of run {record['key'][:8]} is gone from the ledger. Run `reports = q6_1.prepare(model, ledger)` again.")
+            raise NotReady(f"in {letter}, the picture of run {record['key'][:8]} is gone from the ledger. Run `reports = q6_1.prepare(model, ledger)` again.")
         if made["pixels_sha256"] != record["pixels_sha256"]:
             return f"in {letter}, one picture is not what its settings make."
     raise Wrong(f"both pictures of {letter} are what their settings make: a replay calls them identical.")
@@ -278,7 +281,7 @@ def read_plan_text(answer: Any) -> Any:
     if isinstance(answer, Path) or (isinstance(answer, str) and "\n" not in answer and answer.endswith(".toml")):
         return read_plan(answer)
     if not isinstance(answer, str):
-        raise Wrong(f"{shown(answer)} is no text; write the plan between triple quotes.")
+        raise Wrong(f"{shown(answer)} is not text; write the plan between triple quotes.")
     if len(answer) > _LONGEST:
         raise Wrong(f"it has {len(answer)} characters; a plan has a few hundred.")
     with tempfile.TemporaryDirectory(prefix="tp2-plan-") as folder:

@@ -122,7 +122,7 @@ def make_calibration(found: Calibration) -> Figure:
     from tp2lib.plots.layout import COLOURS, SOFT, new_plot  # the report reads predictions, and draws none
 
     said = [found.said(), "1 is right, 0 is wrong; a number scores the smaller divided by the larger."]
-    figure, axes = new_plot(caption=said, x="notebook, and its predictions (bar: their mean; dotted: a blind pick)", y="how near")
+    figure, axes = new_plot(said, x="notebook, and its predictions (bar: their mean; dotted: a blind pick)", y="how near")
     at, ticks = 0, []
     for notebook, count, mean, chance in found.table().itertuples():
         scores, ends = [one.score for one in found.judged if one.notebook == notebook], [at - 0.4, at + count - 0.6]

@@ -86,14 +86,15 @@ class Prediction:
         answer = self._checked(answer)
         if not own and self.own:
             return self._reply("expected", self.kept())
-        self.answer, self.own = answer, own
-        self.late = own and any(event["event"] == "measured" for event in self._events())
+        late = own and any(event["event"] == "measured" for event in self._events())
         lost = self._note("predicted", answer=answer, own=own, choices=self.choices and len(self.choices))
+        if self.late or not (late and self.own):  # an answer that counts stays
+            self.answer, self.own, self.late = answer, own, late
         said = self._worded(answer)
         text = f"{said}. " + (f"It could not be kept: {lost}" if lost else "It is written down.")
         if not own:
             text = f"{said} is an example. Your own answer replaces it, and counts."
-        if self.late:
+        if late:
             text += " But it was measured before: only a prediction made before the measurement counts."
         return self._reply("expected", text)
 

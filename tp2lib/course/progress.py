@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tp2lib import paths
-from tp2lib.errors import OutputError, RecordError, shown
+from tp2lib.errors import OutputError, RecordError, shown, without_folders
 from tp2lib.storage.files import Journal
 
 FILE = "progress.jsonl"
@@ -36,7 +36,7 @@ class NotebookProgress:
     notebook: str  # its number, such as "03"
     questions: dict[str, str]  # such as "3.2", to one of STATES; questions never touched are missing
     hints: int  # different ones that were read
-    predictions: int  # questions with a prediction of the learner's own
+    predictions: int  # questions with a prediction of the learner's own, made before the measurement
     minutes: float  # between its events; of each pause, at most ten
 
     @property
@@ -50,6 +50,7 @@ def note(event: str, notebook: str, *, outputs: str | os.PathLike[str] | None = 
     if event not in EVENTS or not _NOTEBOOK.fullmatch(notebook):
         raise RecordError(f"the event {shown(event)} of notebook {shown(notebook)} is none of {', '.join(EVENTS)}.")
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    facts |= {"found": without_folders(facts["found"])} if "found" in facts else {}
     try:
         _journal(outputs).append({"event": event, "notebook": notebook, "at": now, **facts})
     except (OutputError, RecordError) as error:
@@ -119,11 +120,16 @@ def _checked(event: dict[str, Any]) -> dict[str, Any] | None:
 
 def _summed(notebook: str, events: list[dict[str, Any]]) -> NotebookProgress:
     questions: dict[str, str] = {}
+    own: set[str] = set()
+    measured: set[str] = set()
     for event in events:
         if event["event"] in ("check", "solution", "answer"):
             questions[event["question"]] = _after(questions.get(event["question"]), event)
+        elif event["event"] == "measured":
+            measured.add(event["question"])
+        elif event["event"] == "predicted" and event.get("own") is True and event["question"] not in measured:
+            own.add(event["question"])
     hints = {(event["question"], event.get("number")) for event in events if event["event"] == "hint"}
-    own = {event["question"] for event in events if event["event"] == "predicted" and event.get("own") is True}
     times = sorted(event["seconds"] for event in events)
     gaps = [min(later - earlier, _PAUSE_S) for earlier, later in itertools.pairwise(times)]
     return NotebookProgress(notebook=notebook, questions=questions, hints=len(hints), predictions=len(own), minutes=sum(gaps) / 60)

@@ -145,8 +145,9 @@ class ScorePanel(_Panel):
     def _typed(self) -> None:
         """Take what is new in the box, which only the rater writes into: a box that was emptied here would swallow keys, or send them twice."""
         text, before, self._taken = self.keys.value, self._taken, self.keys.value
-        if text.startswith(before):
-            self.type(text[len(before) :])
+        start = len(os.path.commonprefix([text, before]))
+        end = len(text) - len(os.path.commonprefix([text[start:][::-1], before[start:][::-1]]))
+        self.type(text[start:end])
 
     def _after(self, code: str, criterion: str) -> tuple[str, str] | None:
         """The next missing point: of this picture first, then of the others in order."""
@@ -159,8 +160,9 @@ class ScorePanel(_Panel):
         """Ask for a point, or for the lock where there is none, and show what was given."""
         self.at = place
         ratings = self.session.ratings
-        if place is not None and place[0] != self._showing:
-            self._show(place[0])
+        code = place[0] if place else self._showing or ratings.items[-1].code  # until the lock, the last picture's points can be changed
+        if code != self._showing:
+            self._show(code)
         given, whole = self.session.progress()
         self.bar.max, self.bar.value = whole, given
         self._quiet = True
@@ -212,11 +214,11 @@ class ReflectionPanel(_Panel):
     def __init__(self, outputs: str | os.PathLike[str], language: str = "en") -> None:
         super().__init__(language)
         self.outputs = outputs
-        kept, layout = answers(outputs), {"width": "44em", "max_width": "100%"}
+        self._kept, layout = answers(outputs), {"width": "44em", "max_width": "100%"}  # kept: what this form has read or saved
         self.boxes: dict[str, widgets.Textarea] = {}
         rows: list[Any] = []
         for name, asked in words(language)["reflection"].items():
-            self.boxes[name] = widgets.Textarea(value=kept.get(name, ""), rows=4, layout=layout, tooltip=asked["title"], continuous_update=False)
+            self.boxes[name] = widgets.Textarea(value=self._kept.get(name, ""), rows=4, layout=layout, tooltip=asked["title"], continuous_update=False)
             rows += [widgets.HTML(f"<b>{html.escape(asked['title'])}</b><br>{html.escape(asked['question'])}"), self.boxes[name]]
         self.button = widgets.Button(description=self._sentences["save"], button_style="primary", tooltip=self._sentences["what save does"])
         self.status = widgets.HTML()
@@ -224,19 +226,20 @@ class ReflectionPanel(_Panel):
         self.widget = widgets.VBox([*rows, self.button, self.status])
 
     def save(self) -> list[str]:
-        """Keep the answers as they stand, as the button does, and return which questions have one.
+        """Keep the answers that were changed here, as the button does, and return which questions have one.
 
         RecordError is raised if an answer is too long, once the others are kept, and OutputError if they cannot be written.
         """
-        kept, refused = answers(self.outputs), []
+        refused = []
         for name, box in self.boxes.items():
-            if box.value.strip() != kept.get(name, ""):
+            if box.value.strip() != self._kept.get(name, ""):
                 try:
                     answer(name, box.value, self.outputs)
+                    self._kept[name] = box.value.strip()
                 except RecordError as error:  # the others are kept
                     refused.append(error)
         if refused:
             raise refused[0]
-        given = [name for name, box in self.boxes.items() if box.value.strip()]
+        given = list(answers(self.outputs))
         self._say(self._sentences["saved"].format(count=len(given), whole=len(self.boxes)))
         return given

@@ -62,8 +62,8 @@ def convergence(runs: Sequence[Any], *, measure: str = "perceptual_distance", by
     return _some(points, "steps")
 
 
-def fidelity(runs: Sequence[Any], source: Image.Image, *, measure: str = "ssim", by: str | None = None) -> list[Point]:
-    """Measure how near each picture is to the photo that it started from, over strength.
+def fidelity(runs: Sequence[Any], source: Image.Image) -> list[Point]:
+    """Measure the SSIM of each picture to the photo that it started from, over strength.
 
     Parameters
     ----------
@@ -71,8 +71,6 @@ def fidelity(runs: Sequence[Any], source: Image.Image, *, measure: str = "ssim",
         Over several strengths, and as many seeds as you like.
     source : PIL.Image.Image
         The prepared photo, of the pictures' size.
-    measure, by
-        As in :func:`convergence`.
 
     Returns
     -------
@@ -85,29 +83,29 @@ def fidelity(runs: Sequence[Any], source: Image.Image, *, measure: str = "ssim",
         As in :func:`convergence`.
     """
     points = [
-        Point(x=run.recipe.strength, y=take(measure, run.image, source), seed=seed, group=group)
-        for (group, seed), row in _rows(runs, "strength", by).items()
+        Point(x=run.recipe.strength, y=take("ssim", run.image, source), seed=seed)
+        for (_, seed), row in _rows(runs, "strength", None).items()
         for run in sorted(row, key=lambda run: run.recipe.strength)
     ]
     return _some(points, "strength")
 
 
-def make_convergence(runs: Sequence[Any], *, measure: str = "perceptual_distance", by: str | None = None, title: str = "") -> Figure:
+def make_convergence(runs: Sequence[Any], *, measure: str = "perceptual_distance", by: str | None = None) -> Figure:
     """Draw :func:`convergence`: where the curve reaches 0, more steps change nothing."""
     points = convergence(runs, measure=measure, by=by)
     counts = ", ".join(map(str, values(runs, "steps")))
     said = [f"Each point: from that number of steps to the next of {counts}.", *_said(points, runs, "steps", by)]
-    figure, axes = _draw(points, title, said, x="steps", y=f"{axis_title(measure)} to the next step count")
+    figure, axes = _draw(points, said, x="steps", y=f"{axis_title(measure)} to the next step count")
     if measure == "perceptual_distance":
         axes.axhline(1, color=SOFT, lw=0.8, ls=":")
         axes.annotate("just noticeable", (1, 1), (-2, 2), ("axes fraction", "data"), "offset points", **text_style(7, color=SOFT, ha="right"))
     return figure
 
 
-def make_fidelity(runs: Sequence[Any], source: Image.Image, *, measure: str = "ssim", by: str | None = None, title: str = "") -> Figure:
+def make_fidelity(runs: Sequence[Any], source: Image.Image) -> Figure:
     """Draw :func:`fidelity`: what each strength keeps of the photo, in numbers."""
-    points = fidelity(runs, source, measure=measure, by=by)
-    figure, axes = _draw(points, title, _said(points, runs, "strength", by), x="strength", y=f"{axis_title(measure)} to the source photo")
+    points = fidelity(runs, source)
+    figure, axes = _draw(points, _said(points, runs, "strength", None), x="strength", y=f"{axis_title('ssim')} to the source photo")
     effects: dict[float, set[str]] = {}
     for run in runs:
         effects.setdefault(run.recipe.strength, set()).add(label(run, "strength")[1].removesuffix(" run"))
@@ -116,7 +114,7 @@ def make_fidelity(runs: Sequence[Any], source: Image.Image, *, measure: str = "s
     return figure
 
 
-def make_schedules(runs: Sequence[Any], model: Any, *, title: str = "") -> Figure:
+def make_schedules(runs: Sequence[Any], model: Any) -> Figure:
     """Draw which noise levels each run's steps visit, as a curve over its model calls, and its picture beside them.
 
     Parameters
@@ -129,7 +127,7 @@ def make_schedules(runs: Sequence[Any], model: Any, *, title: str = "") -> Figur
     from tp2lib.engine.schedulers import noise_levels  # brings torch
 
     names = changes(runs)
-    figure, axes = new_plot(title, [f"Each point is a model call. Fixed: {'; '.join(fixed(runs))}."], x="model call", y="noise level σ")
+    figure, axes = new_plot([f"Each point is a model call. Fixed: {'; '.join(fixed(runs))}."], x="model call", y="noise level σ")
     for number, (run, name) in enumerate(zip(runs, names, strict=True)):
         levels, look = noise_levels(run.effective["timesteps"], model.base_scheduler_config), _look(number)
         colour = look["color"]
@@ -176,9 +174,9 @@ def _said(points: list[Point], runs: Sequence[Any], axis: str, by: str | None) -
     return [*said, f"Fixed: {'; '.join(fixed(runs, (axis, 'seed', by or '')))}."]
 
 
-def _draw(points: list[Point], title: str, said: list[str], **names: str) -> tuple[Figure, Axes]:
+def _draw(points: list[Point], said: list[str], **names: str) -> tuple[Figure, Axes]:
     """Draw each group's curve over a caption."""
-    figure, axes = new_plot(title, said, **names)
+    figure, axes = new_plot(said, **names)
     groups = list(dict.fromkeys(point.group for point in points))
     for number, group in enumerate(groups):
         _curve(axes, [point for point in points if point.group == group], number)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def to_png(picture: Figure | Image.Image, *, alt: str, dpi: float | None = None) -> bytes:
-    """Return a figure or a picture as PNG, with the alternative text as its PNG text ``Description``; 300 dpi print well."""
+def to_png(picture: Figure | Image.Image, *, alt: str) -> bytes:
+    """Return a figure or a picture as PNG, with the alternative text as its PNG text ``Description``."""
     about = alt_text(alt)
     buffer = io.BytesIO()
     if isinstance(picture, Image.Image):
@@ -27,7 +27,7 @@ def to_png(picture: Figure | Image.Image, *, alt: str, dpi: float | None = None)
         text.add_itxt("Description", about)
         picture.save(buffer, "PNG", pnginfo=text)
     elif hasattr(picture, "savefig"):  # a figure; matplotlib is not loaded to ask
-        options: dict[str, Any] = {"dpi": dpi or picture.dpi, "facecolor": "white", "bbox_inches": picture.bbox_inches, "transparent": False}
+        options: dict[str, Any] = {"dpi": picture.dpi, "facecolor": "white", "bbox_inches": picture.bbox_inches, "transparent": False}
         picture.savefig(buffer, format="png", metadata={"Description": about, "Software": None}, **options)
     else:
         raise SourceError(f"the picture is {shown(picture)}; it must be a figure or a PIL image. Give run.image.")

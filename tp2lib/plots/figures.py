@@ -19,6 +19,7 @@ from tp2lib.plots.layout import Tile, draw_tiles, legible, text_style
 
 _COLUMNS, _SIDE = 4, 2.1  # of the figure of words: pictures across, inches a picture
 _PLAIN = {"a", "an", "the", "of", "on", "in", "with", "and", ",", ".", "-", "(start)", "(end)"}
+_BRIGHTEST = 30.0  # ΔE00, from which on a map of differences is brightest: maps can be compared
 _SEEN = 2.0  # ΔE00: twice what half of all observers see between flat patches (Paravina et al. 2015 find 0.8)
 
 
@@ -31,7 +32,7 @@ class Frame:
     step, total : int
         Model calls made, of all that are made.
     timestep : float
-        Noise level of the step, from 999 (noise alone) to 0.
+        Of the step, from 999 (noise alone) to 0.
     noisy : PIL.Image.Image
         The latents after the step, decoded.
     predicted : PIL.Image.Image
@@ -77,14 +78,13 @@ class Film:
         self.frames.append(Frame(step=info.index + 1, total=info.total, timestep=info.timestep, **pictures))
 
 
-def make_filmstrip(frames: Sequence[Frame], *, title: str = "") -> Figure:
+def make_filmstrip(frames: Sequence[Frame]) -> Figure:
     """Draw a denoising: above, the latents at each step; below, the result that the model predicts.
 
     Parameters
     ----------
     frames : sequence of Frame
         As a `Film` records them.
-    title : str, optional
 
     Raises
     ------
@@ -95,16 +95,14 @@ def make_filmstrip(frames: Sequence[Frame], *, title: str = "") -> Figure:
         raise RecipeError("the film has no frames; it records while a run is made. Give generate(…, on_step=film).")
     tiles = [
         [Tile(image=frame.noisy) for frame in frames],
-        [Tile(image=frame.predicted, notes=(f"noise level {frame.timestep:.0f}",)) for frame in frames],
+        [Tile(image=frame.predicted, notes=(f"timestep {frame.timestep:.0f}",)) for frame in frames],
     ]
     heads = [f"step {frame.step} of {frame.total}" for frame in frames]
     caption = ["Above: the latents after the step, decoded. Below: the picture that the model expects at that step."]
-    return draw_tiles(tiles, heads=heads, sides=["so far", "expected"], title=title, caption=caption)
+    return draw_tiles(tiles, heads=heads, sides=["so far", "expected"], caption=caption)
 
 
-def make_crops(
-    pictures: Sequence[Any], *, centre: tuple[float, float] = (0.5, 0.5), zoom: int = 2, heads: Sequence[str] | None = None, title: str = ""
-) -> Figure:
+def make_crops(pictures: Sequence[Any], *, centre: tuple[float, float] = (0.5, 0.5), zoom: int = 2, heads: Sequence[str] | None = None) -> Figure:
     """Draw pictures with a part of each enlarged, every pixel as a square.
 
     Parameters
@@ -116,7 +114,6 @@ def make_crops(
         The part is one `zoom`-th of the width and of the height.
     heads : sequence of str, optional
         Names; by default what each run changes against the first.
-    title : str, optional
     """
     images = [as_image(picture) for picture in pictures]
     if not images or not isinstance(zoom, int) or zoom < 2:
@@ -128,10 +125,10 @@ def make_crops(
     notes = [(f"{zoom}×, pixels {left}–{right} × {top}–{bottom}",) for left, top, right, bottom in frames]
     look = {"interpolation": "nearest"}
     parts = [Tile(image=image.crop(frame), look=look, notes=note) for image, frame, note in zip(images, frames, notes, strict=True)]
-    return draw_tiles([whole, parts], heads=heads, title=title)
+    return draw_tiles([whole, parts], heads=heads)
 
 
-def make_difference(before: Any, after: Any, *, heads: Sequence[str] = ("before", "after"), top: float = 30.0, title: str = "") -> Figure:
+def make_difference(before: Any, after: Any, *, heads: Sequence[str] = ("before", "after")) -> Figure:
     """Draw two pictures and where they differ, in ΔE00, with the numbers.
 
     Parameters
@@ -140,9 +137,6 @@ def make_difference(before: Any, after: Any, *, heads: Sequence[str] = ("before"
         Of one size.
     heads : sequence of two str
         Their names.
-    top : float, default 30
-        The difference from which on the map is brightest; the same for maps that are to be compared.
-    title : str, optional
 
     Raises
     ------
@@ -151,12 +145,12 @@ def make_difference(before: Any, after: Any, *, heads: Sequence[str] = ("before"
     """
     pair = as_image(before), as_image(after)
     difference = colour_difference(*pair)
-    look = {"cmap": "cividis", "norm": Normalize(0, top), "interpolation": "nearest"}
+    look = {"cmap": "cividis", "norm": Normalize(0, _BRIGHTEST), "interpolation": "nearest"}
     tiles = [*(Tile(image=image) for image in pair), Tile(image=difference, look=look, bar="ΔE00 (CIEDE2000)")]
     values = {"psnr": psnr(*pair), "ssim": ssim(*pair), "perceptual_distance": perceptual_distance(*pair)}
     words = [f"{(difference > _SEEN).mean():.0%} of the pixels differ by more than {_SEEN:g} ΔE00"]
     words += [in_words(name, value) for name, value in values.items()]
-    return draw_tiles([tiles], heads=[*heads, "colour difference"], title=title, caption=[" · ".join(words)], widest=3.0)
+    return draw_tiles([tiles], heads=[*heads, "colour difference"], caption=[" · ".join(words)], widest=3.0)
 
 
 def _part(image: Image.Image, centre: tuple[float, float], zoom: int) -> tuple[int, int, int, int]:
@@ -167,7 +161,7 @@ def _part(image: Image.Image, centre: tuple[float, float], zoom: int) -> tuple[i
     return left, top, left + width, top + height
 
 
-def make_words(image: Any, maps: Any, *, words: list[str] | None = None, mask: np.ndarray | None = None, step: int | None = None) -> Figure:
+def make_words(image: Any, maps: Any, *, words: list[str] | None = None, mask: np.ndarray | None = None) -> Figure:
     """Draw a heat map a word over the picture, all on one scale for each word: dark is its least, bright its most attention.
 
     Parameters
@@ -179,8 +173,6 @@ def make_words(image: Any, maps: Any, *, words: list[str] | None = None, mask: n
         Which ones; by default all but articles, prepositions and signs.
     mask : ndarray of shape (height, width), bool, optional
         Of the product: its outline is drawn, and what share of the word's attention lies inside is written above.
-    step : int, optional
-        One model call's maps, from 0; by default the mean of all.
 
     Raises
     ------
@@ -201,23 +193,23 @@ def make_words(image: Any, maps: Any, *, words: list[str] | None = None, mask: n
     grey = image.convert("L")
     for axis, word in zip(axes[1:], chosen, strict=False):
         axis.imshow(grey, cmap="gray", vmin=-120, vmax=255)
-        axis.imshow(maps.of(word, step), cmap="inferno", alpha=0.62, extent=extent, interpolation="bilinear")
+        axis.imshow(maps.of(word), cmap="inferno", alpha=0.62, extent=extent, interpolation="bilinear")
         title = f"“{word}”"
         if mask is not None:
             axis.contour(np.asarray(mask, float), [0.5], colors="white", linewidths=0.9)
-            title += f"  {maps.inside(mask, word, step):.0%} inside"
+            title += f"  {maps.inside(mask, word):.0%} inside"
         axis.set_title(legible(title), **text_style(10))
     return figure
 
 
-def show_words(run: Any, model: Any = None, *, words: list[str] | None = None, mask: np.ndarray | None = None) -> Any:
+def show_words(run: Any, model: Any = None, *, mask: np.ndarray | None = None) -> Any:
     """Make a run again, watching where the model looks for each word, and show the maps over the picture.
 
     Parameters
     ----------
     run : Run or Recipe
     model : Model, optional
-    words, mask
+    mask
         See `make_words`.
 
     Returns
@@ -228,8 +220,8 @@ def show_words(run: Any, model: Any = None, *, words: list[str] | None = None, m
     from tp2lib.engine.attention import map_words
 
     again, maps = map_words(run, model)
-    figure = make_words(again.image, maps, words=words, mask=mask)
-    drawn = ", ".join(words or [word for word in maps.words if word.lower() not in _PLAIN])
+    figure = make_words(again.image, maps, mask=mask)
+    drawn = ", ".join(word for word in maps.words if word.lower() not in _PLAIN)
     show(
         figure,
         alt=f"Where the model looks for each word of the prompt: {drawn}.",

@@ -90,13 +90,12 @@ def draw_tiles(
     return figure
 
 
-def new_plot(title: str = "", caption: Sequence[str] = (), *, x: str, y: str) -> tuple[Figure, Axes]:
+def new_plot(caption: Sequence[str], *, x: str, y: str) -> tuple[Figure, Axes]:
     """Return a figure with one plot over a caption, and its axes, named `x` and `y`: two thin lines, faint grid, small numbers."""
     page = 6.2
-    title, below = wrap(title, page - 0.2, 11, bold=True), wrap("\n".join(caption), page - 0.2, 7.5)
+    below = wrap("\n".join(caption), page - 0.2, 7.5)
     layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08)
-    figure = Figure(figsize=(page, 3.6 + _room([title], 11) + _room([below], 7.5)), dpi=144, facecolor="white", layout=layout)
-    figure.suptitle(title, x=0.1 / page, ha="left", **text_style(11, weight="bold"))
+    figure = Figure(figsize=(page, 3.6 + _room([below], 7.5)), dpi=144, facecolor="white", layout=layout)
     figure.supxlabel(below, x=0.1 / page, ha="left", **text_style(7.5))
     axes = figure.subplots()
     axes.set_xlabel(x, **text_style(8))

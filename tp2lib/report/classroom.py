@@ -13,7 +13,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean, median
 
-from tp2lib.errors import OutputError, TP2Error, shown
+from tp2lib.course.exercises import questions
+from tp2lib.course.progress import STATES
+from tp2lib.errors import OutputError, TP2Error, shown, without_folders
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.rater_agreement import paired
 from tp2lib.evaluation.ratings import Ratings
@@ -21,11 +23,12 @@ from tp2lib.evaluation.reflection import ASKED
 from tp2lib.evaluation.rubric import CRITERIA
 from tp2lib.evaluation.run_measures import MOST
 from tp2lib.report.gather import Material
-from tp2lib.report.pages import Page, without_folders
+from tp2lib.report.pages import Page
 
 FILE = "class"
 _MOST = 200  # folders
-_COUNTS = {"CRITERIA": CRITERIA, "pictures": len(EXPERIMENTS), "questions": len(ASKED)}
+_COUNTS = {"CRITERIA": CRITERIA, "pictures": len(EXPERIMENTS), "questions": len(ASKED), "exercises": len(questions())}
+_LEDGER = "ledger.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,7 @@ class Learner:
     """What one folder holds."""
 
     name: str  # the folder's
+    outputs: Path  # what was read: the folder itself, or the outputs folder in it; where it is still packed, the archive
     pictures: int = 0  # of the report's eleven
     swapped: tuple[str, ...] = ()  # pictures that are not the experiment that their name says
     untraced: tuple[str, ...] = ()  # pictures whose run is not in the ledger, with these pixels
@@ -40,7 +44,9 @@ class Learner:
     proofs: int = 0  # pictures that have a grade
     image_s: float | None = None  # median seconds of a picture
     predictions: int = 0
+    text_and_photo: int = 0  # predictions of notebooks 03 and 04
     exercises: int = 0  # done, in all notebooks
+    late: int = 0  # of them right after the solution
     answers: int = 0  # of the closing questions
     ratings: tuple[Ratings, ...] = field(default=(), repr=False)  # this learner's own logs; their raters are called folder/rater
     remarks: tuple[tuple[str, str], ...] = ()  # file; and why, or its key in the file of words
@@ -63,7 +69,7 @@ class Learner:
 
 
 def learners(folder: str | os.PathLike[str]) -> list[Learner]:
-    """Read every learner's outputs folder that lies in a folder.
+    """Read the outputs folder of every learner: it is the folder under the learner's name, or lies in it, at most two folders down.
 
     Raises
     ------
@@ -75,7 +81,8 @@ def learners(folder: str | os.PathLike[str]) -> list[Learner]:
         try:
             found.append(_learner(name, Material(outputs)))
         except (TP2Error, OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
-            found.append(Learner(name=name, remarks=((type(error).__name__, without_folders(shown(str(error), 200))),)))
+            why = (outputs.name, "packed") if outputs.is_file() else (type(error).__name__, without_folders(shown(str(error), 200)))
+            found.append(Learner(name=name, outputs=outputs, remarks=(why,)))
     return [replace(one, ratings=_own_logs(one, found)) for one in found]
 
 
@@ -148,12 +155,18 @@ def write_class(
 
 
 def _places(folder: str | os.PathLike[str]) -> dict[str, Path]:
-    """Every learner's outputs folder, by name; a learner may hand in the folder itself, or the clone around it."""
+    """Every learner's outputs folder, by name; a learner may hand in the folder itself, the clone around it, or an archive that is still packed."""
     root = Path(folder)
-    places = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")) if root.is_dir() else []
+    handed_in = [path for path in root.iterdir() if not path.name.startswith((".", "__"))] if root.is_dir() else []
+    places = {path.stem: path for path in handed_in if path.suffix == ".zip"} | {path.name: _outputs(path) for path in handed_in if path.is_dir()}
     if not places:
         raise OutputError(f"there are no folders in {shown(str(root), 200)}. Put each learner's outputs folder there, under a name.")
-    return {one.name: one / "outputs" if (one / "outputs" / "ledger.jsonl").is_file() else one for one in places[:_MOST]}
+    return dict(sorted(places.items())[:_MOST])
+
+
+def _outputs(handed_in: Path) -> Path:
+    ledgers = (path for depth in ("", "outputs/", "*/", "*/*/") for path in sorted(handed_in.glob(f"{depth}{_LEDGER}")))
+    return next(ledgers, handed_in / _LEDGER).parent
 
 
 def _own_logs(one: Learner, found: Sequence[Learner]) -> tuple[Ratings, ...]:
@@ -176,17 +189,21 @@ def _words(name: str) -> set[str]:
 
 def _learner(name: str, material: Material) -> Learner:
     seconds = [total for run in material.named.values() if isinstance(total := run.timings.get("total"), (int, float)) and 0 < total < MOST]
+    problems = [*material.problems, *([] if (material.outputs / _LEDGER).is_file() else [(_LEDGER, "no ledger")])]
     return Learner(
         name=name,
+        outputs=material.outputs,
         pictures=len(material.named) + len(material.strangers),
         swapped=tuple(experiment for experiment in material.named if material.swapped(experiment)),
         untraced=tuple(material.strangers),
         predictions=len(material.judged),
+        text_and_photo=sum(one.notebook in ("03", "04") for one in material.judged),
         exercises=sum(notebook.done for notebook in material.progress),
+        late=sum(state == STATES[1] for notebook in material.progress for state in notebook.questions.values()),
         answers=len(material.answers),
         ratings=tuple(material.ratings),
         proofs=len(material.proofs),
         not_replayed=tuple(experiment for experiment, proof in material.proofs.items() if proof.points == 0),
         image_s=median(seconds) if seconds else None,
-        remarks=tuple(dict.fromkeys(material.problems)),
+        remarks=tuple(dict.fromkeys(problems)),
     )

@@ -58,7 +58,9 @@ def app_config(notebook: Path = APP, *, port: int = 8866, visitors: int = VISITO
         from traitlets.config import Config
         from voila.configuration import VoilaConfiguration  # noqa: F401
     except ImportError:
-        raise OutputError("Voilà is not installed, which serves the app. Install it: pip install 'tp2lib[app]'.") from None
+        raise OutputError(
+            "Voilà is not installed, which serves the app. Install it in the clone: `uv sync --extra app`, or `pip install -e '.[app]'`."
+        ) from None
     config = Config()
     config.Voila.update(
         {

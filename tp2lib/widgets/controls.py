@@ -210,7 +210,7 @@ class RecipeControls:
                 if one.value != value:  # a slider clips without an error
                     notes.append(f"{name} {value} lies outside of its slider; {one.value} is set instead.")
         self.base = recipe.vary(model="auto", **{side: None for side in ("width", "height") if side in self.controls})  # else they stay
-        self.lock.value = True
+        self.lock.value, self.count.value = True, 1
         try:
             self.recipe()
         except RecipeError as error:

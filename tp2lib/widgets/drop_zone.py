@@ -13,7 +13,7 @@ import ipywidgets as widgets
 import traitlets
 
 from tp2lib.errors import RecordError, SourceError, TP2Error, did_you_mean, shown
-from tp2lib.metadata.source import Source, prepare_source
+from tp2lib.metadata.source import Source, prepare_source, reopen_source
 from tp2lib.paths import INPUTS
 from tp2lib.plots.display import image_html, status_html
 from tp2lib.storage.ledger import Ledger
@@ -73,7 +73,7 @@ class PhotoPicker:
 
     def __init__(self, inputs: Path = INPUTS, *, ledger: Ledger | None = None, on_change: Callable[[], Any] | None = None) -> None:
         self.inputs, self.ledger, self._on_change = Path(inputs), ledger, on_change or (lambda: None)
-        self._given: Any = None  # bytes of an upload, a path of our own finding, or a picture
+        self._given: Any = None  # bytes of an upload, a path of our own finding, or a picture that was not kept
         self._called = ""
         self._prepared: tuple[Any, Source] | None = None
         self.turn = threading.RLock()  # held by who asks for the photo and its name: a draft's thread does, while a hand takes another
@@ -120,7 +120,7 @@ class PhotoPicker:
         """Take the picture of an earlier run."""
         if getattr(run, "image", None) is None:
             raise SourceError("that run has no picture to start from. Choose another run.")
-        self._take(run.image, f"the picture of run {run.key[:8]}")
+        self._take(getattr(run, "path", None) or run.image, f"the picture of run {run.key[:8]}")
 
     def recall(self, source: str, mask: str | None = None) -> None:
         """Take the photo that a recalled recipe names, by its hash, with its mask, or one of the folder; raise SourceError where it is not kept here."""
@@ -140,7 +140,10 @@ class PhotoPicker:
                 raise SourceError("no photo is chosen. Drop one, or choose one from inputs/.")
             key = (width, height, self.way.value)
             if self._prepared is None or self._prepared[0] != key:
-                self._prepared = key, prepare_source(self._given, width, height, resize=self.way.value)
+                source = prepare_source(self._given, width, height, resize=self.way.value)
+                if isinstance(self._given, Path) and self._given.stem == source.pixels_sha256:  # as a ledger kept it
+                    source = reopen_source(self._given)
+                self._prepared = key, source
                 self._show(self._prepared[1])
             return self._prepared[1]
 

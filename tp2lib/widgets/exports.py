@@ -60,9 +60,9 @@ def export_run(run: Any, folder: str | os.PathLike[str], *, kind: str = "png", p
         Made if it is missing.
     kind : {"png", "jpeg", "webp"}, default "png"
     preset : {"as made", "marketplace"}, default "as made"
-        ``"marketplace"``: scaled up to `side` pixels (Lanczos), and padded with white to a square.
+        ``"marketplace"``: scaled up to `side` pixels (Lanczos) if it is smaller, and padded with white to a square.
     side : int, default 1000
-        Of the square, 1000 to 4096 pixels.
+        Of the square at least, 1000 to 4096 pixels.
     quality : int, default 95
         Of JPEG and WebP, 1 to 100.
 
@@ -87,11 +87,13 @@ def export_run(run: Any, folder: str | os.PathLike[str], *, kind: str = "png", p
         return Export(path=path, checks=(_mark_kept(path, run),))
     with tempfile.TemporaryDirectory(prefix="tp2-") as scratch:
         large = Path(scratch) / "large.png"
+        side = max(side, *run.image.size)
         image = ImageOps.pad(run.image, (side, side), Image.Resampling.LANCZOS, color="#ffffff")
         made = {"preset": preset, "side": side, "resample": "Lanczos", "from_pixels_sha256": pixels_sha256(run.image)}
-        # no claim about how these pixels were sampled, for they were not: only the recipe they come from
+        made |= {"key": run.key, "weights_sha256": run.effective["weights_sha256"]}
+        # no claim about how these pixels were sampled, for they were not: only the run they come from
         size = {"Size": f"{run.image.width}x{run.image.height}"}
-        save_picture(image, large, {"export": made}, run.recipe, composite=run.source is not None, infotext={**run.infotext(), **size})
+        save_picture(image, large, {"export": made, "source": run.source}, run.recipe, composite=run.composite, infotext={**run.infotext(), **size})
         path = export_picture(large, to, quality=quality)
     return Export(path=path, checks=(*_marketplace(path, side), _mark_kept(path, run)))
 
@@ -109,6 +111,6 @@ def _marketplace(path: Path, side: int) -> tuple[Check, ...]:
 
 def _mark_kept(path: Path, run: Any) -> Check:
     image, _ = open_image(path)
-    mark, wanted = digital_source_type(image), GENERATED if run.source is None else COMPOSITE
+    mark, wanted = digital_source_type(image), COMPOSITE if run.composite else GENERATED
     words = f"DigitalSourceType {mark.rpartition('/')[2]}" if mark else "no mark of origin"
     return Check(name="mark of origin", ok=mark == wanted, words=words)

@@ -87,7 +87,7 @@ class Gallery:
         if run is None:
             raise RecordError("the picture of this run is gone or damaged. Make it again, or choose another run.")
         self.selected = run
-        star = {"☆ favourite" if run.key not in self.favourites else "★ no favourite": self._toggle}
+        star = {"☆ favourite" if run.key not in self.favourites else "★ remove from favourites": self._toggle}
         acts = {"Use these settings": self.use, **star, **self._acts}
         refill(self.detail, [RunCard(run, acts, self._attempt).widget])
         self.out.layout.display, self.exported.value = "", ""

@@ -153,7 +153,7 @@ def differing_html(first: Any, second: Any) -> str:
         f"<tr><th scope='row'>{html.escape(row.setting)}</th><td>{html.escape(row.first)}</td><td>{html.escape(row.second)}</td></tr>" for row in rows
     )
     count = f"{counted(len(rows), 'setting')} differ{'s' if len(rows) == 1 else ''}"
-    note = "" if len(rows) == 1 else " What the pictures differ by cannot be put down to one of them."
+    note = "" if len(rows) == 1 else " So no single setting explains how the pictures differ."
     return f"<table><caption>{count}.{note}</caption><tr><th></th><th>A</th><th>B</th></tr>{cells}</table>"
 
 

@@ -75,7 +75,7 @@ class Mode(Runner):
             try:
                 self.photo.recall(recipe.source, recipe.mask)
                 if self.photo.mask_as != recipe.mask:
-                    notes.append(f"the mask {shown(recipe.mask)} is not kept here; the photo gets a mask anew.")
+                    notes.append(f"the mask {shown(recipe.mask)} is not kept here; the photo gets a new mask.")
             except TP2Error as error:
                 notes.append(str(error))
         return notes
