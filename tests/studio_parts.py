@@ -65,7 +65,7 @@ class Engine:
             raise self.error
         shade = int(key[:2], 16)
         image = Image.blend(picture(shade % 7), Image.new("RGB", (64, 64), (shade, 255 - shade, 90)), 0.3).resize((recipe.width or 64, recipe.height or 64))
-        known = {"pixels_sha256": source.pixels_sha256, "chain": list(source.chain), "path": source.path, "bytes_sha256": None} if source else None
+        known = source.described() if source else None
         run = Run(
             recipe=recipe, effective=effective(recipe, source), timings={"total": 0.5}, environment={}, source=known,
             outcome=self.outcome, key=key, image=image if self.outcome == "ok" else None,
@@ -75,7 +75,7 @@ class Engine:
         if source is not None:
             ledger.keep_source(source)
         with ledger.attempt(key):
-            path = ledger.finish(key, image, recipe, run.record(), composite=source is not None, infotext=run.infotext())
+            path = ledger.finish(key, image, recipe, run.record(), composite=run.composite, infotext=run.infotext())
         return Run.from_picture(path)
 
 

@@ -72,7 +72,7 @@ def test_a_dropped_picture_with_settings_says_which_were_found_assumed_and_ignor
     said = photo.drop.said
     assert "shared.png" in said and "taken" in said and "drop it in the gallery" in said
     assert "Settings written by A1111" in said and "steps 25" in said and "seed 7" in said
-    assert "Assumed, for want" in said and "model 'auto'" in said and "Ignored:" in said and "deliberate" in said
+    assert "Assumed, because the file does not say it" in said and "model 'auto'" in said and "Ignored:" in said and "deliberate" in said
     assert tool.image.recipe().vary(source=before.source) == before  # the sliders stay where they are
     photo.drop.take(png(picture()), "plain.png")
     assert photo.drop.said.endswith("taken.")
@@ -83,6 +83,11 @@ def test_a_photo_fitted_otherwise_is_known_by_its_pixels_too(tool) -> None:
     photo.way.value = "pad"
     source = photo.prepare(128, 64)
     assert "padded" in photo.view.value and photo.name_of(source).startswith("sha256:")
+    run = tool.image.run(timeout=10)
+    made = run.source
+    photo.choose("mug.png")
+    tool.recall(run.recipe)  # from the copy that the ledger keeps
+    assert photo.prepare(64, 64).described() == made and made["bytes_sha256"] and "inputs" not in made["path"]
 
 
 def test_the_size_of_the_picture_is_that_of_the_photo(tool) -> None:

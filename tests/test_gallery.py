@@ -6,7 +6,6 @@ import base64
 import io
 import os
 import re
-import stat
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -21,7 +20,7 @@ from tp2lib.metadata.pixels import open_image
 from tp2lib.metadata.record import COMPOSITE, GENERATED, digital_source_type
 from tp2lib.recipe import Recipe
 from tp2lib.storage.ledger import Ledger
-from tp2lib.storage.pictures import read_recipe
+from tp2lib.storage.pictures import read_recipe, read_record
 from tp2lib.widgets.exports import KINDS, export_run
 from tp2lib.widgets.gallery import PAGE
 from tp2lib.widgets.run_card import VIEWS, CompareRuns, differing
@@ -231,6 +230,7 @@ def test_favourites_are_shown_alone(tmp_path) -> None:
     gallery.select(gallery.read(runs[1].key))
     row = gallery.detail.children[0].children[1].children[1].children
     next(button for button in row if "favourite" in button.description).click()
+    assert "★ remove from favourites" in [button.description for button in gallery.detail.children[0].children[1].children[1].children]
     gallery.which.value = "favourites"
     assert gallery.keys() == [runs[1].key] and "1 run, page 1 of 1" in gallery.where.value
 
@@ -249,17 +249,14 @@ def test_export_offers_the_very_file_for_download(tmp_path) -> None:
     assert "not kept:" in gallery.exported.value  # this picture's background is not white
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="this user may write anywhere")
-def test_an_outputs_folder_that_is_read_only(tmp_path) -> None:
+def test_an_outputs_folder_that_cannot_be_written_to(tmp_path) -> None:
     ledger, (run,) = made(tmp_path, 1)
-    ledger.outputs.chmod(stat.S_IRUSR | stat.S_IXUSR)
-    try:
-        with pytest.raises(OutputError, match="Check the folder"):
-            Favourites(ledger).toggle(run.key)
-        with pytest.raises(OutputError, match="Check the folder"):
-            export_run(run, ledger.outputs / "exports")
-    finally:
-        ledger.outputs.chmod(stat.S_IRWXU)
+    (ledger.outputs / "favourites.json").mkdir()
+    (ledger.outputs / "exports").write_text("a file, where a folder is to be")
+    with pytest.raises(OutputError, match="Check the folder"):
+        Favourites(ledger).toggle(run.key)
+    with pytest.raises(OutputError, match="Check the folder"):
+        export_run(run, ledger.outputs / "exports")
 
 
 # -- exports ------------------------------------------------------------------------------------------
@@ -304,15 +301,24 @@ def test_enlarging_is_lanczos_and_claims_no_sampling(tmp_path) -> None:
     assert read_recipe(copy.path).recipe == run.recipe
     from tp2lib.engine.runs import Run
 
-    with pytest.raises(RecordError, match="nothing of how"):
+    with pytest.raises(RecordError, match=f"an enlarged copy of the picture of run '{run.key}'. Use the original"):
         Run.from_picture(copy.path)
+    made = read_record(copy.path)["export"]
+    assert (made["key"], made["weights_sha256"]) == (run.key, run.effective["weights_sha256"])
+
+
+def test_a_picture_larger_than_the_preset_is_not_scaled_down(tmp_path) -> None:
+    run = white_run(tmp_path, (1100, 900))
+    image = open_image(export_run(run, tmp_path / "exports", preset="marketplace").path)[0]
+    assert image.size == (1100, 1100) and image.crop((0, 100, 1100, 1000)).tobytes() == run.image.tobytes()
 
 
 def test_a_picture_from_a_photo_keeps_its_other_mark(tmp_path) -> None:
     tool, _ = studio(tmp_path)
     run = tool.image.run(timeout=10)
     for preset in ("as made", "marketplace"):
-        assert digital_source_type(open_image(export_run(run, tmp_path / "e", preset=preset).path)[0]) == COMPOSITE
+        copy = export_run(run, tmp_path / "e", preset=preset)
+        assert digital_source_type(open_image(copy.path)[0]) == COMPOSITE and read_record(copy.path)["source"] == run.source
 
 
 def test_exports_that_cannot_be_are_refused(tmp_path) -> None:

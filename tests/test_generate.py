@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
 from PIL import Image
 
 from tp2lib.engine.generate import generate
-from tp2lib.engine.plan import resolve
+from tp2lib.engine.inpainting import cut_out
+from tp2lib.engine.plan import Plan, make_plan, resolve
 from tp2lib.engine.runs import Run
+from tp2lib.engine.sampling import _Execution
 from tp2lib.engine.schedulers import make_scheduler
 from tp2lib.errors import Cancelled, OutputError, RecordError, SourceError
 from tp2lib.metadata.source import prepare_source
@@ -168,7 +171,8 @@ def test_a_flagged_picture_is_withheld_and_called_flagged(model, monkeypatch):
     assert (run.outcome, run.image) == ("flagged", None)
 
 
-def test_half_precision_that_overflows_is_decoded_again_in_float32(model, monkeypatch):
+@pytest.mark.parametrize("case", ["plain", "previewed", "masked"])
+def test_half_precision_that_overflows_is_decoded_again_in_float32(model, monkeypatch, case):
     """Forced onto the CPU in bfloat16, where no run of ours goes, to see the retry and the way back."""
     from dataclasses import replace
 
@@ -181,13 +185,29 @@ def test_half_precision_that_overflows_is_decoded_again_in_float32(model, monkey
         pixels = decode(latents, **options)[0]
         return (pixels * float("inf"),) if latents.dtype is torch.bfloat16 else (pixels,)
 
+    again = [torch.bfloat16, torch.float32]
+    # With a mask, the expected surroundings are decoded on the way; then the picture is decoded in float32 at once.
+    decoded = {"plain": again, "previewed": again * 2, "masked": again * 2 + again[1:]}
+    cut = cut_out(Image.new("RGB", (64, 64), "red"), np.pad(np.ones((16, 16), bool), 24)) if case == "masked" else None
+    recipe = APPLE.vary(source="photo.png", mask="mask.png") if cut else APPLE
     try:
         monkeypatch.setattr(pipe.vae, "decode", overflowing)
-        run = generate(APPLE, replace(model, pipe=pipe, placement=half))
-        assert run.outcome == "ok" and run.effective["decoder_dtype"] == "float32"
-        assert seen == [torch.bfloat16, torch.float32] and pipe.vae.dtype is torch.bfloat16
+        run = generate(recipe, replace(model, pipe=pipe, placement=half), source=cut, on_step=(lambda info: info.preview()) if case == "previewed" else None)
+        assert run.outcome == "ok" and run.effective["decoder_dtype"] == "float32" and run.effective["rungs"] == ["float32 decoder"]
+        assert seen == decoded[case] and pipe.vae.dtype is torch.bfloat16
     finally:
         load.__globals__["_loaded"].clear()  # this model's parts are bfloat16 now
+
+
+def test_no_float64_is_put_on_an_apple_gpu(model, monkeypatch):
+    """MPS has none; `device` would raise wherever it is used."""
+    pipe = SimpleNamespace(_execution_device=SimpleNamespace(type="mps"), prepare_extra_step_kwargs=lambda *_: {})
+    monkeypatch.setattr(Plan, "draws", SimpleNamespace(generator=None, noise=SimpleNamespace(to=lambda *_: torch.zeros(1, 4, 8, 8))))
+    plan = make_plan(Recipe(prompt="a red apple", steps=3, scheduler="KDPM2", schedule="karras"), model)
+    one = _Execution(plan, SimpleNamespace(pipe=pipe), None, lambda: False)
+    one.words = torch.zeros(1), None
+    one.begin()
+    assert one.timesteps.device.type == "cpu" and one.timesteps.dtype is torch.float64
 
 
 def test_a_run_is_kept_and_found_again_without_a_model_call(model, tmp_path, monkeypatch):
@@ -205,6 +225,8 @@ def test_a_recipe_that_comes_down_to_the_same_finds_the_run_and_keeps_its_own_wo
     generate(APPLE.vary(guidance=1), model, ledger=ledger)
     found = generate(APPLE.vary(guidance=0), model, ledger=ledger)
     assert found.reused and found.requested["guidance"] == 0 and found.effective["guidance"] is None
+    published = Run.from_picture(ledger.publish(found, "baseline.png"))
+    assert published.recipe == found.recipe and published.key == found.key and same(published.image, found.image)
 
 
 def test_a_kept_picture_that_was_tampered_with_is_made_again(model, tmp_path):

@@ -201,7 +201,7 @@ def test_any_prompt_is_drawn_without_a_warning(text: str) -> None:
         run = fake_run(prompt=text)
     except RecipeError:
         return
-    to_png(make_grid([run], title=text), alt="x", dpi=20)
+    to_png(make_grid([run], title=text), alt="x")
 
 
 def test_formulas_and_foreign_scripts_are_plain_text() -> None:

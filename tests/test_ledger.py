@@ -71,12 +71,12 @@ def test_a_failed_run_is_no_result_and_may_be_tried_again(tmp_path: Path) -> Non
     ledger = Ledger(tmp_path)
     for _ in range(5):
         with pytest.raises(ZeroDivisionError), ledger.attempt(KEY):
-            raise ZeroDivisionError("boom")
+            raise ZeroDivisionError("boom in '/home/alice doe/x.png'")
     with pytest.raises(KeyboardInterrupt), ledger.attempt(KEY):
         raise KeyboardInterrupt
     assert ledger.lookup(KEY) is None and kinds(ledger) == ["started", "failed"] * 6
     reasons = [event["reason"] for event in ledger.events() if event["event"] == "failed"]
-    assert reasons[0] == "ZeroDivisionError: boom" and reasons[-1].startswith("KeyboardInterrupt")
+    assert reasons[0] == "ZeroDivisionError: boom in 'x.png'" and reasons[-1].startswith("KeyboardInterrupt")
     finish(ledger)
     assert ledger.lookup(KEY)
 
@@ -469,7 +469,7 @@ def test_publish_copies_under_a_readable_name(tmp_path: Path) -> None:
     assert copy == tmp_path / "t2i_run01_baseline.png" and copy.read_bytes() == path.read_bytes()
 
     class Run:
-        key = KEY
+        key, recipe = KEY, Recipe.from_dict(read_record(path)["recipe"])
 
     assert ledger.publish(Run(), "smoke.png").read_bytes() == path.read_bytes()
     for bad in (OTHER, None, object()):

@@ -183,12 +183,20 @@ def test_exports_do_not_tell_where_the_photo_lies(tmp_path: Path, source: str) -
     assert read_recipe(tmp_path / "copy.png", trusted=True).recipe.source == "apple.jpg"
 
 
-def test_an_exported_text_keeps_its_prompt(tmp_path: Path) -> None:
-    recipe = APPLE.vary(prompt="a pen, Model: A/B test, studio", negative_prompt="Model: C/D test, dark")
+@pytest.mark.parametrize("prompt", ["a pen, Model: A/B test, studio", "a \ufffd pen", "\ufeffa pen", "\ufffd" * 300])
+def test_an_exported_text_keeps_its_prompt(tmp_path: Path, prompt: str) -> None:
+    recipe = APPLE.vary(prompt=prompt, negative_prompt="Model: C/D test, dark")
     save_picture(IMAGE, tmp_path / "a.png", {}, recipe, infotext={"Model": "vitrine"})
     for name in ("copy.png", "copy.jpg"):
         image = opened(export_picture(tmp_path / "a.png", tmp_path / name))
-        assert (image.info.get("parameters") or user_comment(image)).startswith(f"{recipe.prompt}\nNegative prompt: {recipe.negative_prompt}\nSteps: ")
+        text = image.info.get("parameters") or user_comment(image)
+        assert text.removeprefix("\ufeff").startswith(f"{recipe.prompt.removeprefix(chr(0xFEFF))}\nNegative prompt: {recipe.negative_prompt}\nSteps: ")
+
+
+def test_a_copy_that_lost_something_is_named_by_what_it_lost(picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tp2lib.storage.pictures.exif_with_user_comment", lambda text: b"")
+    with pytest.raises(OutputError, match="did not keep its settings. Export it as PNG"):
+        export_picture(picture, picture.with_name("copy.jpg"))
 
 
 @pytest.mark.parametrize("where", [f"/home/alice/{'alice/' * 50}sd", "/home/alice/sd", "C:\\Users\\alice\\sd", "~/alice/x/sd", "/home/alice/a: b, c/sd"])

@@ -10,6 +10,7 @@ from filled import fill, scored
 from tp2lib.errors import RecordError
 from tp2lib.evaluation.ratings import find_ratings, rater_name, read_ratings
 from tp2lib.evaluation.rubric import JUDGED
+from tp2lib.report.gather import Material
 
 NAMES = ("smoke", "baseline", "t2i_run01_baseline", "t2i_run05_guid12")
 
@@ -47,6 +48,13 @@ def test_two_raters_who_are_called_me_have_the_names_of_their_files(tmp_path):
     copy = here.path.with_name("me-2.jsonl")
     copy.write_bytes(here.path.read_bytes())
     assert [read_ratings(path).rater for path in (here.path, other, copy, there.path)] == ["me", "ann", "me", "me"]
+    here.path.rename(here.path.with_name("ben.jsonl"))
+    here.path.with_name("._ben.jsonl").write_bytes(b"\0\5\26\7")  # what macOS leaves in archives
+    logs = [read_ratings(path) for path in find_ratings(tmp_path / "a")]
+    assert [(log.rater, log.renamed) for log in logs] == [("ann", True), ("ben", True), ("me-2", True)]
+    assert logs[1].session == logs[2].session != logs[0].session
+    material = Material(tmp_path / "a")
+    assert [log.rater for log in material.ratings] == ["ann", "ben"] and material.problems == [("scores/me-2.jsonl", "second log")]
 
 
 def test_pictures_are_told_apart_by_what_a_log_has(session):

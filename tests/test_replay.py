@@ -13,7 +13,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from tp2lib.engine.generate import generate
-from tp2lib.engine.replay import _differences, _job, grade, replay, replay_all
+from tp2lib.engine.replay import _differences, _job, grade, replay, replay_all, replayable
+from tp2lib.engine.runs import Run
 from tp2lib.errors import ModelError, OutputError, RecordError, SourceError
 from tp2lib.metadata.source import prepare_source
 from tp2lib.models.loading import load
@@ -79,7 +80,6 @@ def test_a_picture_of_another_vae_is_replayed_with_that_vae(model, tmp_path, in_
     plain = generate(APPLE, model).save(tmp_path / "plain.png")
     path = generate(APPLE, load("vitrine", vae=tmp_path / "other", device="cpu")).save(tmp_path / "apple.png")
     assert [str(verdict) for verdict in replay_all([plain, path], vae=tmp_path / "other")] == ["identical"] * 2
-    assert replay(path).grade == "different"
 
 
 def test_a_replay_without_a_picture_is_different(model, tmp_path, in_this_process, monkeypatch):
@@ -146,8 +146,13 @@ def test_grades():
 def test_a_record_decides_neither_model_nor_file(model, tmp_path):
     run = generate(APPLE, model)
     foreign = replace(run, effective={**run.effective, "model": "evil/model"}).save(tmp_path / "foreign.png")
-    with pytest.raises(RecordError, match="'evil/model', which is not in the catalogue"):
+    with pytest.raises(RecordError, match="'evil/model', which is neither in the catalogue nor in TP2_MODEL"):
         replay(foreign)
+    with pytest.raises(RecordError, match="neither in the catalogue"):
+        replayable(Run.from_picture(foreign))  # a run that was read is no more than its file
+    assert replayable(replace(run, effective={**run.effective, "model": "my/model"}))[1]["model"] == "my/model"
+    with pytest.raises(RecordError, match=r"with the VAE 'mine'.*Give vae="):
+        replay(replace(run, effective={**run.effective, "vae": "mine"}))
     job = _job(replace(run, recipe=APPLE.vary(source="/etc/passwd", strength=0.5)), None, False)
     assert job["recipe"]["source"] == "the kept photo" and job["recipe"]["model"] == "auto"
 
@@ -173,13 +178,23 @@ def test_a_record_out_of_range_is_refused(model, tmp_path, change):
         replay(path)
 
 
-def test_a_photo_that_is_not_kept_is_asked_for(model, photo, tmp_path):
+def test_a_photo_that_is_not_kept_is_asked_for(model, photo, tmp_path, in_this_process):
     path = generate(APPLE.vary(source="a.png", strength=0.5), model, source=photo).save(tmp_path / "alone.png")
     with pytest.raises(SourceError, match="not among those kept beside it.*prepare_source"):
         replay(path)
     other = prepare_source(Image.new("RGB", (64, 64)), 64, 64)
     with pytest.raises(SourceError, match="the same as then"):
         replay(path, source=other)
+    assert str(replay(path, source=photo)) == "identical"
+
+
+def test_a_model_that_is_not_in_the_catalogue_can_be_given(tiny_folder, tmp_path, in_this_process, monkeypatch):
+    path = generate(APPLE, load(tiny_folder, device="cpu")).save(tmp_path / "apple.png")
+    with pytest.raises(RecordError, match="neither in the catalogue"):
+        replay(path)
+    assert str(replay(path, model=str(tiny_folder))) == "identical"
+    monkeypatch.setenv("TP2_MODEL", str(tiny_folder))
+    assert str(replay(path)) == "identical"
 
 
 def test_what_differs_is_named_then_and_now(model):

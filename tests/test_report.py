@@ -23,7 +23,7 @@ from tp2lib.course.progress import note
 from tp2lib.engine.generate import generate
 from tp2lib.engine.inpainting import cut_out
 from tp2lib.engine.runs import Favourites
-from tp2lib.errors import OutputError, RecordError
+from tp2lib.errors import OutputError, RecordError, without_folders
 from tp2lib.evaluation.experiments import CASES, EXPERIMENTS
 from tp2lib.evaluation.languages import words
 from tp2lib.evaluation.reflection import ASKED, answer
@@ -34,7 +34,7 @@ from tp2lib.metadata.record import digital_source_type
 from tp2lib.recipe import Recipe
 from tp2lib.report.facts import written
 from tp2lib.report.gather import Material, kept_runs
-from tp2lib.report.pages import NOTHING, Cell, Trace, escape, without_folders
+from tp2lib.report.pages import NOTHING, Cell, Trace, escape
 from tp2lib.report.report import audit_report, make_report, write_report
 from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import read_recipe
@@ -232,6 +232,20 @@ def test_an_uncontrolled_run_is_called_out(tmp_path):
     noise = made(EXPERIMENTS["t2i_run02_steps15"], 3, noise_sha256="ef" * 32)
     fill(tmp_path, ["t2i_run01_baseline", "t2i_run02_steps15"], t2i_run02_steps15=noise)
     assert "Not controlled: besides its own setting, t2i\\_run02\\_steps15 differs from the first run in noise" in write_report(tmp_path)[0].read_text()
+
+
+@pytest.mark.parametrize(("language", "row"), [("en", "what differs now"), ("fr", "ce qui diffère")])
+def test_what_differed_in_a_replay_is_named(language, row, tmp_path):
+    (run,) = fill(tmp_path, NINE[:1]).values()
+    Evidence(tmp_path).note("replayed", run, grade="different", suspects=["torch", "decoder_dtype", "vae"])
+    text = write_report(tmp_path, language)[0].read_text()
+    own = words(language)["report"]
+    assert row in text and escape(f"{own['torch']}, {own['decoder_dtype']}, vae") in text
+
+
+def test_a_controlled_run_is_said_to_be_checked(tmp_path):
+    fill(tmp_path, NINE[:2])
+    assert "Checked: each run differs" in write_report(tmp_path)[0].read_text()
 
 
 def test_the_reports_own_contradiction_is_in_it(full):

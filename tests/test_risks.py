@@ -1,4 +1,4 @@
-"""The risk desk: every fault that is planted is found, with its reason, and what cannot be checked is said."""
+"""The publication check: every fault that is planted is found, with its reason, and what cannot be checked is said."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.languages import words
 from tp2lib.evaluation.risks import LIMITS, VERDICTS, Inspection, inspect
 from tp2lib.evaluation.run_measures import Evidence
+from tp2lib.evaluation.scoring import BlindScoring
+from tp2lib.metadata.pixels import open_image
+from tp2lib.metadata.record import COMPOSITE, GENERATED, digital_source_type
+from tp2lib.metadata.source import prepare_source
 from tp2lib.recipe import Recipe
 from tp2lib.storage.ledger import Ledger
-from tp2lib.storage.pictures import export_picture
+from tp2lib.storage.pictures import export_picture, save_picture
 
 NAME = "i2i_run07_strength035"
 
@@ -103,6 +107,16 @@ def test_text_that_is_on_the_photo_too_is_the_products_own(run, tmp_path, monkey
     assert found(run, tmp_path, "text")[1][0].reason == "no text"
 
 
+def test_what_was_read_while_the_photo_was_missing_is_compared_with_it_once_it_is_back(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(tp2lib.evaluation.risks, "read_text", lambda image: ("Granny",))
+    kept = Ledger(tmp_path).find_source(run.effective["source_sha256"])
+    away = kept.rename(tmp_path / "away.png")
+    lost = found(run, tmp_path, "text")[1][0]
+    assert lost.reason == "text, photo lost" and "its photo is missing" in lost.say() and "sa photo manque" in lost.say("fr")
+    away.rename(kept)
+    assert [found(run, tmp_path, "text", read=read)[1][0].reason for read in (False, True, False)] == ["text, photo lost", "no text", "no text"]
+
+
 def test_text_that_the_prompt_asks_for_is_no_surprise(run, tmp_path, reader):
     reader["words"] = ("Sale 50", "FRESH")
     asked = replace(run, recipe=run.recipe.vary(prompt="a red apple with a sign that says fresh, sale 50%"))
@@ -112,7 +126,7 @@ def test_text_that_the_prompt_asks_for_is_no_surprise(run, tmp_path, reader):
 
 @pytest.mark.parametrize("odd", [5, "SALE", None, {"a": 1}])
 def test_a_forged_list_of_words_counts_as_not_read(run, tmp_path, odd):
-    Evidence(tmp_path).note(tp2lib.evaluation.risks.TEXT, run, words=odd)
+    Evidence(tmp_path).note(tp2lib.evaluation.risks.TEXT, run, seen=odd)
     assert inspect(run, outputs=tmp_path, read=False).unchecked == ("text",)
 
 
@@ -152,6 +166,25 @@ def test_a_picture_from_words_alone_shows_no_product_that_exists(tmp_path):
     assert inspect(run, outputs=tmp_path, use="product").verdict == "reject"
     with pytest.raises(RecordError, match="one of product, illustration"):
         inspect(run, outputs=tmp_path, use="advert")
+
+
+@pytest.mark.parametrize(
+    ("composite", "use", "reasons"), [(False, "illustration", ("reject", "no photo, product")), (True, "product", ("unknown", "photo lost"))]
+)
+def test_a_source_that_a_model_made_is_no_photo_of_a_product(model, tmp_path, composite, use, reasons):
+    save_picture(apple(0), tmp_path / "made.png", {}, Recipe(prompt="a red apple"), composite=composite)
+    recipe = Recipe(prompt="a red apple", steps=2, strength=0.5, source="made.png")
+    run = generate(recipe, model, source=prepare_source(tmp_path / "made.png", 64, 64), ledger=Ledger(tmp_path))
+    assert inspect(run, outputs=tmp_path, read=False).use == use
+    product = next(one for one in inspect(run, outputs=tmp_path, use="product", read=False).findings if one.risk == "product")
+    assert (product.verdict, product.reason) == reasons
+    assert digital_source_type(open_image(run.path)[0]) == (COMPOSITE if composite else GENERATED)
+    assert (BlindScoring([run], "me", outputs=tmp_path).photo("01") is None) == (not composite)
+
+
+def test_an_illustration_is_not_compared_with_its_photo(run, tmp_path):
+    other = replace(run, image=apple(8), path=None)
+    assert [found(other, tmp_path, "product", use=use)[1][0].reason for use in ("illustration", "product")] == ["no photo, illustration", "colour"]
 
 
 def test_a_lost_photo_leaves_the_question_open(tmp_path):

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 from filled import apple, fill, made
 
-from tp2lib.errors import RecipeError
+from tp2lib.engine.runs import Run
+from tp2lib.errors import RecipeError, RecordError
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.run_measures import Evidence, costs, energy_kwh, known_proof, prove_all
 
@@ -22,9 +23,10 @@ def replays(monkeypatch):
     """Stands for the fresh process; it notes what it was asked for."""
     asked, grades = [], iter(["identical", "within 1 level", "different", "close"])
 
-    def replay_all(runs):
+    def replay_all(paths, *, model, vae):
+        runs = [Run.from_picture(path) for path in paths]
         asked.append([run.key for run in runs])
-        return [SimpleNamespace(grade=next(grades), psnr_db=None, max_difference=0, suspects={"torch": (1, 2)}) for _ in runs]
+        return [SimpleNamespace(grade=next(grades), psnr_db=None, max_difference=0, suspects={"torch": (1, 2)}, original=run) for run in runs]
 
     monkeypatch.setattr(importlib.import_module("tp2lib.engine.replay"), "replay_all", replay_all)
     return asked
@@ -33,7 +35,7 @@ def replays(monkeypatch):
 def test_grades_become_points_and_are_kept(tmp_path, replays):
     runs = list(fill(tmp_path, NAMES).values())
     proofs = prove_all(runs, tmp_path)
-    assert [proof.points for proof in proofs] == [2, 1, 0]
+    assert [(proof.points, proof.suspects) for proof in proofs] == [(points, ("torch",)) for points in (2, 1, 0)]
     assert prove_all(runs, tmp_path) == proofs and len(replays) == 1  # nothing is replayed twice
     assert prove_all(runs[:1], tmp_path, again=True)[0].points == 1 and len(replays) == 2
 
@@ -53,8 +55,10 @@ def test_the_file_is_replayed_not_the_picture_in_memory(tmp_path, replays):
 
 def test_what_else_a_line_says_does_no_harm(tmp_path):
     run = fill(tmp_path, NAMES[:1])[NAMES[0]]
-    Evidence(tmp_path).note("replayed", run, grade="close", psnr_db=10**400, suspects=7)
-    assert known_proof(run, Evidence(tmp_path)).points == 1
+    for odd, suspects in ((7, ()), ({"a": 1}, ()), (["a" * 200, 7, None, *("b" * 30)], ("a" * 80, *("b" * 17)))):
+        Evidence(tmp_path).note("replayed", run, grade="close", psnr_db=10**400, suspects=odd)
+        proof = known_proof(run, Evidence(tmp_path))
+        assert (proof.points, proof.suspects) == (1, suspects)
 
 
 @pytest.mark.parametrize("line", ['{"grade": "perfect"}', '{"grade": 7}', '{"grade": null}', "not json"])
@@ -75,6 +79,10 @@ def test_a_real_picture_is_proved(model, tmp_path, in_this_process):
 
     run = generate(Recipe(prompt="a red apple", steps=2, width=64, height=64), model, ledger=Ledger(tmp_path))
     assert prove_all([run], tmp_path)[0].grade == "identical"
+    foreign = replace(run, effective={**run.effective, "model": "evil/model"})
+    with pytest.raises(RecordError, match="does not decide what is loaded"):
+        prove_all([replace(foreign, path=foreign.save(tmp_path / "foreign.png"))], tmp_path, again=True)
+    assert prove_all([replace(foreign, path=tmp_path / "foreign.png")], tmp_path, again=True, model="vitrine")[0].grade == "identical"
 
 
 # -- what pictures cost ------------------------------------------------------------------------------

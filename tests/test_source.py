@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
+import json
 import os
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +20,14 @@ from PIL import Image, ImageCms, ImageFile
 from PIL.PngImagePlugin import PngInfo
 from strategies import noise_image
 
+from tp2lib.engine.inpainting import cut_out
 from tp2lib.errors import SourceError
 from tp2lib.metadata.pixels import MAX_PIXELS, open_image, pixels_sha256
-from tp2lib.metadata.source import RESIZE_MODES, Source, prepare_source
+from tp2lib.metadata.record import COMPOSITE, GENERATED
+from tp2lib.metadata.source import RESIZE_MODES, Source, prepare_source, reopen_source
+from tp2lib.recipe import Recipe
+from tp2lib.storage.ledger import Ledger
+from tp2lib.storage.pictures import save_picture
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -115,13 +123,12 @@ def test_an_embedded_profile_is_converted_to_srgb() -> None:
     assert same.image.tobytes() == noise_image(16, 16).tobytes()
     # sRGB with its red and blue primaries swapped: a value of full red now means full blue
     swapped = srgb.replace(b"rXYZ", b"tmp!").replace(b"bXYZ", b"rXYZ").replace(b"tmp!", b"bXYZ")
-    swapped = swapped.replace("sRGB".encode("utf-16-be"), "sBGR".encode("utf-16-be"))
     assert len(swapped) == len(srgb) and swapped != srgb
-    for mode in ("RGB", "RGBA"):
+    for mode, name in itertools.product(("RGB", "RGBA"), ("sBGR", "sRGB")):  # a name that claims sRGB does not make it so
         red = Image.new("RGB", (16, 16), (255, 0, 0)).convert(mode)
-        source = prepare_source(encoded(red, icc_profile=swapped), 16, 16)
+        source = prepare_source(encoded(red, icc_profile=swapped.replace("sRGB".encode("utf-16-be"), name.encode("utf-16-be"))), 16, 16)
         assert np.abs(colours(source).astype(int) - [0, 0, 255]).max() <= 2
-        assert any("sBGR" in act and "sRGB" in act for act in source.chain)
+        assert any(f"from '{name}" in act and "to sRGB" in act for act in source.chain)
     broken = prepare_source(encoded(noise_image(16, 16), icc_profile=b"not a profile"), 16, 16)
     assert broken.image.tobytes() == noise_image(16, 16).tobytes()
     assert any("profile ignored" in act for act in broken.chain)
@@ -190,6 +197,56 @@ def test_the_record_names_both_ends(tmp_path: Path) -> None:
     assert prepare_source(noise_image(16, 16), 16, 16).bytes_sha256 is None
     assert prepare_source(path.read_bytes(), 16, 16).path is None
     assert prepare_source(str(path), 16, 16) == prepare_source(str(path), 16, 16)
+
+
+@pytest.mark.parametrize("kind", [GENERATED, COMPOSITE, None])
+def test_a_picture_that_a_model_made_is_known_by_its_mark(kind: str | None, tmp_path: Path) -> None:
+    save_picture(noise_image(16, 16), tmp_path / "made.png", {}, Recipe(prompt="a red apple"), composite=kind == COMPOSITE)
+    given = tmp_path / "made.png" if kind else encoded(noise_image(16, 16))
+    data = given.read_bytes() if kind else given
+    sources = [*(prepare_source(one, 16, 16) for one in (given, data, Image.open(io.BytesIO(data)))), cut_out(given, np.eye(16, dtype=bool))]
+    for source in sources:
+        assert source.digital_source_type == source.described()["digital_source_type"] == kind
+        assert any("a model made it" in act for act in source.chain) == bool(kind)
+        assert reopen_source(Ledger(tmp_path).keep_source(source)).digital_source_type == kind
+
+
+@pytest.mark.parametrize("path", ["inputs/product.jpg", "/home/alice/tp2/product.jpg", "C:\\Users\\alice\\product.jpg", "\\\\share\\alice\\product.jpg", None])
+def test_a_record_tells_no_folder_of_this_machine(path: str | None) -> None:
+    told = replace(prepare_source(noise_image(16, 16), 16, 16), path=path).described()["path"]
+    assert told == (path if path in (None, "inputs/product.jpg") else "product.jpg")
+
+
+# -- kept -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_kept_photo_is_opened_again_with_where_it_is_from(masked: bool, tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(encoded(noise_image(40, 30), "JPEG"))
+    path = tmp_path / "photo.jpg"
+    source = cut_out(path, np.arange(1200).reshape(30, 40) < 600) if masked else prepare_source(path, 16, 16)
+    if source.mask:
+        source = source.with_mask(replace(source.mask, confidence=0.5))
+    kept = Ledger(tmp_path).keep_source(source)
+    again = reopen_source(kept)
+    assert again.described() == source.described() and again.pixels_sha256 == source.pixels_sha256 and again.bytes_sha256 is not None
+    assert str(tmp_path).encode() not in kept.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "no JSON", *(json.dumps({"path": "a", "bytes_sha256": None, "chain": ["read"]} | odd) for odd in (
+        {"path": 7}, {"bytes_sha256": "x"}, {"chain": [7]}, {"chain": None}, {"chain": ["x" * 10_000]}, {"mask": []}, {"mask_confidence": "1"}, {"mask_confidence": 2},
+    ))],
+)  # fmt: skip
+def test_what_a_kept_photo_cannot_say_counts_as_nothing(text: str, tmp_path: Path) -> None:
+    for mode in ("RGB", "RGBA"):
+        chunks = PngInfo()
+        chunks.add_text("tp2 source", text)
+        (tmp_path / "kept.png").write_bytes(encoded(noise_image(16, 16, mode), pnginfo=chunks))
+        source = reopen_source(tmp_path / "kept.png")
+        assert source.path == str(tmp_path / "kept.png") and source.chain[0].startswith("read ") and len(source.chain[0]) < 60
+        assert source.mask is None or (source.mask.origin, source.mask.confidence) == ("kept with the photo", None)
 
 
 def test_pixel_hashes_tell_shape_and_mode_apart() -> None:

@@ -15,6 +15,8 @@ from studio_parts import MARKUP, all_html, studio
 
 from tp2lib.errors import Cancelled, ModelError, OutputError, RecipeError
 from tp2lib.metadata.infotext import from_infotext
+from tp2lib.metadata.pixels import open_image
+from tp2lib.metadata.record import GENERATED, digital_source_type
 from tp2lib.models.catalogue import CATALOGUE
 from tp2lib.recipe import Recipe
 from tp2lib.storage.ledger import Ledger
@@ -68,6 +70,8 @@ def test_several_pictures_have_seeds_that_count_up_and_one_bar(tmp_path) -> None
     tool.text.run(timeout=10)
     assert [run.recipe.seed for run in tool.text.runs] == [2**64 - 1, 0, 1]
     assert (tool.text.bar.value, tool.text.bar.max) == (12, 12) and len(cards(tool.text)) == 3
+    tool.recall(tool.text.runs[0].recipe)  # the settings of one picture make that one
+    assert tool.text.run(timeout=10).recipe.seed == 2**64 - 1
 
 
 def test_dice_and_lock(tmp_path) -> None:
@@ -258,7 +262,9 @@ def test_a_picture_becomes_the_source_of_the_next(tmp_path) -> None:
     tool.start_from(run)
     assert tool.tabs.selected_index == 1 and f"run {run.key[:8]}" in tool.image.photo.view.value
     made = tool.image.run(timeout=10)
-    assert made.recipe.source.startswith("sha256:") and made.source["chain"][0].startswith("read RGB 64x64")
+    assert made.recipe.source.startswith("sha256:") and made.source["chain"][0].startswith("read PNG RGB 64x64") and made.source["path"] == run.path.name
+    kept = tool.ledger.find_source(made.recipe.source)
+    assert {digital_source_type(open_image(path)[0]) for path in (run.path, made.path, kept)} == {GENERATED}  # no photo went in
 
 
 def test_the_buttons_under_a_picture_lead_to_gallery_and_comparison(tmp_path) -> None:

@@ -1,18 +1,5 @@
 """The errors that tp2lib raises, and helpers for their messages.
 
-::
-
-    TP2Error                      catch this one to catch them all
-    ├── RecipeError               a setting that cannot be            (ValueError)
-    ├── SourceError               a source photo that cannot be used  (ValueError)
-    ├── RecordError               metadata or a ledger gone wrong     (ValueError)
-    │   └── Quarantined           a run that killed its process twice
-    ├── ControlError              a sweep that is not controlled      (RuntimeError)
-    ├── Cancelled                 somebody pressed stop               (RuntimeError)
-    ├── OutputError               a file that cannot be written       (OSError)
-    └── ModelError                a model that cannot run             (RuntimeError)
-        └── ModelNotFound         a model that is not there           (FileNotFoundError)
-
 A message says what was wrong, the value, what is allowed, and what to do.
 """
 
@@ -82,6 +69,17 @@ def shown(value: object, limit: int = 80) -> str:
     text = re.sub(r" at 0x[0-9a-fA-F]+", "", text)  # a memory address means nothing to a reader
     text = " ".join(text.encode("utf-8", "backslashreplace").decode("utf-8").split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+# all of an absolute path but its last part; in quotes its folders may have blanks
+_PATH = re.compile(
+    r"""(?<=(['"]))(?:~?/|[A-Za-z]:[\\/]|\\\\)(?:(?:(?!\1).)*[\\/])?|(?<![\w.:/<~-])(?:~?/(?=[^\s'"/]+/)|[A-Za-z]:[\\/]|\\\\)(?:[^\s'"]*[\\/])?"""
+)
+
+
+def without_folders(text: str) -> str:
+    """Cut absolute paths in a message to the file's name: an outputs folder is handed in, and a path can name its owner."""
+    return _PATH.sub("", text)
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

@@ -55,7 +55,7 @@ class Recipe:
     negative_prompt: str = _f("text", "", "negative prompt", "what to steer away from; works only with guidance above 1", max=2000)
     seed: int = _f("whole", 42, "seed", "which noise the picture grows from; -1 draws one", min=0, max=2**64 - 1, step=1)
     steps: int = _f("whole", 30, "steps", "denoising steps; more take longer", min=1, max=150, step=1)
-    guidance: float = _f("real", 7.5, "guidance", "how hard the prompt pulls; 1 and less switch it off", min=0, max=30, step=0.5)
+    guidance: float = _f("real", 7.5, "guidance", "how strongly the picture follows the prompt; 1 and less switch it off", min=0, max=30, step=0.5)
     scheduler: str = _f("choice", "EulerA", "scheduler", "how the noise is taken away", choices=SCHEDULER_NAMES)
     schedule: str = _f("choice", "default", "schedule", "which noise levels the steps visit", choices=SCHEDULES)
     strength: float | None = _f(

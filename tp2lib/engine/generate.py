@@ -94,8 +94,7 @@ def run_together(
 
 def _keep(run: Run, ledger: Ledger | None) -> Run:
     if ledger and run.outcome == "ok":
-        composite = run.source is not None
-        return replace(run, path=ledger.finish(run.key, run.picture, run.recipe, run.record(), composite=composite, infotext=run.infotext()))
+        return replace(run, path=ledger.finish(run.key, run.picture, run.recipe, run.record(), composite=run.composite, infotext=run.infotext()))
     if ledger:
         ledger.fail(run.key, run.outcome)
     return run

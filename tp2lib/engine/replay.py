@@ -65,11 +65,11 @@ def replay(
     picture : path or Run
         A picture of ours. What its record says is checked, and opens no file or model by itself.
     model : str, optional
-        The model to use, needed for pictures made with one that is not in the catalogue.
+        The model to use, needed for pictures made with one that neither the catalogue nor the environment variable TP2_MODEL names.
     source : Source, optional
         The prepared photo; by default, looked for by its hash among those kept beside the picture.
     vae : path, optional
-        The VAE of pictures made with another one than the model's: a record holds its name alone.
+        The VAE, needed for pictures made with another one than the model's.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def replay(
     Raises
     ------
     RecordError
-        If the picture carries no record that can be replayed.
+        If the picture carries no record that can be replayed, or was read from a file and does not say enough: give its model or VAE.
     SourceError
         If the photo it started from cannot be found.
     ModelError
@@ -134,7 +134,7 @@ def replayable(
 ) -> Task:
     """Return a picture's run, what a process needs to make it again, and its photo; raise RecordError, SourceError or OutputError if it cannot be replayed."""
     run = picture if isinstance(picture, Run) else Run.from_picture(picture)
-    job = _job(run, model, trusted=isinstance(picture, Run), vae=vae)
+    job = _job(run, model, trusted=not run.reused, vae=vae)
     started = run.picture and run.effective.get("mode") in ("img2img", "inpaint")
     return run, job, _find_source(run, source) if started else None
 
@@ -162,10 +162,15 @@ def _job(run: Run, model: str | None, trusted: bool, vae: str | os.PathLike[str]
     for key, value in (("model", name), ("device", device), ("fast", fast)):
         if not isinstance(value, (str, type(None))):
             raise RecordError(f"the record's {key} is {shown(value)}; it must be text. It was damaged.")
-    if model is None and name not in CATALOGUE and not trusted:
+    if model is None and name not in (*CATALOGUE, os.environ.get("TP2_MODEL")) and not trusted:
         raise RecordError(
-            f"the picture says it was made with model {shown(name)}, which is not in the catalogue; a record does not "
+            f"the picture says it was made with model {shown(name)}, which is neither in the catalogue nor in TP2_MODEL; a record does not "
             "decide what is loaded. Give model='…' if you trust that model."
+        )
+    if effective.get("vae") and not vae:
+        raise RecordError(
+            f"the picture was made with the VAE {shown(effective['vae'])} in place of the model's own; a record holds its name alone, and does not decide what is "
+            "loaded. Give vae='…', its folder or file (tp2 replay --vae)."
         )
     if type(threads) is not int or not 1 <= threads <= _MAX_THREADS:
         raise RecordError(f"the record's threads is {shown(threads)}; it must be 1 to {_MAX_THREADS}. It was damaged.")

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from tp2lib.errors import OutputError, RecordError
+from tp2lib.errors import OutputError, RecordError, shown
 from tp2lib.metadata.pixels import open_image
 from tp2lib.metadata.readings import foreign_syntax
+from tp2lib.metadata.record import GENERATED
 from tp2lib.recipe import Recipe
 from tp2lib.storage.files import Journal, read_json, write_json
 from tp2lib.storage.pictures import read_record, save_picture
@@ -40,7 +41,7 @@ class Run:
     environment : dict
         Versions, processor, threads.
     source : dict or None
-        The photo it started from: path, hashes, and what was done to it.
+        The photo it started from: path, hashes, what was done to it, and its mark of origin where a model made it.
     outcome : {"ok", "nan", "black", "flagged"}
         Whether there is a picture, or what happened instead.
     key : str
@@ -76,6 +77,11 @@ class Run:
         """The recipe's settings, as asked for."""
         return self.recipe.to_dict()
 
+    @property
+    def composite(self) -> bool:
+        """Whether a photo went in: a picture that a model made of words alone is none."""
+        return self.source is not None and self.source.get("digital_source_type") != GENERATED
+
     def record(self) -> dict[str, Any]:
         """What is written into the picture's file, beside the recipe."""
         syntax = foreign_syntax(self.recipe.prompt, self.recipe.negative_prompt)
@@ -97,8 +103,7 @@ class Run:
         """Write the picture as PNG, with its recipe, its record and its mark of origin; raise OutputError if there is none, or it cannot be written."""
         if self.outcome != "ok":
             raise OutputError(f"the run ended as {self.outcome!r}, so there is no picture to save. Change its recipe.")
-        composite = self.source is not None
-        save_picture(self.picture, path, self.record(), self.recipe, composite=composite, infotext=self.infotext())
+        save_picture(self.picture, path, self.record(), self.recipe, composite=self.composite, infotext=self.infotext())
         return Path(path)
 
     @classmethod
@@ -109,13 +114,15 @@ class Run:
     @classmethod
     def from_record(cls, record: Mapping[str, Any], path: str | os.PathLike[str], image: Image.Image) -> Run:
         """Make a run of a picture's record, once it has been read and checked."""
+        if isinstance(copy := record.get("export"), dict):
+            raise RecordError(f"{shown(str(path), 200)} is an enlarged copy of the picture of run {shown(copy.get('key'))}. Use the original.")
         parts: dict[str, Any] = {name: record.get(name) for name in ("effective", "timings", "environment")}
         if not all(isinstance(part, dict) for part in parts.values()) or not isinstance(record.get("key"), str):
-            raise RecordError(f"the record in {path} says nothing of how the picture was made; tp2lib did not write it.")
+            raise RecordError(f"the record in {shown(str(path), 200)} says nothing of how the picture was made; tp2lib did not write it.")
         return cls(
             recipe=Recipe.from_dict(record["recipe"]),
             **parts,
-            source=record.get("source"),
+            source=source if isinstance(source := record.get("source"), dict) else None,
             outcome="ok",
             key=record["key"],
             path=Path(path),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from torch.nn import functional
 from tp2lib.engine.fallbacks import FLOAT32, Fallbacks
 from tp2lib.engine.inpainting import differing, hold, put_back
 from tp2lib.engine.plan import Plan, execution
-from tp2lib.engine.preview import StepInfo, colour_map, predicted_x0, rough_colours
+from tp2lib.engine.preview import StepInfo, colour_map, decode, predicted_x0, rough_colours
 from tp2lib.engine.runs import Run
 from tp2lib.engine.schedulers import make_scheduler
 from tp2lib.errors import Cancelled
@@ -114,7 +114,7 @@ class _Execution:
             effective={**self.plan.effective, **observed},
             timings=self.timings,
             environment=self.plan.environment,
-            source=_describe(self.plan.source) if self.plan.source else None,
+            source=self.plan.source.described() if self.plan.source else None,
             outcome=outcome,
             key=self.plan.key,
             image=image,
@@ -124,10 +124,8 @@ class _Execution:
         self._stop_if_asked()
         began = time.perf_counter()
         result = self.fallbacks.run(name, work)
-        if self.plan.model.placement.device == "cuda":
-            torch.cuda.synchronize()  # queued work counts in this stage's seconds
-        elif self.plan.model.placement.device == "mps":
-            torch.mps.synchronize()
+        if self.plan.model.placement.device != "cpu":
+            torch.accelerator.synchronize()  # queued work counts in this stage's seconds
         self.timings[name] = time.perf_counter() - began
         return result
 
@@ -166,7 +164,8 @@ class _Execution:
         scheduler = self.scheduler = self.pipe.scheduler = make_scheduler(recipe.scheduler, self.plan.model.base_scheduler_config, recipe.schedule)
         self.made: list[torch.Tensor] = []  # timesteps of the steps taken, as they are: reading one would wait for the GPU at each step
         self.options = self.pipe.prepare_extra_step_kwargs(draws.generator, 0.0)
-        scheduler.set_timesteps(effective["nominal_steps"], device=device)
+        # KDPM2's can be float64, which MPS has not: there they stay on the CPU.
+        scheduler.set_timesteps(effective["nominal_steps"], device=None if device.type == "mps" else device)
         self.timesteps = scheduler.timesteps
         self.noise, self.anchor = draws.noise.to(device, self.dtype), self.photo
         if self.plan.source:
@@ -219,12 +218,7 @@ class _Execution:
         return predicted_x0(self.scheduler, output, float(timestep), sample)
 
     def _decode_and_judge(self) -> tuple[Image.Image | None, str]:
-        latents, wide = self.latents, FLOAT32 in self.fallbacks.used
-        if not wide:
-            pixels = self._decode(latents)
-            wide = self.dtype != torch.float32 and not pixels.isfinite().all()
-        if wide:
-            pixels = self._decode_in_float32(latents)
+        pixels = self._decode(self.latents, FLOAT32 in self.fallbacks.used or self.decoder == "float32")
         if not pixels.isfinite().all():
             return None, "nan"
         _, flags = self.pipe.run_safety_checker(pixels.clone(), self.pipe._execution_device, self.dtype)
@@ -236,28 +230,17 @@ class _Execution:
     @torch.no_grad()
     def _picture(self, latents: torch.Tensor) -> Image.Image:
         """Decode latents for the receiver of `on_step`, now or after the run."""
-        return self._to_image(self._decode(latents))
+        return self._to_image(decode(self.pipe.vae, latents))
 
-    def _decode(self, latents: torch.Tensor) -> torch.Tensor:
-        return self.pipe.vae.decode(latents / self.pipe.vae.config.scaling_factor, return_dict=False)[0]
+    def _decode(self, latents: torch.Tensor, wide: bool = False) -> torch.Tensor:
+        """Decode latents that count for the picture, and record the number format that it took."""
+        pixels = decode(self.pipe.vae, latents, wide)
+        self.decoder = str(pixels.dtype).removeprefix("torch.")
+        return pixels
 
     def _rough(self, latents: torch.Tensor) -> torch.Tensor:
         """Guess what latents decode to, a colour for each."""
         return functional.interpolate(rough_colours(latents, colour_map(self.pipe.vae)), scale_factor=self.pipe.vae_scale_factor, mode="bilinear")
 
-    def _decode_in_float32(self, latents: torch.Tensor) -> torch.Tensor:
-        """Decode latents where float16 overflows; the decoder is put back as it was."""
-        self.decoder = "float32"
-        try:
-            self.pipe.vae.to(torch.float32)
-            return self._decode(latents.float())
-        finally:
-            self.pipe.vae.to(self.dtype)
-
     def _to_image(self, pixels: torch.Tensor) -> Image.Image:
         return self.pipe.image_processor.postprocess(pixels, output_type="pil")[0]
-
-
-def _describe(source: Source) -> dict[str, Any]:
-    known = {"path": source.path, "bytes_sha256": source.bytes_sha256, "pixels_sha256": source.pixels_sha256, "chain": list(source.chain)}
-    return known | ({"mask": source.mask.origin, "mask_confidence": source.mask.confidence} if source.mask else {})

@@ -53,6 +53,8 @@ class Ratings:
         In the order shown; hidden repeats included.
     scores : dict
         Item's code to criterion to points; the last ones given before the lock.
+    session : str
+        SHA-256 of the line that opened it: the same for copies of one log alone.
     locked, altered, renamed : bool
         Whether it was locked, whether it is not what was locked then, and whether `rater` is its file's name; see :func:`read_ratings`.
     """
@@ -60,6 +62,7 @@ class Ratings:
     rater: str
     items: tuple[Item, ...] = field(repr=False)
     scores: dict[str, dict[str, int]] = field(repr=False)
+    session: str = field(default="", repr=False)
     locked: bool = False
     altered: bool = False
     renamed: bool = False
@@ -119,14 +122,14 @@ def rater_name(name: object) -> str:
 
 def find_ratings(outputs: str | os.PathLike[str]) -> list[Path]:
     """List the raters' logs of an outputs folder, by name."""
-    return sorted(Path(outputs, FOLDER).glob("*.jsonl"))
+    return sorted(path for path in Path(outputs, FOLDER).glob("*.jsonl") if not path.name.startswith("."))  # macOS leaves "._bob.jsonl"
 
 
 def read_ratings(path: str | os.PathLike[str]) -> Ratings:
     """Read a rater's log, which may be a classmate's.
 
-    Two raters may be called "me": a log that lies beside that of another session under its name takes its file's name. So does
-    an earlier session of the same person, who then counts as two.
+    Two raters may be called "me": a log in a file of another name takes that name, unless the file of its rater's name holds the same session. An earlier
+    session of the same person does so, too, who then counts as two.
 
     Raises
     ------
@@ -137,7 +140,7 @@ def read_ratings(path: str | os.PathLike[str]) -> Ratings:
     events = _events(path)
     found = from_events(events, str(path))
     namesake = path.with_name(f"{found.rater}.jsonl")
-    renamed = namesake.is_file() and _events(namesake)[:1] != events[:1]
+    renamed = path.stem != found.rater and not (namesake.is_file() and _events(namesake)[:1] == events[:1])
     return replace(found, rater=path.stem, renamed=True) if renamed else found
 
 
@@ -170,7 +173,7 @@ def from_events(events: Sequence[Mapping[str, Any]], name: str) -> Ratings:
         if event.get("event") == "scored" and isinstance(item, str) and item in codes:
             given = check_scores({criterion if isinstance(criterion, str) else shown(criterion): event.get("points")})
             scores.setdefault(item, {}).update(given)
-    return Ratings(rater=rater_name(events[0].get("rater")), items=items, scores=scores, locked=locked, altered=altered)
+    return Ratings(rater=rater_name(events[0].get("rater")), items=items, scores=scores, session=digest(events[:1]), locked=locked, altered=altered)
 
 
 def digest(events: Sequence[Mapping[str, Any]]) -> str:

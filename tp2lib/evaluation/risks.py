@@ -108,9 +108,9 @@ def inspect(run: Run, *, outputs: str | os.PathLike[str], use: str | None = None
     outputs : path
         The folder of the ledger: the source photo is found there, and texts read are kept there.
     use : {"product", "illustration"}, optional
-        Whether it is to show goods for sale, or an idea. By default "product" if a photo went in.
+        Whether it is to show goods for sale, or an idea, which is not compared with a photo. By default "product" if a photo went in.
     photo : PIL.Image.Image, optional
-        The prepared photo; by default, the one that the ledger keeps.
+        The prepared photo; by default, the one that the ledger keeps, unless a model made it.
     read : bool, default True
         Read the picture's text now, if that was not done before: takes seconds.
 
@@ -121,13 +121,14 @@ def inspect(run: Run, *, outputs: str | os.PathLike[str], use: str | None = None
     """
     if run.image is None:
         raise RecordError(f"run {run.key} has no picture; it came out {run.outcome!r}. Inspect a run that ended well.")
-    use = use or ("product" if run.recipe.source else "illustration")
+    use = use or ("product" if run.composite else "illustration")
     if use not in USES:
         raise RecordError(f"the use is {shown(use)}; it must be one of {', '.join(USES)}.")
     mask = None
     if photo is None and (kept := Ledger(outputs).find_source(run.effective.get("source_sha256"))):
         source = reopen_source(kept)
-        photo, mask = source.image, source.mask and source.mask.grown(run.recipe.grow)
+        if source.digital_source_type is None:
+            photo, mask = source.image, source.mask and source.mask.grown(run.recipe.grow)
     product, white = find_product(run.image), background_whiteness(run.image)
     checks = [
         *_product(run, use, photo, mask),
@@ -171,7 +172,7 @@ def _reader() -> Any:
 
 
 def _product(run: Run, use: str, photo: Image.Image | None, mask: Mask | None) -> list[Finding]:
-    if run.recipe.source is None:
+    if use == "illustration" or not run.composite:
         return [Finding(risk="product", verdict="reject" if use == "product" else "publish", reason=f"no photo, {use}")]
     if photo is None:
         return [Finding(risk="product", verdict="unknown", reason="photo lost")]
@@ -195,19 +196,21 @@ def _product(run: Run, use: str, photo: Image.Image | None, mask: Mask | None) -
 
 
 def _text(run: Run, evidence: Evidence, photo: Image.Image | None, read: bool) -> Finding:
-    """Text that is in a picture and neither on its photo nor in its prompt; what was found before is not read again."""
-    known = (evidence.latest(TEXT, run) or {}).get("words")
-    found = [str(word)[:80] for word in known] if isinstance(known, list) else None  # the line is untrusted
-    if found is None and read and (seen := read_text(run.picture)) is not None:
-        on_photo = {word.casefold() for word in (read_text(photo) or ())} if seen and photo is not None else set()
-        found = [word for word in seen if word.casefold() not in on_photo]
-        evidence.note(TEXT, run, words=found, reader=READER)
-    if found is None:
+    """Text that is in a picture and neither on its photo nor in its prompt; what was read before, of either, is not read again."""
+    known = evidence.latest(TEXT, run) or {}
+    listed = (known.get(part) for part in ("seen", "on_photo"))
+    seen, on_photo = (tuple(str(word)[:80] for word in one) if isinstance(one, list) else None for one in listed)  # the line is untrusted
+    compared = photo is None or seen == () or on_photo is not None
+    if read and (seen is None or not compared) and (found := read_text(run.picture) if seen is None else seen) is not None:
+        seen, on_photo = found, read_text(photo) if found and photo is not None else None
+        evidence.note(TEXT, run, seen=seen, on_photo=on_photo, reader=READER)
+    if seen is None:
         return Finding(risk="text", verdict="unknown", reason="no reader")
-    asked = _words_of(run.recipe.prompt)
-    if not (odd := [text for text in found if not _words_of(text) <= asked]):
+    asked, own = _words_of(run.recipe.prompt), {word.casefold() for word in on_photo or ()}
+    if not (odd := [text for text in seen if text.casefold() not in own and not _words_of(text) <= asked]):
         return Finding(risk="text", verdict="publish", reason="no text")
-    return Finding(risk="text", verdict="retouch", reason="text", figures={"words": ", ".join(odd)[:200]})
+    lost = run.composite and on_photo is None
+    return Finding(risk="text", verdict="retouch", reason="text, photo lost" if lost else "text", figures={"words": ", ".join(odd)[:200]})
 
 
 def _words_of(text: str) -> set[str]:

@@ -22,6 +22,7 @@ from tp2lib.metadata.pixels import pixels_sha256
 from tp2lib.storage.files import Journal
 
 KIND = "replayed"
+_MOST_SUSPECTS = 20
 MOST = 1e9  # seconds, or steps: a record that says more is from elsewhere
 
 
@@ -55,9 +56,12 @@ class Proof:
 
     grade: str  # one of `tp2lib.engine.replay.GRADES`
     points: int  # 0 to 2, as the rubric has it
+    suspects: tuple[str, ...] = ()  # what differed from when the picture was made, by name
 
 
-def prove_all(runs: Sequence[Run], outputs: str | os.PathLike[str], *, again: bool = False) -> list[Proof]:
+def prove_all(
+    runs: Sequence[Run], outputs: str | os.PathLike[str], *, again: bool = False, model: str | None = None, vae: str | os.PathLike[str] | None = None
+) -> list[Proof]:
     """Replay pictures in one new process and save their grades; a picture that has a grade keeps it.
 
     Parameters
@@ -68,6 +72,8 @@ def prove_all(runs: Sequence[Run], outputs: str | os.PathLike[str], *, again: bo
         The folder of the ledger; grades are kept there.
     again : bool, default False
         Replay those too that have a grade.
+    model, vae : optional
+        For all of them, as for :func:`replay`.
 
     Raises
     ------
@@ -79,17 +85,18 @@ def prove_all(runs: Sequence[Run], outputs: str | os.PathLike[str], *, again: bo
     evidence = Evidence(outputs)
     todo = [run for run in runs if again or known_proof(run, evidence) is None]
     if todo:
-        from_files = [Run.from_picture(run.path) if run.path else run for run in todo]
-        for run, verdict in zip(from_files, replay_all(from_files), strict=True):
+        for verdict in replay_all([run.path or run for run in todo], model=model, vae=vae):
             facts = {"grade": verdict.grade, "psnr_db": verdict.psnr_db, "max_difference": verdict.max_difference}
-            evidence.note(KIND, run, **facts, suspects=sorted(verdict.suspects))
+            evidence.note(KIND, verdict.original, **facts, suspects=sorted(verdict.suspects))
     return [proof for run in runs if (proof := known_proof(run, evidence)) is not None]
 
 
 def known_proof(run: Run, evidence: Evidence) -> Proof | None:
     """Return the last grade of a run's picture, or None if it was never replayed."""
-    grade = (evidence.latest(KIND, run) or {}).get("grade")  # the line is untrusted
-    return Proof(grade=grade, points=POINTS[grade]) if isinstance(grade, str) and grade in POINTS else None
+    known = evidence.latest(KIND, run) or {}  # the line is untrusted
+    grade, named = known.get("grade"), known.get("suspects")
+    suspects = tuple(one[:80] for one in named[:_MOST_SUSPECTS] if isinstance(one, str)) if isinstance(named, list) else ()
+    return Proof(grade=grade, points=POINTS[grade], suspects=suspects) if isinstance(grade, str) and grade in POINTS else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,7 +115,8 @@ class BlindScoring:
 
     def photo(self, code: str) -> Image.Image | None:
         """The prepared photo of the product, if the picture was made from one and it is kept."""
-        kept = self._ledger.find_source(self._run(code).effective.get("source_sha256"))
+        run = self._run(code)
+        kept = self._ledger.find_source(run.effective.get("source_sha256")) if run.composite else None
         return None if kept is None else open_image(kept)[0].convert("RGB")
 
     def score(self, code: str, criterion: str, points: int) -> None:

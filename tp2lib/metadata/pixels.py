@@ -8,14 +8,16 @@ import itertools
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageChops, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
 from tp2lib.errors import SourceError, did_you_mean, shown
 
 FORMATS = ("PNG", "JPEG", "WEBP")  # the only decoders that are used: others had security holes
 MAX_BYTES = 100_000_000
 MAX_PIXELS = 89_478_485  # where Pillow starts to suspect a decompression bomb
+_ROUNDING = 2  # of 255: what a conversion from sRGB to sRGB may change
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
@@ -39,6 +41,44 @@ def eight_bits(image: Image.Image) -> Image.Image:
     shrunk = image.convert("I").point(lambda level: level * (1 / 257) + 0.5).convert("L")
     shrunk.info.pop("transparency", None)  # a 16-bit key colour has no 8-bit counterpart
     return shrunk
+
+
+def in_srgb(image: Image.Image, chain: list[str]) -> Image.Image:
+    """Return a picture upright and in sRGB, as RGB or RGBA, and add to `chain` what was done; on damaged EXIF and profiles, anything may be raised."""
+    orientation = image.getexif().get(0x0112, 1)
+    upright = ImageOps.exif_transpose(image)
+    if upright is not image and orientation in range(2, 9):
+        chain.append(f"turned upright (EXIF orientation {orientation})")
+    profile = upright.info.get("icc_profile")
+    mode = upright.mode
+    upright = eight_bits(upright)
+    if mode in ("I", "F"):
+        raise ValueError(f"mode {mode} has no fixed range")
+    transparent = upright.has_transparency_data
+    if upright.mode not in ("RGB", "RGBA", "CMYK") or (transparent and upright.mode == "RGB"):
+        upright = upright.convert("RGBA" if transparent else "RGB")
+    upright = _to_srgb(upright, profile, chain)
+    if mode != "RGB":
+        chain.append(f"{mode} to RGB")
+    return upright if transparent else upright.convert("RGB")
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None, chain: list[str]) -> Image.Image:
+    if not profile:
+        return image
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        name = ImageCms.getProfileDescription(source).strip()
+        mode = "RGBA" if image.mode == "RGBA" else "RGB"
+        converted = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), image.mode, mode).apply(image)
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        chain.append("colour profile ignored (unreadable, or for another kind of picture)")
+        return image
+    extrema: Any = ImageChops.difference(converted, image).getextrema() if converted.mode == image.mode else ()
+    if extrema and max(most for _, most in extrema) <= _ROUNDING:
+        return image  # sRGB itself, whatever its name is
+    chain.append(f"colours from {shown(name, 40)} to sRGB")
+    return converted
 
 
 def open_image(path_or_bytes: str | os.PathLike[str] | bytes) -> tuple[Image.Image, str]:

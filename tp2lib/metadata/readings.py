@@ -44,7 +44,7 @@ class Reading:
         more = f" and {len(ignored) - 12} more" if len(ignored) > 12 else ""
         return (
             f"Found: {_listed(self.found)}.",
-            f"Assumed, for want of what the file says: {_listed(self.assumed)}." if self.assumed else "Assumed: nothing.",
+            f"Assumed, because the file does not say it: {_listed(self.assumed)}." if self.assumed else "Assumed: nothing.",
             f"Ignored: {'; '.join(' '.join(one.split()) for one in ignored[:12])}{more}." if ignored else "Ignored: nothing.",
             *self.notes,
         )
@@ -102,7 +102,7 @@ def settle(tool: str, prompt: Any, negative: Any, given: Mapping[str, Any], rest
         found["model"] = given["model"]
     elif "model" in given:
         ignored["model"] = _as_text(given["model"])
-        told.append(f"Model {shown(given['model'])} is not loaded on a file's word.")
+        told.append(f"Model {shown(given['model'])} is not loaded: a file does not decide which model is loaded.")
     if "strength" in given:
         ignored["strength"] = _as_text(given["strength"])
         told.append("Made from a photo that the file does not hold: use recipe.vary(strength=…, source=…).")

@@ -6,6 +6,7 @@ image, and the EU AI Act (art. 50) for a machine-readable one; WebUI readers loo
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -83,6 +84,7 @@ def _finite(text: str) -> float:
     return number
 
 
+PADDING = "\ufeff\0"  # a byte order mark and zeros, which tools put around a UserComment
 _TERMS = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 GENERATED = _TERMS + "trainedAlgorithmicMedia"
 COMPOSITE = _TERMS + "compositeWithTrainedAlgorithmicMedia"  # image to image: a photo went in
@@ -132,7 +134,7 @@ def exif_with_user_comment(text: str) -> bytes:
 def user_comment(image: Image.Image) -> str | None:
     """Return the UserComment of an open image's EXIF, or None when there is none that can be read.
 
-    UTF-16 is read in both byte orders, for Windows' tools write the other one, and the order that gives text wins: texts of
+    UTF-16 is read in both byte orders, for Windows' tools write the other one, and of two that can be read the one with more of ASCII wins: texts of
     settings are full of commas, colons and blanks, which the wrong order turns into signs of other scripts.
     """
     raw = exif_tags(image, _EXIF_IFD).get(_USER_COMMENT)
@@ -141,14 +143,11 @@ def user_comment(image: Image.Image) -> str | None:
     if not isinstance(raw, bytes) or len(raw) <= 8:
         return None
     kind, text = raw[:8], raw[8 : 8 + _MAX_COMMENT]
-    if kind == b"UNICODE\0":
-        orders = [text.decode(order, "replace") for order in ("utf-16-be", "utf-16-le")]
-        best = max(orders, key=lambda one: sum(character.isascii() for character in one[:4000]) - 2 * one.count("\ufffd"))
-        return None if "\ufffd" in best else best.strip("\ufeff\0")
-    try:
-        return text.decode("utf-8").strip("\0") if kind in (b"ASCII\0\0\0", bytes(8)) else None
-    except UnicodeDecodeError:
-        return None
+    read = []
+    for encoding in ("utf-16-be", "utf-16-le") if kind == b"UNICODE\0" else ("utf-8",) if kind in (b"ASCII\0\0\0", bytes(8)) else ():
+        with contextlib.suppress(UnicodeDecodeError):
+            read.append(text.decode(encoding).strip(PADDING))
+    return max(read, key=lambda one: sum(character.isascii() for character in one[:4000]), default=None)
 
 
 def exif_tags(image: Image.Image, folder: int | None = None) -> dict[int, object]:

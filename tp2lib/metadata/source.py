@@ -6,23 +6,27 @@ shows black where a picture is transparent. A cut-out product photo has all thre
 
 from __future__ import annotations
 
-import io
 import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from pathlib import PureWindowsPath
+from typing import TYPE_CHECKING, Any
 
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from tp2lib.errors import SourceError, did_you_mean, shown
-from tp2lib.metadata.pixels import eight_bits, loaded, open_image, pixels_sha256
+from tp2lib.errors import RecordError, SourceError, did_you_mean, shown
+from tp2lib.metadata.pixels import in_srgb, loaded, open_image, pixels_sha256
+from tp2lib.metadata.record import COMPOSITE, GENERATED, digital_source_type, dump_json, is_sha256, load_json, xmp_packet
 
 if TYPE_CHECKING:
     from tp2lib.metadata.mask import Mask
 
 RESIZE_MODES = ("crop", "fit", "pad")
 MULTIPLE = 8  # pixels: a latent is 8 wide
+_TEXT, _LONGEST = "tp2 source", 10_000  # the key of the text in a kept photo, and characters that are read of it
+_KEPT = "kept with the photo"
 OPAQUE = 128  # of 255: the opacity from which on a pixel belongs to the product
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
@@ -33,8 +37,9 @@ class Source:
 
     `image` is RGB at the size asked for; `chain` says in order what was done to get there;
     `bytes_sha256` is the hash of the file as given (None for a picture in memory), `pixels_sha256`
-    that of `kept_as`; `path` is the file's path as given, if there was one; `mask` says what of it
-    stays, where something does: then `image` has the photo's own size.
+    that of `kept_as`; `path` is the file's path as given, if there was one; `digital_source_type` is
+    IPTC's, GENERATED or COMPOSITE, where the file says that a model made it: then it is no photo;
+    `mask` says what of it stays, where something does: then `image` has the photo's own size.
     """
 
     image: Image.Image = field(repr=False)
@@ -42,12 +47,28 @@ class Source:
     bytes_sha256: str | None
     pixels_sha256: str
     path: str | None
+    digital_source_type: str | None = None
     mask: Mask | None = None
 
     @property
     def kept_as(self) -> Image.Image:
         """The picture that a ledger keeps: `image`, with the mask as its alpha channel where there is one."""
         return self.image if self.mask is None else _with_alpha(self.image, self.mask)
+
+    def described(self) -> dict[str, Any]:
+        """Return what a record says of the photo, as JSON values; of a path with a root, whose folders can name their owner, the file's name."""
+        path = PureWindowsPath(self.path or "")
+        known = {name: getattr(self, name) for name in ("bytes_sha256", "pixels_sha256", "digital_source_type")}
+        known |= {"path": path.name if path.anchor else self.path, "chain": list(self.chain)}
+        return known | ({"mask": self.mask.origin, "mask_confidence": self.mask.confidence} if self.mask else {})
+
+    def chunks(self) -> PngInfo:
+        """Return what stands beside the pixels in the file that keeps the photo: where it is from, and its mark of origin."""
+        chunks = PngInfo()
+        chunks.add_text(_TEXT, dump_json(self.described()))
+        if self.digital_source_type:
+            chunks.add_itxt("XML:com.adobe.xmp", xmp_packet(self.digital_source_type == COMPOSITE).decode())
+        return chunks
 
     def with_mask(self, mask: Mask) -> Source:
         """Return the photo with another mask, of the same size."""
@@ -93,9 +114,9 @@ def prepare_source(
     for name, value in (("width", width), ("height", height)):
         if not isinstance(value, int) or isinstance(value, bool) or not MULTIPLE <= value <= 8192 or value % MULTIPLE:
             raise SourceError(f"{name} is {shown(value)}; it must be a multiple of {MULTIPLE} from {MULTIPLE} to 8192.")
-    image, digest, path, chain = _opened(image_or_path)
+    image, chain, known = _opened(image_or_path)
     image = _resized(_flattened(image, background.lower(), chain), (width, height), resize, background.lower(), chain)
-    return Source(image=image, chain=tuple(chain), bytes_sha256=digest, pixels_sha256=pixels_sha256(image), path=path)
+    return Source(image=image, chain=tuple(chain), pixels_sha256=pixels_sha256(image), **known)
 
 
 def mask_source(
@@ -106,26 +127,41 @@ def mask_source(
     Pixels of an opacity of one half and more keep their own colour, the others are flattened on white. `find` gets the photo, RGB, and its alpha channel, or
     None; it returns the mask, and what it did to get there.
     """
-    opened, digest, path, chain = _opened(image_or_path)
+    opened, chain, known = _opened(image_or_path)
     alpha = opened.getchannel("A") if opened.mode == "RGBA" else None
     image = _flattened(opened, "#ffffff", chain)
     if alpha is not None:
         image.paste(opened.convert("RGB"), mask=alpha.point(lambda level: 255 * (level >= OPAQUE)))
     mask, acts = find(image, alpha)
-    both = pixels_sha256(_with_alpha(image, mask))
-    return Source(image=image, chain=(*chain, *acts), bytes_sha256=digest, pixels_sha256=both, path=path, mask=mask)
+    return Source(image=image, chain=(*chain, *acts), pixels_sha256=pixels_sha256(_with_alpha(image, mask)), mask=mask, **known)
 
 
 def reopen_source(path: str | os.PathLike[str]) -> Source:
-    """Open a source photo as a ledger kept it, with its mask if it has one."""
+    """Open a source photo as a ledger kept it, with its mask if it has one, and what was noted of where it is from."""
     image = open_image(path)[0]
+    told, of_mask = _told(image)
     if image.mode != "RGBA":
-        return prepare_source(path, *image.size)
+        return replace(prepare_source(path, *image.size), **told)
     from tp2lib.metadata.mask import Mask  # brings NumPy and SciPy
 
-    mask = Mask.of(image.getchannel("A"), "kept with the photo")
-    chain = (f"read the kept photo {image.width}x{image.height} and its mask",)
-    return Source(image=image.convert("RGB"), chain=chain, bytes_sha256=None, pixels_sha256=pixels_sha256(image), path=os.fspath(path), mask=mask)
+    mask = replace(Mask.of(image.getchannel("A"), _KEPT), **of_mask)
+    known = {"chain": (f"read the kept photo {image.width}x{image.height} and its mask",), "bytes_sha256": None, "path": os.fspath(path)} | told
+    return Source(image=image.convert("RGB"), pixels_sha256=pixels_sha256(image), digital_source_type=_maker(image), mask=mask, **known)
+
+
+def _told(image: Image.Image) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what a kept photo's text says, as fields of `Source` and of its mask; the text is untrusted, and nothing where it cannot be."""
+    text = image.info.get(_TEXT, "")
+    try:
+        known = load_json(text)
+        chain, path, digest = tuple(known["chain"]), known["path"], known["bytes_sha256"]
+        origin, confidence = known.get("mask", _KEPT), known.get("mask_confidence")
+        sound = all(isinstance(one, str) for one in (*chain, origin, "" if path is None else path)) and (digest is None or is_sha256(digest))
+        if sound and len(text) <= _LONGEST and (confidence is None or 0 <= confidence <= 1):
+            return {"chain": chain, "path": path, "bytes_sha256": digest}, {"origin": origin, "confidence": confidence}
+    except (RecordError, LookupError, TypeError):
+        pass
+    return {}, {"origin": _KEPT}
 
 
 def _with_alpha(image: Image.Image, mask: Mask) -> Image.Image:
@@ -134,10 +170,11 @@ def _with_alpha(image: Image.Image, mask: Mask) -> Image.Image:
     return both
 
 
-def _opened(image_or_path: Image.Image | str | os.PathLike[str] | bytes) -> tuple[Image.Image, str | None, str | None, list[str]]:
-    """Return a photo upright and in sRGB, as RGB or RGBA; the hash of its file, its path, and what was done."""
+def _opened(image_or_path: Image.Image | str | os.PathLike[str] | bytes) -> tuple[Image.Image, list[str], dict[str, Any]]:
+    """Return a photo upright and in sRGB, as RGB or RGBA; what was done; and where it is from, as fields of `Source`."""
+    digest = path = None
     if isinstance(image_or_path, Image.Image):
-        image, digest, path = loaded(image_or_path, "the image"), None, None
+        image = loaded(image_or_path, "the image")
         chain = [f"read {image.mode} {image.width}x{image.height} from memory"]
     else:
         image, digest = open_image(image_or_path)
@@ -145,10 +182,16 @@ def _opened(image_or_path: Image.Image | str | os.PathLike[str] | bytes) -> tupl
         chain = [f"read {image.format} {image.mode} {image.width}x{image.height}"]
         if (frames := getattr(image, "n_frames", 1)) > 1:
             chain.append(f"took the first of {frames} frames")
+    if made := _maker(image):
+        chain.append(f"its mark of origin says that a model made it ({made.rpartition('/')[2]})")
     try:
-        return _converted(image, chain), digest, path, chain
-    except Exception as error:  # damaged EXIF and profiles raise anything from KeyError to struct.error
+        return in_srgb(image, chain), chain, {"bytes_sha256": digest, "path": path, "digital_source_type": made}
+    except Exception as error:  # from KeyError to struct.error
         raise SourceError(f"the photo cannot be converted to RGB ({shown(error)}). Save it again as PNG.") from error
+
+
+def _maker(image: Image.Image) -> str | None:
+    return kind if (kind := digital_source_type(image)) in (GENERATED, COMPOSITE) else None
 
 
 def _flattened(image: Image.Image, background: str, chain: list[str]) -> Image.Image:
@@ -157,42 +200,6 @@ def _flattened(image: Image.Image, background: str, chain: list[str]) -> Image.I
     if any(image.getchannel("A").histogram()[:255]):
         chain.append(f"transparency flattened on {background}")
     return Image.alpha_composite(Image.new("RGBA", image.size, background), image).convert("RGB")
-
-
-def _converted(image: Image.Image, chain: list[str]) -> Image.Image:
-    orientation = image.getexif().get(0x0112, 1)
-    upright = ImageOps.exif_transpose(image)
-    if upright is not image and orientation in range(2, 9):
-        chain.append(f"turned upright (EXIF orientation {orientation})")
-    profile = upright.info.get("icc_profile")
-    mode = upright.mode
-    upright = eight_bits(upright)
-    if mode in ("I", "F"):
-        raise ValueError(f"mode {mode} has no fixed range")
-    transparent = upright.has_transparency_data
-    if upright.mode not in ("RGB", "RGBA", "CMYK") or (transparent and upright.mode == "RGB"):
-        upright = upright.convert("RGBA" if transparent else "RGB")
-    upright = _to_srgb(upright, profile, chain)
-    if mode != "RGB":
-        chain.append(f"{mode} to RGB")
-    return upright if transparent else upright.convert("RGB")
-
-
-def _to_srgb(image: Image.Image, profile: bytes | None, chain: list[str]) -> Image.Image:
-    if not profile:
-        return image
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        name = ImageCms.getProfileDescription(source).strip()
-        if "sRGB" in name:
-            return image
-        mode = "RGBA" if image.mode == "RGBA" else "RGB"
-        converted = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), image.mode, mode).apply(image)
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        chain.append("colour profile ignored (unreadable, or for another kind of picture)")
-        return image
-    chain.append(f"colours from {shown(name, 40)} to sRGB")
-    return converted
 
 
 def _resized(image: Image.Image, size: tuple[int, int], resize: str, background: str, chain: list[str]) -> Image.Image:

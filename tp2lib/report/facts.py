@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from tp2lib.engine.runs import Run
-from tp2lib.errors import TP2Error, shown
+from tp2lib.errors import TP2Error, shown, without_folders
 from tp2lib.evaluation.experiments import CASES, check_cases
 from tp2lib.evaluation.languages import Number, words
 from tp2lib.evaluation.rater_agreement import Agreement, compare, consistency, correlation, paired
@@ -21,7 +21,7 @@ from tp2lib.evaluation.run_measures import costs
 from tp2lib.metadata.pixels import pixels_sha256
 from tp2lib.metrics.measures import perceptual_distance, take
 from tp2lib.report.gather import Material, kept_runs
-from tp2lib.report.pages import NOTHING, Cell, Trace, without_folders
+from tp2lib.report.pages import NOTHING, Cell, Trace
 from tp2lib.storage.pictures import known_as
 
 REPORT = "rapport_tp2"  # stands for the seed report's own figures: they are data of the pack
@@ -115,6 +115,7 @@ FACTS: dict[str, tuple[str, _Read]] = {
     "seen": ("{:.2f}", lambda of: of.material.seen(of.run)),
     "grade": ("text", lambda of: words(of.language)["grades"][getattr(of.material.proof(of.run), "grade", None)]),
     "points": ("number", lambda of: getattr(of.material.proof(of.run), "points", None)),
+    "suspects": ("text", lambda of: ", ".join(words(of.language)["report"].get(one, one) for one in getattr(of.material.proof(of.run), "suspects", ()))),
     "verdict": ("text", lambda of: words(of.language)["verdicts"][of.material.inspection(of.run).verdict]),
     "reasons": ("text", _reasons),
     "unchecked": ("text", lambda of: ", ".join(words(of.language)["risks"][risk] for risk in of.material.inspection(of.run).unchecked)),

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from PIL import Image
 from tp2lib.course.predictions import Judged, judged
 from tp2lib.course.progress import NotebookProgress, open_answers, summary
 from tp2lib.engine.runs import Favourites, Run, earlier_keys, read_run
-from tp2lib.errors import OutputError, TP2Error, shown
+from tp2lib.errors import OutputError, TP2Error, shown, without_folders
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.product import Fidelity, fidelity_to
 from tp2lib.evaluation.ratings import Ratings, find_ratings, read_ratings
@@ -26,7 +27,6 @@ from tp2lib.metadata.pixels import open_image, pixels_sha256
 from tp2lib.metadata.record import COMPOSITE, GENERATED, digital_source_type, load_record
 from tp2lib.metrics.measures import take
 from tp2lib.metrics.prompt_adherence import adherence
-from tp2lib.report.pages import without_folders
 from tp2lib.storage.ledger import Ledger
 
 NOTEBOOK_OF = {"smoke": "01_smoke", "baseline": "02_baseline", "text2img": "03_text2img", "img2img": "04_img2img"}
@@ -150,9 +150,9 @@ class Material:
         read = {path: self._safely(f"scores/{path.name}", lambda path=path: read_ratings(path), None) for path in find_ratings(self.outputs)[:100]}
         found: dict[str, Ratings] = {}
         for path, one in sorted(((path, one) for path, one in read.items() if one), key=lambda log: log[0].stem != log[1].rater):  # a copy has another name
-            if found.setdefault(one.rater, one) is not one:
+            if found.setdefault(one.session, one) is not one:
                 self.problems.append((f"scores/{path.name}", "second log"))
-        return [found[rater] for rater in sorted(found)]
+        return sorted(found.values(), key=attrgetter("rater"))
 
     def _safely(self, name: str, read: Any, otherwise: Any) -> Any:
         """Read a part; a file from elsewhere can fail in unexpected ways."""

@@ -30,10 +30,6 @@ NOTHING = "–"  # stands for what is not known
 _COPIES = "report_pictures/"
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~!$])")
-# all of an absolute path but its last part; in quotes its folders may have blanks
-_PATH = re.compile(
-    r"""(?<=(['"]))(?:~?/|[A-Za-z]:[\\/]|\\\\)(?:(?:(?!\1).)*[\\/])?|(?<![\w.:/<~-])(?:~?/(?=[^\s'"/]+/)|[A-Za-z]:[\\/]|\\\\)(?:[^\s'"]*[\\/])?"""
-)
 _LIST = re.compile(r"^(\d*)([-+.)])(?=\s|$)")  # at the start of a line these would begin a list
 
 
@@ -201,11 +197,6 @@ def escape(text: str) -> str:
     """Escape untrusted text for Markdown, on one line."""
     plain = html.escape(" ".join(text.split()), quote=False)
     return _LIST.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", plain))
-
-
-def without_folders(text: str) -> str:
-    """Cut absolute paths in a message to the file's name: a report is handed in, and a folder can name its owner."""
-    return _PATH.sub("", text)
 
 
 @functools.cache

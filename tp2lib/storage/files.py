@@ -53,7 +53,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> Path:
 
     def check(written: Path) -> None:
         if written.read_text(encoding="utf-8") != text:
-            raise OutputError(f"{path.name} read back otherwise than written; the disk may be failing.")
+            raise OutputError(f"{path.name} differs from what was written; the disk may be failing.")
         try:
             if path.is_file():
                 load_json(path.read_bytes())

@@ -19,9 +19,9 @@ from typing import Any
 
 from PIL import Image
 
-from tp2lib.errors import OutputError, Quarantined, RecordError, SourceError, shown
+from tp2lib.errors import OutputError, Quarantined, RecordError, SourceError, shown, without_folders
 from tp2lib.metadata.pixels import MAX_BYTES, bare, open_image, pixels_sha256
-from tp2lib.metadata.record import is_sha256
+from tp2lib.metadata.record import digital_source_type, is_sha256
 from tp2lib.metadata.source import Source
 from tp2lib.recipe import Recipe
 from tp2lib.storage.files import TEMPORARY, Journal, Session, write_atomically
@@ -141,7 +141,8 @@ class Ledger:
     def fail(self, key: str, reason: object) -> None:
         """Note that the run `key` ended without a picture, and why; it may be tried again. A line that cannot be written, on a full disk, comes before the next."""
         with self._thread_lock:
-            line = self._line("failed", key, {"reason": shown(reason, 2000) if not isinstance(reason, str) else reason[:2000]})
+            words = reason if isinstance(reason, str) else shown(reason, 2000)
+            line = self._line("failed", key, {"reason": without_folders(words)[:2000]})
             try:
                 with self._journal.locked():
                     self._write(line)
@@ -194,27 +195,31 @@ class Ledger:
         key: Any = run if isinstance(run, str) else getattr(run, "key", None)
         if self.lookup(key) is None:
             raise RecordError(f"run {shown(key)} has no finished picture in {shown(str(self.outputs))}. Run it first.")
+        # another recipe of the same effect may have been run first
+        if not isinstance(run, str) and run.recipe != Recipe.from_dict(read_record(self.picture(key))["recipe"]):
+            return run.save(self.outputs / name)
         data = self.picture(key).read_bytes()
         return write_atomically(self.outputs / name, lambda file: file.write(data))
 
     def keep_source(self, source: Source) -> Path:
-        """Keep a prepared source photo under the hash of its pixels, so that its runs can be replayed."""
-        path = self._source(source.pixels_sha256)
-        if not _has_pixels(path, source.pixels_sha256):
+        """Keep a prepared source photo under the hash of its pixels, so that its runs can be replayed, with its mark of origin, and where it is from."""
+        path, made = self._source(source.pixels_sha256), source.digital_source_type
+        kept = _with_pixels(path, source.pixels_sha256)
+        if kept is None or (made and digital_source_type(kept) != made):
 
             def check(written: Path) -> None:
                 if (size := written.stat().st_size) > MAX_BYTES:
                     raise OutputError(f"the photo takes {size // 10**6} MB as PNG; at most {MAX_BYTES // 10**6} can be read back. Scale it down.")
-                if not _has_pixels(written, source.pixels_sha256):
-                    raise OutputError(f"{shown(str(path), 200)} read back otherwise than written. Prepare it again.")
+                if not _with_pixels(written, source.pixels_sha256):
+                    raise OutputError(f"{shown(str(path), 200)} differs from what was written. Prepare it again.")
 
-            write_atomically(path, lambda file: bare(source.kept_as).save(file, "PNG"), check)
+            write_atomically(path, lambda file: bare(source.kept_as).save(file, "PNG", pnginfo=source.chunks()), check)
         return path
 
     def find_source(self, digest: object) -> Path | None:
         """Return the kept source photo with these pixels (64 hex digits or ``"sha256:…"``), or None."""
         digest = digest.removeprefix("sha256:") if isinstance(digest, str) else ""
-        return self._source(digest) if is_sha256(digest) and _has_pixels(self._source(digest), digest) else None
+        return self._source(digest) if is_sha256(digest) and _with_pixels(self._source(digest), digest) else None
 
     def close(self) -> None:
         """End the session; a run that it started and that has no outcome counts as a crash."""
@@ -281,9 +286,10 @@ def _checked(key: object) -> str:
     return key
 
 
-def _has_pixels(path: Path, digest: object) -> bool:
-    """Return whether there is a whole picture at `path` with just these pixels."""
+def _with_pixels(path: Path, digest: object) -> Image.Image | None:
+    """Return the picture at `path` if it is whole and has just these pixels."""
     try:
-        return path.is_file() and pixels_sha256(open_image(path)[0]) == digest
+        image = open_image(path)[0] if path.is_file() else None
     except SourceError:
-        return False
+        return None
+    return image if image and pixels_sha256(image) == digest else None

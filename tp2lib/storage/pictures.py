@@ -23,6 +23,7 @@ from tp2lib.metadata.readings import KNOWN_MODELS, Reading
 from tp2lib.metadata.record import (
     COMPOSITE,
     GENERATED,
+    PADDING,
     RECORD_VERSION,
     digital_source_type,
     dump_json,
@@ -198,8 +199,10 @@ def export_picture(path: str | os.PathLike[str], to: str | os.PathLike[str], *, 
 
     def check(written: Path) -> None:
         copy = _opened(written)
-        if (digital_source_type(copy), user_comment(copy), copy.size) != (mark, text, image.size):
-            raise OutputError(f"{shown(str(to))} did not keep its mark of origin. Export it as PNG instead.")
+        wanted = {"mark of origin": mark, "settings": text and text.strip(PADDING), "size": image.size}
+        there = digital_source_type(copy), user_comment(copy), copy.size
+        if lost := [part for part, kept in zip(wanted, there, strict=True) if kept != wanted[part]]:
+            raise OutputError(f"{shown(str(to))} did not keep its {' and '.join(lost)}. Export it as PNG instead.")
 
     return write_atomically(to, lambda file: bare(image).save(file, kind, **options), check)
 
@@ -213,7 +216,7 @@ def _write_png(image: Image.Image, path: str | os.PathLike[str], texts: Mapping[
     def check(written: Path) -> None:
         copy = _opened(written)
         if pixels_sha256(copy) != digest or any(copy.info.get(key) != text for key, text in texts.items()):
-            raise OutputError(f"{shown(str(path))} read back otherwise than written; the disk may be failing.")
+            raise OutputError(f"{shown(str(path))} differs from what was written; the disk may be failing.")
 
     return write_atomically(path, lambda file: bare(image).save(file, "PNG", pnginfo=chunks), check)
 
