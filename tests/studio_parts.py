@@ -74,8 +74,8 @@ class Engine:
             return run
         if source is not None:
             ledger.keep_source(source)
-        with ledger.attempt(key):
-            path = ledger.finish(key, image, recipe, run.record(), composite=run.composite, infotext=run.infotext())
+        ledger.start(key)
+        path = ledger.finish(key, image, recipe, run.record(), composite=run.composite, infotext=run.infotext())
         return Run.from_picture(path)
 
 

@@ -72,7 +72,7 @@ def test_a_port_that_another_program_has_is_refused_before_an_address_is_said() 
 
 def test_without_voila_it_says_what_to_install(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "voila.configuration", None)
-    with pytest.raises(OutputError, match=r"`uv sync --extra app`, or `pip install -e '.\[app\]'`"):
+    with pytest.raises(OutputError, match=r"`uv sync --inexact --extra app`, or `pip install -e '.\[app\]'`"):
         app_config()
 
 

@@ -106,6 +106,14 @@ def test_learners_who_all_are_called_me_are_different_raters(tmp_path):
     assert lines(make_class(tmp_path))["artifacts"][3] == "3" and "Fewer than two" not in make_class(tmp_path).render("markdown")
 
 
+@pytest.mark.parametrize("name", ["final", "me (1)", "jane"])
+def test_the_only_log_of_a_folder_is_its_learners_under_any_file_name(tmp_path, name):
+    scored(tmp_path / "ada", fill(tmp_path / "ada", NAMES), "me", lambda key, criterion: 1)
+    (tmp_path / "ada" / "scores" / "me.jsonl").rename(tmp_path / "ada" / "scores" / f"{name}.jsonl")
+    (ada,) = learners(tmp_path)
+    assert (ada.judged, ada.locked) == (4, [name])
+
+
 def test_a_classmates_log_gives_no_points_in_this_learners_name(tmp_path):
     for number, name in enumerate(("Ann Dupont", "ben")):
         scored(tmp_path / name, fill(tmp_path / name, NAMES), name.split()[0].lower(), lambda key, criterion, number=number: 2 * number, seed=number)

@@ -69,7 +69,7 @@ def test_what_cannot_be_is_said(fast, monkeypatch) -> None:
     with pytest.raises(RecipeError, match="attention cannot be watched"):
         map_words(WORDS, fast)
     monkeypatch.setitem(__import__("sys").modules, "openvino", None)
-    with pytest.raises(ModelError, match=r"not installed.*`uv sync --extra fast`, or `pip install -e '.\[fast\]'`"):
+    with pytest.raises(ModelError, match=r"not installed.*`uv sync --inexact --extra fast`, or `pip install -e '.\[fast\]'`"):
         load("vitrine", device="cpu", fast="openvino")
 
 

@@ -134,6 +134,16 @@ def test_cancel_stops_at_once_and_leaves_everything_sound(model, tmp_path, when)
     assert same(generate(APPLE, model, ledger=ledger).image, generate(APPLE, model).image)
 
 
+def test_an_interrupt_is_noted(model, tmp_path):
+    def on_step(step):
+        raise KeyboardInterrupt
+
+    ledger = Ledger(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        generate(APPLE, model, on_step=on_step, ledger=ledger)
+    assert [event["event"] for event in ledger.events()] == ["started", "failed"] and ledger.events()[-1]["reason"].startswith("KeyboardInterrupt")
+
+
 def test_cancel_before_the_first_step(model):
     with pytest.raises(Cancelled):
         generate(APPLE, model, on_step=lambda step: pytest.fail("a step was made"), should_stop=lambda: True)

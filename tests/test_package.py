@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import tomllib
@@ -269,6 +270,13 @@ def test_the_second_command_runs_tests_and_notebooks_without_a_network():
     options = PROJECT["tool"]["pytest"]["ini_options"]
     assert options["testpaths"] == ["tests", "notebooks"]
     assert {"--nbmake", "--disable-socket"} <= {*options["addopts"]}
+
+
+def test_no_other_machine_is_looked_up_here_or_in_a_process_of_ours():
+    with pytest.raises(BaseException, match="tried to reach example.org"):
+        socket.getaddrinfo("example.org", 443)
+    told = python("import socket\ntry: socket.getaddrinfo('example.org', 443)\nexcept BaseException as reached: print(reached)")
+    assert told == "a test tried to reach example.org"
 
 
 def test_environment_yml_says_nothing_that_pyproject_does_not():

@@ -112,9 +112,9 @@ def test_what_was_read_while_the_photo_was_missing_is_compared_with_it_once_it_i
     kept = Ledger(tmp_path).find_source(run.effective["source_sha256"])
     away = kept.rename(tmp_path / "away.png")
     lost = found(run, tmp_path, "text")[1][0]
-    assert lost.reason == "text, photo lost" and "its photo is missing" in lost.say() and "sa photo manque" in lost.say("fr")
+    assert lost.reason == "text, not compared" and "may be the product's own" in lost.say() and "peut-être celui du produit" in lost.say("fr")
     away.rename(kept)
-    assert [found(run, tmp_path, "text", read=read)[1][0].reason for read in (False, True, False)] == ["text, photo lost", "no text", "no text"]
+    assert [found(run, tmp_path, "text", read=read)[1][0].reason for read in (False, True, False)] == ["text, not compared", "no text", "no text"]
 
 
 def test_text_that_the_prompt_asks_for_is_no_surprise(run, tmp_path, reader):
@@ -122,6 +122,12 @@ def test_text_that_the_prompt_asks_for_is_no_surprise(run, tmp_path, reader):
     asked = replace(run, recipe=run.recipe.vary(prompt="a red apple with a sign that says fresh, sale 50%"))
     assert found(asked, tmp_path, "text")[1][0].reason == "no text"
     assert found(run, tmp_path, "text")[1][0].figures == {"words": "Sale 50, FRESH"}  # the same picture: what was read is kept
+
+
+def test_what_an_earlier_version_noted_still_counts(run, tmp_path):
+    Evidence(tmp_path).note(tp2lib.evaluation.risks.TEXT, run, words=["SALE"], reader="rapidocr")
+    (text,) = found(run, tmp_path, "text", read=False)[1]
+    assert (text.verdict, text.reason, text.figures) == ("retouch", "text", {"words": "SALE"})
 
 
 @pytest.mark.parametrize("odd", [5, "SALE", None, {"a": 1}])
@@ -133,7 +139,7 @@ def test_a_forged_list_of_words_counts_as_not_read(run, tmp_path, odd):
 def test_without_a_reader_nobody_claims_that_there_is_no_text(run, tmp_path, reader):
     reader["words"] = None
     inspection, (text,) = found(run, tmp_path, "text")
-    assert text.verdict == "unknown" and inspection.unchecked == ("text",) and "tp2lib[ocr]" in inspection.why()[0]
+    assert text.verdict == "unknown" and inspection.unchecked == ("text",) and "`ocr`" in inspection.why()[0]
     assert Evidence(tmp_path).latest(tp2lib.evaluation.risks.TEXT, run) is None
 
 

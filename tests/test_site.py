@@ -108,7 +108,7 @@ def test_what_stands_in_the_way_is_said(tmp_path, monkeypatch):
         pages.build_pages(tmp_path, tmp_path, say=len)
     assert (tmp_path / "mine.txt").read_text() == "mine"
     monkeypatch.setitem(sys.modules, "sphinx.application", None)
-    with pytest.raises(OutputError, match=r"`uv sync --extra pages`, or `pip install -e '.\[pages\]'`"):
+    with pytest.raises(OutputError, match=r"`uv sync --inexact --extra pages`, or `pip install -e '.\[pages\]'`"):
         pages.build_pages(tmp_path / "site", tmp_path, say=len)
 
 

@@ -177,7 +177,9 @@ def sweep(
 @pictures.command()
 def replay(
     files: Annotated[list[Path], typer.Argument(help="PNG files that tp2 made")],
-    model_name: Annotated[str | None, typer.Option("--model", help="the model to use, for pictures of one that is not in the catalogue")] = None,
+    model_name: Annotated[
+        str | None, typer.Option("--model", help="the model to use, for pictures of one that neither the catalogue nor TP2_MODEL names")
+    ] = None,
     vae: Annotated[Path | None, typer.Option(metavar="PATH", help="the VAE to use, for pictures made with another one than the model's")] = None,
     at_least: Annotated[Literal["identical", "within-1-level", "close"], typer.Option(help="exit with 1 for a worse grade")] = "close",
 ) -> None:

@@ -96,7 +96,7 @@ def build_pages(to: Path, executed: Path | None = None, *, say: Callable[[str], 
         from sphinx.util.docutils import docutils_namespace
     except ImportError:
         raise OutputError(
-            "Sphinx is not installed, which builds the pages. Install it in the clone: `uv sync --extra pages`, or `pip install -e '.[pages]'`."
+            "Sphinx is not installed, which builds the pages. Install it in the clone: `uv sync --inexact --extra pages`, or `pip install -e '.[pages]'`."
         ) from None
     if to.exists() and any(to.iterdir()) and not (to / "objects.inv").is_file():
         raise OutputError(f"{to} has other things in it, which would be replaced. Name an empty folder, or a new one.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 
 from tp2lib.engine.inpainting import cut_out
@@ -65,18 +64,17 @@ def generate(
         If this very run took down its process before, twice.
     """
     plan = make_plan(recipe, model_for(recipe, model), find_source(recipe, source, ledger), fallbacks, batch_width)
-    if ledger and (found := reuse(plan, ledger)):
-        return found
-    with ledger.attempt(plan.key) if ledger else nullcontext():
-        if ledger and plan.source:
-            ledger.keep_source(plan.source)
-        return _keep(sample_together([plan], on_step=on_step, should_stop=should_stop)[0], ledger)
+    if ledger:
+        if found := reuse(plan, ledger):
+            return found
+        ledger.start(plan.key)
+    return run_together([plan], on_step=on_step, should_stop=should_stop, ledger=ledger)[0]
 
 
 def run_together(
     plans: Sequence[Plan], *, on_step: Callable[[StepInfo], None] | None = None, should_stop: Callable[[], bool] | None = None, ledger: Ledger | None = None
 ) -> list[Run]:
-    """Execute plans of one batch, see `sample_together`; with a ledger, those that were claimed in it."""
+    """Execute plans of one batch, see `sample_together`; with a ledger, those that were started or claimed in it."""
     done: list[Run] = []
     try:
         for plan in plans:

@@ -122,7 +122,7 @@ def replay_tasks(tasks: Sequence[Task]) -> list[Replay]:
         for number, (_, job, photo) in enumerate(tasks):
             if photo:
                 job["source"] = f"{number}-source.png"
-                photo.kept_as.save(folder / job["source"])
+                photo.kept_as.save(folder / job["source"], pnginfo=photo.chunks())
         jobs = [job for _, job, _ in tasks]
         (folder / "jobs.json").write_text(json.dumps(jobs), encoding="utf-8")
         _run_process(folder, jobs)
@@ -162,7 +162,7 @@ def _job(run: Run, model: str | None, trusted: bool, vae: str | os.PathLike[str]
     for key, value in (("model", name), ("device", device), ("fast", fast)):
         if not isinstance(value, (str, type(None))):
             raise RecordError(f"the record's {key} is {shown(value)}; it must be text. It was damaged.")
-    if model is None and name not in (*CATALOGUE, os.environ.get("TP2_MODEL")) and not trusted:
+    if model is None and name not in {*CATALOGUE, os.environ.get("TP2_MODEL") or "vitrine"} and not trusted:
         raise RecordError(
             f"the picture says it was made with model {shown(name)}, which is neither in the catalogue nor in TP2_MODEL; a record does not "
             "decide what is loaded. Give model='…' if you trust that model."
@@ -230,7 +230,7 @@ def _judge(original: Run, folder: Path, number: int) -> Replay:
 
 def _differences(then: Run, now: Run) -> dict[str, tuple[Any, Any]]:
     before, after = ({**run.environment, **run.effective, "rungs": treatments(run.effective["rungs"])} for run in (then, now))
-    return {name: (before.get(name), after.get(name)) for name in {**after, **before} if before.get(name) != after.get(name)}
+    return {name: (before.get(name), after.get(name)) for name in before if before[name] != after.get(name)}
 
 
 def main(arguments: Sequence[str]) -> None:

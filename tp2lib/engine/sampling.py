@@ -24,6 +24,7 @@ from tp2lib.engine.preview import StepInfo, colour_map, decode, predicted_x0, ro
 from tp2lib.engine.runs import Run
 from tp2lib.engine.schedulers import make_scheduler
 from tp2lib.errors import Cancelled
+from tp2lib.metadata.record import xmp_packet
 from tp2lib.metadata.source import Source
 
 T = TypeVar("T")
@@ -109,7 +110,7 @@ class _Execution:
             **kept,
             **execution(self.plan.model, self.plan.effective["batch_width"]),
         }
-        return Run(
+        run = Run(
             recipe=self.plan.recipe,
             effective={**self.plan.effective, **observed},
             timings=self.timings,
@@ -119,6 +120,9 @@ class _Execution:
             key=self.plan.key,
             image=image,
         )
+        if image:  # it is known as made by a model before it is a file, too
+            image.info["xmp"] = xmp_packet(run.composite)
+        return run
 
     def stage(self, name: str, work: Callable[[], T]) -> T:
         self._stop_if_asked()

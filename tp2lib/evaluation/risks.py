@@ -2,7 +2,7 @@
 
 Each risk of the report is a check with a number and a limit. A shop decides on its own limits: change `LIMITS` and
 say so. What cannot be checked here is named, and a person must check it. Text in a picture (a price, a brand, part of
-a logo) is read by an optional reader whose wheel contains its weights, ``pip install "tp2lib[ocr]"``; it finds letters only.
+a logo) is read by an optional reader whose wheel contains its weights (extra ``ocr``); it finds letters only.
 """
 
 from __future__ import annotations
@@ -198,19 +198,24 @@ def _product(run: Run, use: str, photo: Image.Image | None, mask: Mask | None) -
 def _text(run: Run, evidence: Evidence, photo: Image.Image | None, read: bool) -> Finding:
     """Text that is in a picture and neither on its photo nor in its prompt; what was read before, of either, is not read again."""
     known = evidence.latest(TEXT, run) or {}
+    if "words" in known:  # before version 0.2: the photo's own are left out already
+        known = {"seen": known["words"], "on_photo": []}
     listed = (known.get(part) for part in ("seen", "on_photo"))
     seen, on_photo = (tuple(str(word)[:80] for word in one) if isinstance(one, list) else None for one in listed)  # the line is untrusted
-    compared = photo is None or seen == () or on_photo is not None
-    if read and (seen is None or not compared) and (found := read_text(run.picture) if seen is None else seen) is not None:
-        seen, on_photo = found, read_text(photo) if found and photo is not None else None
+    before = seen, on_photo
+    if read and seen is None:
+        seen = read_text(run.picture)
+    if read and seen and on_photo is None and photo is not None:
+        on_photo = read_text(photo)
+    if (seen, on_photo) != before:
         evidence.note(TEXT, run, seen=seen, on_photo=on_photo, reader=READER)
     if seen is None:
         return Finding(risk="text", verdict="unknown", reason="no reader")
     asked, own = _words_of(run.recipe.prompt), {word.casefold() for word in on_photo or ()}
     if not (odd := [text for text in seen if text.casefold() not in own and not _words_of(text) <= asked]):
         return Finding(risk="text", verdict="publish", reason="no text")
-    lost = run.composite and on_photo is None
-    return Finding(risk="text", verdict="retouch", reason="text, photo lost" if lost else "text", figures={"words": ", ".join(odd)[:200]})
+    reason = "text, not compared" if run.composite and on_photo is None else "text"
+    return Finding(risk="text", verdict="retouch", reason=reason, figures={"words": ", ".join(odd)[:200]})
 
 
 def _words_of(text: str) -> set[str]:

@@ -108,7 +108,8 @@ def environment(device: str) -> dict[str, str | int | bool | None]:
     facts["cudnn"] = torch.backends.cudnn.version() if on_cuda else None
     facts["tf32"] = torch.backends.cuda.matmul.fp32_precision == "tf32" if on_cuda else None  # allow_tf32 raises where this was set
     if on_cuda:
-        facts["cudnn_tf32"] = torch.backends.cudnn.conv.fp32_precision == "tf32"  # type: ignore[attr-defined]
+        cudnn: Any = torch.backends.cudnn
+        facts["cudnn_tf32"] = cudnn.conv.fp32_precision == "tf32"
     return facts
 
 
@@ -125,7 +126,7 @@ def check_engine(name: object, device: str) -> None:
         import openvino  # noqa: F401
     except ImportError:
         raise ModelError(
-            "fast is 'openvino', and OpenVINO is not installed. Install it in the clone: `uv sync --extra fast`, or `pip install -e '.[fast]'`."
+            "fast is 'openvino', and OpenVINO is not installed. Install it in the clone: `uv sync --inexact --extra fast`, or `pip install -e '.[fast]'`."
         ) from None
 
 

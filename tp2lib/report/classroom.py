@@ -158,7 +158,9 @@ def _places(folder: str | os.PathLike[str]) -> dict[str, Path]:
     """Every learner's outputs folder, by name; a learner may hand in the folder itself, the clone around it, or an archive that is still packed."""
     root = Path(folder)
     handed_in = [path for path in root.iterdir() if not path.name.startswith((".", "__"))] if root.is_dir() else []
-    places = {path.stem: path for path in handed_in if path.suffix == ".zip"} | {path.name: _outputs(path) for path in handed_in if path.is_dir()}
+    places = {path.stem: path for path in handed_in if path.suffix.lower() == ".zip" and path.is_file()} | {
+        path.name: _outputs(path) for path in handed_in if path.is_dir()
+    }
     if not places:
         raise OutputError(f"there are no folders in {shown(str(root), 200)}. Put each learner's outputs folder there, under a name.")
     return dict(sorted(places.items())[:_MOST])
@@ -172,13 +174,13 @@ def _outputs(handed_in: Path) -> Path:
 def _own_logs(one: Learner, found: Sequence[Learner]) -> tuple[Ratings, ...]:
     """Return the logs of a folder that are its learner's: a classmate's may lie beside them, and several raters may be called "me".
 
-    A log belongs to the folders that have its rater's name in their own; where none has, to the first that holds it as its rater's.
+    A log belongs to the folders that have its rater's name in their own; where none has, to the first that holds it as its rater's, or alone.
     """
 
     def is_own(log: Ratings) -> bool:
         words = _words(log.rater)
         named = [other.name for other in found if words and words <= _words(other.name)]
-        return one.name in (named or [other.name for other in found if log in other.ratings and not log.renamed][:1])
+        return one.name in (named or [other.name for other in found if log in other.ratings and (not log.renamed or len(other.ratings) == 1)][:1])
 
     return tuple(replace(log, rater=f"{one.name}/{log.rater}") for log in one.ratings if is_own(log))
 

@@ -12,7 +12,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -148,16 +148,6 @@ class Ledger:
                     self._write(line)
             except OutputError:
                 self._waiting.append(line)
-
-    @contextlib.contextmanager
-    def attempt(self, key: str) -> Iterator[None]:
-        """:meth:`start` a run, and :meth:`fail` it when the block raises, Ctrl-C included."""
-        self.start(key)
-        try:
-            yield
-        except BaseException as error:
-            self.fail(key, f"{type(error).__name__}: {error}")
-            raise
 
     def lookup(self, key: str) -> dict[str, Any] | None:
         """Return a run's ``done`` event, with its picture under ``"path"``, or None.

@@ -59,7 +59,7 @@ def app_config(notebook: Path = APP, *, port: int = 8866, visitors: int = VISITO
         from voila.configuration import VoilaConfiguration  # noqa: F401
     except ImportError:
         raise OutputError(
-            "Voilà is not installed, which serves the app. Install it in the clone: `uv sync --extra app`, or `pip install -e '.[app]'`."
+            "Voilà is not installed, which serves the app. Install it in the clone: `uv sync --inexact --extra app`, or `pip install -e '.[app]'`."
         ) from None
     config = Config()
     config.Voila.update(
