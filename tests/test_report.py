@@ -292,7 +292,7 @@ def test_a_copy_beside_a_log_does_not_take_its_place(tmp_path):
     session.lock()
     material = Material(tmp_path)
     assert [one.locked for one in material.ratings] == [True] and material.problems == [("scores/me (copy).jsonl", "second log")]
-    assert "autre journal du même juge" in make_report(tmp_path, "fr").render("markdown")
+    assert "copie d'un autre journal" in make_report(tmp_path, "fr").render("markdown")
 
 
 def test_pictures_that_lie_elsewhere_are_copied_beside_the_report(tmp_path, monkeypatch):
