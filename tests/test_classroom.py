@@ -167,7 +167,7 @@ def test_a_log_that_was_edited_or_shares_no_picture_is_a_remark(tmp_path):
 
 def test_remarks_are_in_the_language_of_the_page_and_tell_no_folder(room, tmp_path):
     french = make_class(room, "fr").render("markdown")
-    assert "le journal ne connaît aucun run" in french and str(room) not in french and "ledger knows no run" not in french
+    assert "le registre ne connaît aucun run" in french and str(room) not in french and "ledger knows no run" not in french
 
 
 def test_impossible_seconds_do_not_stop_the_class(tmp_path):

@@ -284,8 +284,8 @@ PLANTED: dict[str, list[tuple[Any, str]]] = {
         ("a green mug", "is text, not a Recipe"), (fake_run(), "A run has it in run.recipe"),
     ],
     "q1_3": [
-        ("a red apple on white table", "does not know 0 of its words"), ("a unicorn", "2 words, and must have six"),
-        ("the quick brown fox jumps over", "not two: the, quick"), (7, "is not text"),
+        ("a red apple on white table", "does not know 0 words of the prompt"), ("a unicorn", "2 words; it must have six"),
+        ("the quick brown fox jumps over", r"of the prompt: the, quick.*exactly two"), (7, "is not text"),
         (["a photo of a unicorn dragon"], "is not text"),
     ],
     "q2_1": [
@@ -307,7 +307,7 @@ PLANTED: dict[str, list[tuple[Any, str]]] = {
         (lambda at: at["short"], "give two recipes, in brackets"), (("a", "b"), "is text, not a Recipe"),
     ],
     "q3_1": [
-        ("A", "A differ in steps alone"), ("C", "C differ in scheduler alone"), ("F", "F differ in scheduler alone"),
+        ("A", "A differ in steps only"), ("C", "C differ in scheduler only"), ("F", "F differ in scheduler only"),
         ("G", "must be one of A, B"), (4, "must be one of"), (["D"], "must be one of"),
     ],
     "q3_2": [
@@ -343,7 +343,7 @@ PLANTED: dict[str, list[tuple[Any, str]]] = {
         ("middle center", "^centre has changed by"),
     ],
     "q4_2": [
-        (((0.41, 0.52), 8), "8 steps at 0.41 and 10 steps at 0.52, so they are two"), (((0.41, 0.44), 9), "not because 9 steps run"),
+        (((0.41, 0.52), 8), "8 steps at 0.41 and 10 steps at 0.52, so they give two"), (((0.41, 0.44), 9), "not because 9 steps run"),
         (((0.41, 0.41), 8), "not two of the five"), (((0.40, 0.44), 8), "not two of the five"), ((("a", "b"), 8), "not a number"),
         ((0.41, 0.44), "give two strengths, in brackets"), (((0.41, 0.44), 8.5), "not a whole number"),
     ],
@@ -366,7 +366,7 @@ PLANTED: dict[str, list[tuple[Any, str]]] = {
         ("seed", "in brackets"), ([], "no setting is named; 3 more differ"),
     ],
     "q5_2": [
-        (9, "come down to the same settings"), (3, "too many count as one"), (4.5, "not a whole number"), ("4", "take the quotes off"),
+        (9, "too many: some places"), (3, "too few: some places"), (4.5, "not a whole number"), ("4", "take the quotes off"),
     ],
     "q5_3": [
         (lambda at: at["OUTPUTS"] / "small.png", "it has 128×128 pixels"), (lambda at: at["OUTPUTS"] / "bare.webp", "but no mark of origin"),
@@ -644,7 +644,7 @@ def test_hints_come_one_after_the_other_and_end(name):
     assert [one.text.partition(") ")[0] for one in said] == ["(1 of 3", "(2 of 3", "(3 of 3", "(3 of 3"]
     assert said[0].text.endswith(question.hints[0]) and f"{name}.solution()" in said[3].text
     assert question.hint(2).text.endswith(question.hints[1])
-    assert "no hint" in question.hint(0).text and "no hint" in question.hint("all").text
+    assert "not a hint number" in question.hint(0).text and "not a hint number" in question.hint("all").text
     assert summary()[0].hints == 3
 
 

@@ -98,7 +98,7 @@ def test_untouched_controls_change_nothing() -> None:
 
 def test_what_can_have_no_control_is_refused() -> None:
     for name in ("model", "source"):
-        with pytest.raises(RecipeError, match=f"{name}' can have no control"):
+        with pytest.raises(RecipeError, match=f"{name}' has no control"):
             panel(name, recipe=PHOTO)
     with pytest.raises(RecipeError, match="Did you mean 'steps'"):
         panel("step")

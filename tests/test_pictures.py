@@ -230,7 +230,7 @@ def test_what_bears_no_mark_is_not_exported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("to", "options", "words"), [
-    ("a.gif", {}, ".png, .jpg"), ("a", {}, "none of"), ("a.jpgg", {}, "Did you mean '.jpg'"),
+    ("a.gif", {}, ".png, .jpg"), ("a", {}, "must end in one of"), ("a.jpgg", {}, "Did you mean '.jpg'"),
     ("a.jpg", {"quality": 0}, "1 to 100"), ("a.jpg", {"quality": "95"}, "quality is '95'"),
 ])  # fmt: skip
 def test_bad_exports_are_refused(picture: Path, to: str, options: dict, words: str) -> None:

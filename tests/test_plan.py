@@ -141,7 +141,7 @@ def test_a_photo_of_another_size_is_refused(model, photo):
     odd = replace(photo, image=Image.new("RGB", (100, 64), "red"))
     with pytest.raises(RecipeError, match="width is 100; it must be a multiple of 8 from 64 to 1024"):
         resolve(APPLE.vary(source="a.png", strength=0.5), model, odd)
-    with pytest.raises(SourceError, match="wants none"):
+    with pytest.raises(SourceError, match="the recipe has none. Give the recipe a source"):
         resolve(APPLE, model, photo)
 
 

@@ -184,7 +184,7 @@ def test_a_photo_that_is_not_kept_is_asked_for(model, photo, tmp_path, in_this_p
     with pytest.raises(SourceError, match="not among those kept beside it.*prepare_source"):
         replay(path)
     other = prepare_source(Image.new("RGB", (64, 64)), 64, 64)
-    with pytest.raises(SourceError, match="the same as then"):
+    with pytest.raises(SourceError, match="same photo and values as before"):
         replay(path, source=other)
     assert str(replay(path, source=photo)) == "identical"
 

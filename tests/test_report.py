@@ -260,8 +260,8 @@ def test_edited_scores_do_not_count(tmp_path):
     session.path.write_text(session.path.read_text().replace('"points":2', '"points":1', 1))
     scored(tmp_path, runs, "open", lambda key, criterion: 2, lock=False)
     text = write_report(tmp_path)[0].read_text()
-    assert "The log of eve is edited after it was locked; its points do not count." in text
-    assert "The log of open is not locked; its points do not count." in text and "/10 |" in text
+    assert "The points of eve do not count: log edited after it was locked." in text
+    assert "The points of open do not count: log not locked." in text and "/10 |" in text
 
 
 def test_what_cannot_be_read_is_named_and_does_no_harm(tmp_path):
@@ -276,12 +276,12 @@ def test_what_cannot_be_read_is_named_and_does_no_harm(tmp_path):
 
 def test_a_log_without_points_counts_no_pictures(tmp_path):
     session = BlindScoring(list(fill(tmp_path, NINE).values()), "me", outputs=tmp_path)
-    assert "me (not locked) scored 0 pictures, and 0 of them twice" in write_report(tmp_path)[0].read_text()
+    assert "me (log not locked): pictures scored: 0, of them twice without knowing it: 0" in write_report(tmp_path)[0].read_text()
     session.score("01", JUDGED[0], 2)
-    assert "scored 0 pictures" in write_report(tmp_path)[0].read_text()
+    assert "pictures scored: 0" in write_report(tmp_path)[0].read_text()
     for name in JUDGED:
         session.score("01", name, 2)
-    assert "scored 1 pictures, and 0 of them twice" in write_report(tmp_path)[0].read_text()
+    assert "pictures scored: 1, of them twice without knowing it: 0" in write_report(tmp_path)[0].read_text()
 
 
 def test_a_copy_beside_a_log_does_not_take_its_place(tmp_path):

@@ -100,7 +100,7 @@ def test_what_stands_in_the_way_is_said(tmp_path, monkeypatch):
         pages.build_pages(tmp_path / "site", tmp_path, say=len)
     for wrong in ("", "{}", '{"a": 1}', "[]"):
         (tmp_path / "01_smoke.ipynb").write_text(wrong)
-        with pytest.raises(OutputError, match="01_smoke.ipynb is no notebook that can be read"):
+        with pytest.raises(OutputError, match="01_smoke.ipynb cannot be read as a notebook"):
             pages.build_pages(tmp_path / "site", tmp_path, say=len)
     (tmp_path / "01_smoke.ipynb").unlink()
     (tmp_path / "mine.txt").write_text("mine")

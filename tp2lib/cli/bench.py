@@ -228,7 +228,7 @@ def _execute(path: Path) -> None:
     import nbformat
 
     if not path.is_file():
-        raise ModelError(f"{path} is not there; the notebooks come with the clone.")
+        raise ModelError(f"{path} is not there; the notebooks come with the clone, so start `tp2 bench` in one.")
     nbclient.NotebookClient(nbformat.read(path, as_version=4), timeout=300, resources={"metadata": {"path": str(path.parent)}}).execute()
 
 

@@ -69,7 +69,7 @@ def execute_notebooks(to: Path, *, say: Callable[[str], Any] = print) -> Path:
         except CellExecutionError as error:
             raise OutputError(f"{path.name} failed: {error.ename}: {error.evalue}. Run it in JupyterLab to see where.") from None
         except (CellTimeoutError, DeadKernelError) as error:  # too slow, or out of memory
-            raise OutputError(f"{path.name} failed: {' '.join(str(error).split())[:200]} Close other programs, and try again.") from None
+            raise OutputError(f"{path.name} failed: {' '.join(str(error).split())[:200].rstrip('.')}. Close other programs, and try again.") from None
         nbformat.write(book, to / path.name)
     return to
 
@@ -81,7 +81,7 @@ def _read(path: Path) -> Any:
     try:
         return nbformat.read(path, as_version=4)
     except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
-        raise OutputError(f"{path} is no notebook that can be read ({type(error).__name__}). Execute it again, or leave --executed out.") from None
+        raise OutputError(f"{path} cannot be read as a notebook ({type(error).__name__}). Execute it again, or leave --executed out.") from None
 
 
 def build_pages(to: Path, executed: Path | None = None, *, say: Callable[[str], Any] = print) -> list[str]:

@@ -66,7 +66,7 @@ class Question:
         """Give the next hint, or the first, second or third."""
         wanted = self._given + 1 if number is None else number
         if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
-            return self._reply("hint", f"{shown(number)} is no hint; there are 1, 2 and 3.")
+            return self._reply("hint", f"{shown(number)} is not a hint number; use 1, 2 or 3.")
         at = min(wanted, len(self.hints))
         self._given = max(self._given, at)
         self._note("hint", number=at)

@@ -10,7 +10,7 @@ from typing import Any
 
 from tp2lib.course.answers import NotReady, Wrong, as_number, as_picture, as_reason, as_recipe, as_whole, differing, listed, one_of
 from tp2lib.engine.runs import Run
-from tp2lib.errors import shown
+from tp2lib.errors import counted, shown
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.metrics.measures import in_words, take
 from tp2lib.recipe import Recipe
@@ -27,7 +27,7 @@ def judge_1_1(answer: Any, run: Any) -> str:
     steps, total, denoise = run.effective["steps"], run.timings["total"], run.timings["denoise"]
     estimate = total - denoise + denoise * 60 / steps
     if abs(seconds - estimate) <= _TOLERANCE * estimate:
-        return f"the stages give {estimate:.1f} s, and you say {seconds:.1f} s."
+        return f"the stages give {estimate:.1f} s, and your answer is {seconds:.1f} s."
     way = "too long" if seconds > estimate else "too short"
     raise Wrong(f"{seconds:.1f} s is {way}: it is {seconds / total:.1f} times the {total:.1f} s that {steps} steps took in all.")
 
@@ -54,13 +54,13 @@ def judge_1_3(answer: Any, model: Any) -> str:
     if not isinstance(answer, str):
         raise Wrong(f"{shown(answer)} is not text; put the prompt in quotes.")
     if (count := len(answer.split())) < 6:
-        raise Wrong(f"it has {count} words, and must have six or more.")
+        raise Wrong(f"it has {counted(count, 'word')}; it must have six or more.")
     if model.words is None:
         return "of this model no list of words is known, so any six will do."
     unknown = unknown_words(model, answer)
     if len(unknown) != 2:
         names = f": {', '.join(unknown)}" if unknown else ""
-        raise Wrong(f"the model does not know {len(unknown)} of its words, not two{names}.")
+        raise Wrong(f"the model does not know {counted(len(unknown), 'word')} of the prompt{names}; it must be exactly two.")
     return f"{' and '.join(unknown)} mean nothing to it."
 
 
@@ -140,7 +140,7 @@ def judge_3_1(answer: Any, plans: Mapping[str, Any]) -> str:
     letter = one_of(answer, list(plans), "confounded")
     differ = differing(*plans[letter])
     if len(differ) < 2:
-        raise Wrong(f"the recipes of {letter} differ in {' and '.join(differ) or 'nothing'} alone, so they compare.")
+        raise Wrong(f"the recipes of {letter} differ in {' and '.join(differ) or 'nothing'} only, so the comparison is fair.")
     return f"the recipes of {letter} differ in {' and '.join(differ)}."
 
 

@@ -66,10 +66,10 @@ def judge_4_2(answer: Any) -> str:
     ran = {one: _steps_run(20, one) for one in twins}
     told = " and ".join(f"{count} steps at {one}" for one, count in ran.items())
     if len(set(ran.values())) > 1:
-        raise Wrong(f"there run {told}, so they are two pictures.")
+        raise Wrong(f"the two strengths run {told}, so they give two pictures.")
     if (why := as_whole(steps_run, "steps_run")) not in ran.values():
         raise Wrong(f"these two are one picture, but not because {why} steps run.")
-    return f"there run {told}, from the same noise: one picture."
+    return f"the two strengths run {told}, from the same noise: one picture."
 
 
 def judge_4_3(answer: Any) -> str:
@@ -162,8 +162,8 @@ def judge_5_2(answer: Any, model: Any) -> str:
     count = as_whole(answer, "pictures", 1)
     keys = {make_plan(recipe, model).key for recipe in positions()}
     if count != len(keys):
-        way = "some of them come down to the same settings" if count > len(keys) else "too many count as one"
-        raise Wrong(f"{count} of 9 places, you say: {way}.")
+        way = "too many: some places have the same effective settings" if count > len(keys) else "too few: some places that you count as one differ"
+        raise Wrong(f"{counted(count, 'picture')} for 9 places is {way}.")
     return f"nine places, {count} pictures."
 
 

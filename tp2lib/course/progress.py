@@ -77,7 +77,7 @@ def read_events(outputs: str | os.PathLike[str] | None = None) -> list[dict[str,
     except OSError:
         return []
     if size > _MAX_BYTES:
-        raise RecordError(f"{shown(str(journal.path), 200)} has {size} bytes; at most {_MAX_BYTES} are read. Look at it.")
+        raise RecordError(f"{shown(str(journal.path), 200)} has {size} bytes; at most {_MAX_BYTES} are read. Move it out of the outputs folder.")
     return [known for event in journal.read()[1] if (known := _checked(event)) is not None]
 
 

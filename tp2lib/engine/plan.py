@@ -208,7 +208,7 @@ def _check_source(recipe: Recipe, model: Model, source: Source | None, width: in
         return
     size = f"{source.image.width}x{source.image.height} pixels"
     if recipe.source is None:
-        raise SourceError(f"the source is {size} and the recipe wants none. Give it source and strength.")
+        raise SourceError(f"the source is {size} and the recipe has none. Give the recipe a source and a strength, or leave source out.")
     if source.mask and not recipe.mask:
         raise SourceError("the source has a mask and the recipe has none. Give the recipe mask='auto', or prepare the photo with prepare_source.")
     if recipe.mask and not source.mask:

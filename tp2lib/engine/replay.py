@@ -21,7 +21,7 @@ from PIL import Image
 
 from tp2lib.engine.fallbacks import FALLBACKS, SMALLER, treatments
 from tp2lib.engine.runs import MAX_WIDTH, Run
-from tp2lib.errors import ModelError, RecordError, SourceError, TP2Error, shown
+from tp2lib.errors import ModelError, RecordError, SourceError, TP2Error, counted, shown
 from tp2lib.metadata.source import Source, reopen_source
 from tp2lib.models.catalogue import CATALOGUE
 from tp2lib.recipe import Recipe
@@ -47,7 +47,7 @@ class Replay:
     run: Run | None = field(repr=False)  # its replay; None if it gave no picture
 
     def __str__(self) -> str:
-        figures = "" if self.psnr_db is None else f" ({self.psnr_db:.1f} dB, at most {self.max_difference} levels)"
+        figures = "" if self.psnr_db is None else f" ({self.psnr_db:.1f} dB, at most {counted(self.max_difference, 'level')})"
         then_now = "; ".join(f"{name} was {shown(a)}, is {shown(b)}" for name, (a, b) in self.suspects.items())
         return f"{self.grade}{figures}" + (f"; suspects: {then_now}" if then_now else "")
 
@@ -179,7 +179,9 @@ def _job(run: Run, model: str | None, trusted: bool, vae: str | os.PathLike[str]
         raise RecordError(f"the record's batch_width is {shown(width)}; it must be 1 to {MAX_WIDTH}. It was damaged.")
     fallbacks = effective.get("rungs")
     if not isinstance(fallbacks, list) or not all(isinstance(one, str) and (one in FALLBACKS or one.startswith(SMALLER)) for one in fallbacks):
-        raise RecordError(f"the record's rungs are {shown(fallbacks)}; they must be among {', '.join(FALLBACKS)}.")
+        raise RecordError(
+            f"the record's rungs are {shown(fallbacks)}; each must be one of {', '.join(FALLBACKS)}. The record was damaged; use the original picture."
+        )
     recipe = run.recipe.vary(
         model="auto",
         width=effective.get("width"),
@@ -201,7 +203,7 @@ def _find_source(run: Run, given: Source | None) -> Source:
             return reopen_source(kept)
     raise SourceError(
         f"the photo that the picture started from (pixels {shown(digest)}) is not among those kept beside it. "
-        "Give source=prepare_source(the photo, width, height), or cut_out(the photo, mask) where something was kept, the same as then."
+        "Give source=prepare_source(photo, width, height), or source=cut_out(photo, mask) if the recipe has a mask, with the same photo and values as before."
     )
 
 
@@ -214,7 +216,7 @@ def _run_process(folder: Path, jobs: Sequence[Mapping[str, Any]]) -> None:
         raise ModelError(f"the replay took more than {_TIMEOUT_S} s and was ended. Replay fewer pictures.") from None
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise ModelError(f"the replay process ended with status {done.returncode}: {last}")
+        raise ModelError(f"the replay process ended with status {done.returncode}: {last}. Replay fewer pictures, or close other programs.")
 
 
 def _judge(original: Run, folder: Path, number: int) -> Replay:

@@ -67,7 +67,7 @@ class Sweep:
                 raise RecipeError(f"the sweep has no axis {name!r}; it has {', '.join(known)}.{did_you_mean(name, known)}")
         found = [cell for cell in self.cells if place.items() <= cell.place.items()]
         if not found:
-            raise RecipeError(f"the sweep has no cell at {place}; its axes are {self.axes}, its seeds {self.seeds}.")
+            raise RecipeError(f"the sweep has no cell at {place}; its axes are {self.axes}, its seeds {self.seeds}. Give values from these.")
         return found
 
 

@@ -150,7 +150,7 @@ def _events(path: Path) -> list[dict[str, Any]]:
     except OSError as error:
         raise RecordError(f"{shown(str(path), 200)} cannot be read ({error.strerror}). Give a rater's .jsonl file.") from error
     if size > _MAX_BYTES:
-        raise RecordError(f"{shown(str(path), 200)} has {size} bytes; a log of scores has {_MAX_BYTES} at most. It is probably another file.")
+        raise RecordError(f"{shown(str(path), 200)} has {size} bytes; a log of scores has {_MAX_BYTES} at most. Give a rater's .jsonl file.")
     try:
         return Journal(path).read()[1]
     except OutputError as error:
@@ -160,7 +160,7 @@ def _events(path: Path) -> list[dict[str, Any]]:
 def from_events(events: Sequence[Mapping[str, Any]], name: str) -> Ratings:
     """Make the ratings of a log's events, oldest first, once each is one that can be."""
     if not events or events[0].get("event") != "opened":
-        raise RecordError(f"{shown(name, 200)} is not a log of scores: its first line does not open a session.")
+        raise RecordError(f"{shown(name, 200)} is not a log of scores: its first line does not open a session. Give a rater's .jsonl file.")
     items = _items(events[0].get("items"), name)
     codes = {item.code for item in items}
     scores: dict[str, dict[str, int]] = {}
@@ -186,7 +186,7 @@ def digest(events: Sequence[Mapping[str, Any]]) -> str:
 
 def _items(given: object, name: str) -> tuple[Item, ...]:
     if not isinstance(given, list) or not 1 <= len(given) <= _MAX_ITEMS:
-        raise RecordError(f"{shown(name, 200)} shows {shown(given, 40)}; a session has 1 to {_MAX_ITEMS} pictures.")
+        raise RecordError(f"{shown(name, 200)} lists {shown(given, 40)}; a session has 1 to {_MAX_ITEMS} pictures.")
     items: list[Item] = []
     for one in given:
         known = {item.code for item in items}

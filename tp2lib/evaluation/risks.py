@@ -120,7 +120,7 @@ def inspect(run: Run, *, outputs: str | os.PathLike[str], use: str | None = None
         There is no picture, or no such use.
     """
     if run.image is None:
-        raise RecordError(f"run {run.key} has no picture; it came out {run.outcome!r}. Inspect a run that ended well.")
+        raise RecordError(f"run {run.key} has no picture: it ended as {run.outcome!r}. Inspect a run that has a picture.")
     use = use or ("product" if run.composite else "illustration")
     if use not in USES:
         raise RecordError(f"the use is {shown(use)}; it must be one of {', '.join(USES)}.")

@@ -134,7 +134,7 @@ class BlindScoring:
         """End the session, and return the digest of its log; raise RecordError if points are missing, or it is locked already."""
         ratings = self.ratings
         if ratings.locked:
-            raise RecordError(f"the scores of {self.rater} are locked already.")
+            raise RecordError(f"the scores of {self.rater} are locked already. session.reveal() shows the settings.")
         if missing := ratings.missing():
             code, criterion = missing[0]
             raise RecordError(f"{len(missing)} points are missing, first {criterion} of picture {code}. Give them, then lock.")

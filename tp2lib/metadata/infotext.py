@@ -83,7 +83,7 @@ def from_infotext(text: str) -> Reading:
     if not isinstance(text, str) or not text.strip():
         raise RecordError(f"the parameters text is {shown(text)}; it must be text like 'an apple\\nSteps: 30, …'.")
     if len(text) > MAX_INFOTEXT:
-        raise RecordError(f"the parameters text has {len(text)} characters; at most {MAX_INFOTEXT} are read.")
+        raise RecordError(f"the parameters text has {len(text)} characters; at most {MAX_INFOTEXT} are read. Type the settings yourself.")
     prompt, negative, pairs = _split(text.replace("\r\n", "\n").strip())
     tool = "tp2lib" if pairs.get("Version") == "tp2lib" else "A1111"
     given: dict[str, object] = {name: pairs.pop(key) for key, name in _KEYS.items() if key in pairs}

@@ -69,7 +69,7 @@ class Mask:
             return self
         what = "the whole photo, so there is nothing left to paint" if self.kept.any() else "nothing of the photo, so there is nothing to put back"
         raise SourceError(
-            f"the mask ({self.origin}) keeps {what}. White, or opaque, is what stays as it is, and black, or transparent, is painted anew. "
+            f"the mask ({self.origin}) keeps {what}. White or opaque pixels are kept; black or transparent pixels are painted. "
             "Give another mask, move its edge less (grow closer to 0), or leave mask out for image to image."
         )
 

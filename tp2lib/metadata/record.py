@@ -46,11 +46,11 @@ def dump_json(record: Mapping[str, Any]) -> str:
 def load_json(text: str | bytes) -> dict[str, Any]:
     """Return the dictionary in a text of strict JSON; raise RecordError for anything else, NaN, 1e999 and too much depth or length included."""
     if not isinstance(text, (str, bytes)) or len(text) > MAX_RECORD:
-        raise RecordError(f"the record is not text of at most {MAX_RECORD} characters; tp2lib did not write it.")
+        raise RecordError(f"the record is {shown(text, 40)}; it must be text of at most {MAX_RECORD} characters. Use the original file.")
     try:
         record = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
-        raise RecordError(f"the record is not JSON ({shown(error)}); it was damaged or forged.") from None
+        raise RecordError(f"the record is not JSON ({shown(error)}). It was damaged or forged; use the original file.") from None
     if not isinstance(record, dict):
         raise RecordError(f"the record is {shown(record)}; it must be a dictionary. tp2lib did not write it.")
     return record
@@ -61,21 +61,25 @@ def load_record(text: str | bytes) -> dict[str, Any]:
     record = load_json(text)
     version = record.get("tp2")
     if type(version) is not int or version != RECORD_VERSION:
-        raise RecordError(f"the record's version is {shown(version)}; tp2lib reads {RECORD_VERSION} here. Update it.")
+        raise RecordError(
+            f"the record's version is {shown(version)}; this tp2lib reads version {RECORD_VERSION}. If the version is higher, update tp2lib; otherwise use the original file."
+        )
     if not is_sha256(record.get("pixels_sha256")):
-        raise RecordError(f"the record's pixels_sha256 is {shown(record.get('pixels_sha256'))}; it must be 64 hex digits. It was damaged or forged.")
+        raise RecordError(
+            f"the record's pixels_sha256 is {shown(record.get('pixels_sha256'))}; it must be 64 hex digits. It was damaged or forged; use the original file."
+        )
     for part in ("recipe", "effective"):
         if isinstance(record.get(part), dict):
             record[part] = renamed_since_0_1(record[part])
     try:
         Recipe.from_dict(record.get("recipe"))
     except RecipeError as error:
-        raise RecordError(f"the record holds a recipe that cannot be: {error}") from None
+        raise RecordError(f"the recipe in the record is not valid: {error}") from None
     return record
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _finite(text: str) -> float:

@@ -236,7 +236,7 @@ def read_texts(texts: dict[str, str]) -> Reading:
         there = {keyword: texts[keyword] for keyword in keywords if keyword in texts}
         try:
             if long := [keyword for keyword, text in there.items() if len(text) > MAX_TEXT]:
-                raise RecordError(f"the text {long[0]!r} has {len(there[long[0]])} characters; at most {MAX_TEXT} are read. No tool writes so much.")
+                raise RecordError(f"the text {long[0]!r} has {len(there[long[0]])} characters; at most {MAX_TEXT} are read. Type the settings yourself.")
             if there and (reading := read(there)) is not None:
                 return reading
         except RecordError as error:
@@ -249,5 +249,5 @@ def read_texts(texts: dict[str, str]) -> Reading:
     if faults:
         raise faults[0]
     if text:
-        raise RecordError(f"its parameters are JSON that no tool known here writes; known are {', '.join(TOOLS)}. Type the settings yourself.")
+        raise RecordError(f"its parameters are JSON of an unknown tool; known tools are {', '.join(TOOLS)}. Type the settings yourself.")
     raise RecordError(f"it carries no recipe: neither a tp2 record nor the settings of {', '.join(['A1111', *TOOLS])}. Take the file as its tool wrote it.")

@@ -84,7 +84,7 @@ def find_mask(image: Image.Image, weights: Path = WEIGHTS) -> Cutout:
     if not isinstance(image, Image.Image):
         raise SourceError(f"the photo is {shown(image)}; it must be a PIL image. Open the file with PIL.Image.open, or use prepare_source.")
     if min(image.size) < 16:
-        raise SourceError(f"the photo has {image.width}×{image.height} pixels; to find a product in it takes 16×16 at least. Use a larger photo.")
+        raise SourceError(f"the photo has {image.width}×{image.height} pixels; at least 16×16 are needed to find a product. Use a larger photo.")
     image = image.convert("RGBA" if "transparency" in image.info else "RGB").convert("RGB")
     photo = np.asarray(image, np.float32) / 255
     small = np.asarray(image.resize(_working_size(*image.size), Image.Resampling.LANCZOS), np.float32) / 255

@@ -217,7 +217,7 @@ def _open(
             raise ModelError(f"the model in {folder} does not fit in the free memory of {device}. {advice}") from error
         except Exception as error:  # the files are a stranger's: a configuration can raise anything
             reason = (str(error).splitlines() or [""])[0]
-            raise ModelError(f"the {part} cannot be loaded ({type(error).__name__}: {reason}).") from error
+            raise ModelError(f"the {part} cannot be loaded ({type(error).__name__}: {reason}). Fetch it again, or choose another model.") from error
     if len(pipe.tokenizer) < 100:  # transformers builds an empty vocabulary, silently, from files it does not know
         raise ModelError(f"the tokenizer in {folder} knows {len(pipe.tokenizer)} tokens only. Fetch the model again.")
     if type(side := pipe.unet.config.sample_size) is not int:

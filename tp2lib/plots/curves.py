@@ -162,7 +162,7 @@ def _rows(runs: Sequence[Any], axis: str, by: str | None) -> dict[tuple[str, int
 def _some(points: list[Point], axis: str) -> list[Point]:
     points = [point for point in points if math.isfinite(point.y)]  # equal pictures have no PSNR
     if not points:
-        raise ControlError(f"there is nothing to draw; a curve needs runs with pictures over several {axis}.")
+        raise ControlError(f"there is nothing to draw; a curve needs runs with pictures at two or more values of {axis}. Add such runs.")
     return points
 
 

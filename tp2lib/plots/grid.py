@@ -142,7 +142,7 @@ def _places(runs: Sequence[Any], rows: str | None, cols: str | None) -> list[lis
             more = [axis for axis in varying([cells[row][column], run]) if axis not in (rows, cols)]
             why = f"they differ in {', '.join(more)}" if more else "they are the same recipe twice"
             raise ControlError(
-                f"two runs belong into one place of the grid, {shown(value(run, rows or cols or ''))}: {why}. "
+                f"two runs belong in the same place of the grid, {shown(value(run, rows or cols or ''))}: {why}. "
                 "Draw the runs of one seed at a time, or make that setting a side of the grid."
             )
         cells[row][column] = run

@@ -31,7 +31,7 @@ _CONDITIONS = ("weights_sha256", "device", "dtype", "threads", "batch_width", "a
 def value(run: Any, axis: str) -> Any:
     """Return what was asked for; sizes and models that were left open are read from what ran."""
     if axis not in AXES:
-        raise RecipeError(f"{shown(axis)} is no axis; a grid can have {', '.join(AXES)}.{did_you_mean(axis, AXES)}")
+        raise RecipeError(f"{shown(axis)} is not an axis; the axes are {', '.join(AXES)}.{did_you_mean(axis, AXES)}")
     asked = getattr(run.recipe, axis)
     if axis in ("width", "height", "model"):
         known = run.effective.get(axis, asked)

@@ -73,7 +73,7 @@ def _reasons(of: _Of) -> str:
     """The reasons against publishing; what could not be checked is another fact."""
     inspection = of.material.inspection(of.run)
     checked = replace(inspection, findings=tuple(one for one in inspection.findings if one.verdict != "unknown"))
-    return "; ".join(checked.why(of.language))
+    return " · ".join(checked.why(of.language))
 
 
 # name: how it is written ("text" is anybody's words, "number" a number as it stands, else a format), and how it is found out;

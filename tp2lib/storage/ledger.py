@@ -184,7 +184,7 @@ class Ledger:
         check_name(name)
         key: Any = run if isinstance(run, str) else getattr(run, "key", None)
         if self.lookup(key) is None:
-            raise RecordError(f"run {shown(key)} has no finished picture in {shown(str(self.outputs))}. Run it first.")
+            raise RecordError(f"run {shown(key)} has no finished picture in {shown(str(self.outputs))}. Generate it first.")
         # another recipe of the same effect may have been run first
         if not isinstance(run, str) and run.recipe != Recipe.from_dict(read_record(self.picture(key))["recipe"]):
             return run.save(self.outputs / name)

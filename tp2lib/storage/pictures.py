@@ -172,7 +172,7 @@ def export_picture(path: str | os.PathLike[str], to: str | os.PathLike[str], *, 
     kind = _SUFFIXES.get(Path(to).suffix.lower())
     if kind is None:
         hint = did_you_mean(Path(to).suffix.lower(), _SUFFIXES)
-        raise OutputError(f"{shown(str(to))} ends in none of {', '.join(_SUFFIXES)}; name the copy so.{hint}")
+        raise OutputError(f"{shown(str(to))} must end in one of {', '.join(_SUFFIXES)}. Rename the copy.{hint}")
     if not isinstance(quality, int) or isinstance(quality, bool) or not 1 <= quality <= 100:
         raise OutputError(f"quality is {shown(quality)}; it must be a whole number from 1 to 100. 95 is usual.")
     image = _opened(path)

@@ -39,7 +39,7 @@ def control(name: str, value: Any) -> widgets.Widget:
     """
     if name not in SETTINGS:
         hint = did_you_mean(name, SETTINGS)
-        raise RecipeError(f"{shown(name)} can have no control; these can: {', '.join(SETTINGS)}.{hint}")
+        raise RecipeError(f"{shown(name)} has no control; these settings have one: {', '.join(SETTINGS)}.{hint}")
     known = setting(name)
     if value is None:
         need = "a source and a strength" if name == "strength" else f"a {name}"
