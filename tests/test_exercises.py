@@ -314,7 +314,7 @@ PLANTED: dict[str, list[tuple[Any, str]]] = {
         ((1.0, 10, "because nobody sees it"), "some later change is not below it"),
         ((3.0, 30, "because nobody sees it"), "fewer steps are below it already"), ((0.1, 30, "it is small enough now"), "none stays below"),
         ((1.0, 30, "so"), "defend it in a sentence"), ((1.0, 50, "because nobody sees it"), "must be one of 10, 15, 30"),
-        ((1000, 10, "because nobody sees it"), "from 0 to 100"), ((1.0, 30), "is not a limit"), (30, "is not a limit"),
+        ((1000, 10, "because nobody sees it"), "from 0 to 100"), ((99, 10, "anything goes for a sketch"), "lets every one pass"), ((1.0, 30), "is not a limit"), (30, "is not a limit"),
     ],
     "q3_3": [
         (BASELINE.vary(scheduler="Heun"), "30 steps of Heun make 59 calls, and DDIM makes 30"),
@@ -555,7 +555,7 @@ RIGHT = {
         (SMOKE.vary(steps=2, prompt="apple " * 80), SMOKE.vary(steps=2, prompt="apple " * 90)),
     ],
     "q3_1": ["D", "d", " d "],
-    "q3_2": [(1, 30, "a customer sees one picture only"), (2.5, 15, "a customer sees one picture only"), (99, 10, "anything goes for a sketch")],
+    "q3_2": [(1, 30, "a customer sees one picture only"), (2.5, 15, "a customer sees one picture only")],
     "q3_3": [BASELINE.vary(scheduler="heun", steps=15), BASELINE.vary(scheduler="Heun", steps=16)],
     "q3_4": [BASELINE.vary(negative_prompt="x", guidance=0), BASELINE.vary(negative_prompt="x", guidance=0.5)],
     "q3_5": [(RUNS["usual"], RUNS["broken"], RUNS["mended"], "contrast"), [RUNS["usual"], RUNS["broken"], RUNS["mended"], "Contrast"]],

@@ -115,7 +115,7 @@ def judge_2_2(answer: Any, trap: Any) -> str:
         sizes = [f"{one.width}×{one.height}" for one in (mended, first)]
         raise Wrong(f"it is {sizes[0]} pixels and the first picture {sizes[1]}; leave the size alone.")
     if mended.tobytes() == first.tobytes():
-        return "a fresh generator, the same picture."
+        return "the same pixels as the first picture."
     if mended.tobytes() == second.tobytes():
         raise Wrong("it is the second picture of the trap: that generator had been used before.")
     raise Wrong("it has other pixels than both pictures of the trap. Seed, steps, guidance and prompt must be theirs.")
@@ -153,6 +153,8 @@ def judge_3_2(answer: Any, points: Any) -> str:
     steps = one_of(as_whole(steps, "my_steps"), list(curve), "my_steps")
     told = ", ".join(f"{x} steps {y:.1f} ΔE" for x, y in curve.items())
     late = [x for x in curve if all(curve[y] < limit for y in curve if y >= x)]
+    if limit > max(1.0, 1.1 * max(curve.values())):
+        raise Wrong(f"the changes are {told}: a limit of {limit:.4g} lets every one pass, so it is none.")
     if not late:
         raise Wrong(f"the changes are {told}: none stays below {limit:.4g} ΔE up to the end, so no steps are enough.")
     if steps != min(late):
