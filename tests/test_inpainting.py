@@ -143,7 +143,7 @@ def test_what_is_opaque_is_kept_in_its_own_colour(model):
 @pytest.mark.parametrize(
     ("mask", "words"),
     [
-        (np.zeros((64, 64), bool), "keeps nothing of the photo.*White, or opaque, is what stays"),
+        (np.zeros((64, 64), bool), "keeps nothing of the photo.*White or opaque pixels are kept"),
         (np.ones((64, 64), bool), "keeps the whole photo, so there is nothing left to paint"),
         (np.zeros((64, 80), bool), "mask has 80x64 pixels and the photo 64x64"),
         (np.zeros((64, 64, 3), bool), "two dimensions"),
