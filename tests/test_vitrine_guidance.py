@@ -93,6 +93,14 @@ def test_the_weak_prediction_is_left_with_words_and_without(model, weak, empty, 
     assert torch.nn.functional.cosine_similarity(worded.flatten(1), away.flatten(1)).min() > 0.8  # what lies along the picture is left out
 
 
+def test_brightness_and_hue_are_left_to_the_words(model, weak, empty, monkeypatch):
+    teacher, those, means = Teacher(model, weak, Noise(CPU)), asked(model, empty), []
+    for amount in ((4, 0, 0), (4, 2, 0), (4, 0, 2)):
+        monkeypatch.setattr(vitrine.guidance, "amounts", amounts_of(*amount))
+        means.append(teacher.predict(*those)[1].mean((2, 3)))
+    assert torch.allclose(means[0], means[1], atol=1e-5) and torch.allclose(means[0], means[2], atol=1e-5)
+
+
 def test_timesteps_between_two_have_a_noise_between(model, weak):
     teacher = Teacher(model, weak, Noise(CPU))
     low, between, high = teacher.sigma(torch.tensor([500.0, 500.5, 501.0]))

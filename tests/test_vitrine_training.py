@@ -358,6 +358,8 @@ def test_a_pack_brings_pictures_records_and_autoencoder(archive, tmp_path):
     pack.unpack(archive / "pack.zip", there)
     got = Renders(there / "renders", "train")
     assert len(got) == 5 and got.records[4] == draw(4)
+    pack.unpack(there / "renders" / "pack.zip", there)  # where it lies already
+    assert len(Renders(there / "renders", "train")) == 5
     assert not (there / "vae").exists() and AutoencoderKL.from_pretrained(there / "start").config.latent_channels == 8
     x = to_tensor(got.tensor())
     brought = Features(load_file(there / "features.safetensors"))

@@ -20,6 +20,12 @@ def records():
     return [draw(k) for k in range(4000)]
 
 
+def test_no_blurred_photo_is_called_sharp(records):
+    blurred = [one for one in records if one["defect"] in ("blurry", "lowres")]
+    said = [caption(one, np.random.default_rng(k)) for k, one in enumerate(blurred)]
+    assert len(said) > 100 and not any("sharp" in text or "in focus" in text.replace("out of focus", "") for text in said)
+
+
 def test_a_seed_decides_the_whole_record():
     assert draw(5) == draw(5)
     assert draw(5) != draw(6)

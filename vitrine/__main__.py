@@ -175,7 +175,7 @@ def main(argv: list[str] | None = None) -> None:
     names = {step.__name__.replace("_", "-"): step for step in (*STEPS, guide, cutout_bars, pack, join, export, photos)} | {"all": everything}
     parser.add_argument("step", choices=names, metavar="STEP", help="; ".join(f"{name}: {step.__doc__}" for name, step in names.items()))
     parser.add_argument("--tiny", action="store_true", help="a minute's worth of everything")
-    parser.add_argument("--data", type=Path, default=Path(".vitrine"), help="working folder (default: .vitrine)")
+    parser.add_argument("--data", type=Path, help="working folder (default: .vitrine; with --tiny, .vitrine/tiny)")
     parser.add_argument("--to", type=Path, help="where the weights go or are (default: the package; with --tiny, DATA/weights)")
     parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="train, guide, judge, cutout: default auto")
     parser.add_argument("--minutes", type=float, help="train, guide, judge, cutout: the time to use, loading included")
@@ -190,6 +190,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=1, help="render: how many workers share the pictures")
     parser.add_argument("--share", type=float, default=1.0, help="evaluate, cutout-bars: share of the full sample sizes, for a quick look")
     args = parser.parse_args(argv)
+    args.data = args.data or Path(".vitrine/tiny" if args.tiny else ".vitrine")
     if args.start and not (args.start / "model_index.json").is_file():
         raise SystemExit(f"--start {args.start} is no saved pipeline: no model_index.json is there. Give a folder such as {WEIGHTS}.")
     args.to = args.to or (args.data / "weights" if args.tiny else WEIGHTS)

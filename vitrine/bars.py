@@ -1,6 +1,6 @@
 """Vitrine's bars, one function each: what is measured, the bar, the figure.
 
-Seeds are fixed and nothing here is tuned on what it measures.
+Seeds are fixed. How far weights were mixed, and how much the teacher pushes, was chosen on a part of the prompts of `obedience`.
 """
 
 from __future__ import annotations

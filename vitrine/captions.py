@@ -54,7 +54,7 @@ def caption(record: dict, rng: np.random.Generator) -> str:
     where = f"on a {place}" if rng.random() < 0.8 else f"in front of a {place}" if "background" in place or "backdrop" in place else f"on the {place}"
     extras = [
         say(LIGHT_WORDS[record["light"]]),
-        say(FOCUS_WORDS[record["focus"]], 0.45),
+        "" if record["defect"] in ("blurry", "lowres") else say(FOCUS_WORDS[record["focus"]], 0.45),  # such a photo is not sharp, whatever the lens did
         say(VIEW_WORDS[record["view"]], 0.35),
         say(PALETTE_WORDS[record["palette"]]),
     ]

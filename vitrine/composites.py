@@ -141,7 +141,8 @@ class Composer:
         product = self._repainted(scene, rng)
         behind = self._behind(count, rng, mask)
         alpha = blurred(mask, 0.45 + 0.5 * float(torch.rand(1, generator=rng)))
-        eaten = (alpha * (1 + 0.6 * one()) - 0.6 * one() * 0.5).clamp(0, 1)  # edges lose the colour of their old surroundings
+        bite = 0.6 * one()
+        eaten = (alpha * (1 + bite) - bite / 2).clamp(0, 1)  # edges lose the colour of their old surroundings
         alpha = torch.lerp(alpha, eaten, (one() < 0.6).float())
         glass = torch.where(one() < 0.05, 0.05 + 0.5 * one(), torch.ones(()))
         absent = (one() < 0.04).float() * new

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import shutil
 import tempfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -88,8 +89,12 @@ def unpack(path: Path, data: Path) -> None:
             if name.startswith("start/") or name in ("features.safetensors", "teacher.safetensors"):
                 file.extract(name, data)
     target = data / "renders" / path.name
-    target.unlink(missing_ok=True)
-    target.hardlink_to(path.resolve())
+    if target.resolve() != path.resolve():
+        target.unlink(missing_ok=True)
+        try:
+            target.hardlink_to(path.resolve())
+        except OSError:  # another file system
+            shutil.copyfile(path, target)
 
 
 def split(path: Path, to: Path, size: int = PART) -> list[Path]:

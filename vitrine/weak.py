@@ -64,7 +64,8 @@ def weaken(
     budget.start()
     while (share := budget.tick()) < 1:
         picks = dice.integers(len(records), size=batch)
-        texts = ["" if dice.random() < Plan.empty else caption(records[k], dice) for k in picks]
+        told = [int(dice.integers(len(records))) if dice.random() < Plan.wrong else k for k in picks]  # it trusts captions as its teacher does
+        texts = ["" if dice.random() < Plan.empty else caption(records[k], dice) for k in told]
         ids = model.tokenizer(texts, padding="max_length", truncation=True, max_length=77, return_tensors="pt").input_ids.to(device)
         with torch.no_grad():
             z, text = photos(picks), model.text(ids)[0]
