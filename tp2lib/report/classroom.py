@@ -24,11 +24,11 @@ from tp2lib.evaluation.rubric import CRITERIA
 from tp2lib.evaluation.run_measures import MOST
 from tp2lib.report.gather import Material
 from tp2lib.report.pages import Page
+from tp2lib.storage.ledger import LEDGER
 
 FILE = "class"
 _MOST = 200  # folders
 _COUNTS = {"CRITERIA": CRITERIA, "pictures": len(EXPERIMENTS), "questions": len(ASKED), "exercises": len(questions())}
-_LEDGER = "ledger.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,8 +167,8 @@ def _places(folder: str | os.PathLike[str]) -> dict[str, Path]:
 
 
 def _outputs(handed_in: Path) -> Path:
-    ledgers = (path for depth in ("", "outputs/", "*/", "*/*/") for path in sorted(handed_in.glob(f"{depth}{_LEDGER}")))
-    return next(ledgers, handed_in / _LEDGER).parent
+    ledgers = (path for depth in ("", "outputs/", "*/", "*/*/") for path in sorted(handed_in.glob(f"{depth}{LEDGER}")))
+    return next(ledgers, handed_in / LEDGER).parent
 
 
 def _own_logs(one: Learner, found: Sequence[Learner]) -> tuple[Ratings, ...]:
@@ -191,7 +191,7 @@ def _words(name: str) -> set[str]:
 
 def _learner(name: str, material: Material) -> Learner:
     seconds = [total for run in material.named.values() if isinstance(total := run.timings.get("total"), (int, float)) and 0 < total < MOST]
-    problems = [*material.problems, *([] if (material.outputs / _LEDGER).is_file() else [(_LEDGER, "no ledger")])]
+    problems = [*material.problems, *([] if (material.outputs / LEDGER).is_file() else [(LEDGER, "no ledger")])]
     return Learner(
         name=name,
         outputs=material.outputs,

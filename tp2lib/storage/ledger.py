@@ -27,6 +27,7 @@ from tp2lib.recipe import Recipe
 from tp2lib.storage.files import TEMPORARY, Journal, Session, write_atomically
 from tp2lib.storage.pictures import read_record, save_picture
 
+LEDGER = "ledger.jsonl"  # its name in an outputs folder
 _OUTCOMES = ("done", "failed", "quarantined", "released")
 _KEY = re.compile(r"[0-9a-f]{8,64}")
 _NAME = re.compile(r"\w[\w .-]{0,99}\.png")
@@ -57,7 +58,7 @@ class Ledger:
             raise RecordError(f"max_crashes is {shown(max_crashes)}; it must be a whole number, 1 or more. 2 is usual.")
         self.outputs = Path(outputs)
         self.max_crashes = max_crashes
-        self._journal = Journal(self.outputs / "ledger.jsonl")
+        self._journal = Journal(self.outputs / LEDGER)
         self._session: Session | None = None
         self._thread_lock = threading.RLock()
         self._events: list[dict[str, Any]] = []
@@ -185,7 +186,6 @@ class Ledger:
         key: Any = run if isinstance(run, str) else getattr(run, "key", None)
         if self.lookup(key) is None:
             raise RecordError(f"run {shown(key)} has no finished picture in {shown(str(self.outputs))}. Generate it first.")
-        # another recipe of the same effect may have been run first
         if not isinstance(run, str) and run.recipe != Recipe.from_dict(read_record(self.picture(key))["recipe"]):
             return run.save(self.outputs / name)
         data = self.picture(key).read_bytes()
