@@ -356,6 +356,7 @@ EXIF = st.builds(lambda kind, head, body: with_exif(kind, raw=head + body), st.s
 
 
 def _reads(read, what) -> None:
+    began = time.process_time()
     try:
         reading = read(what)
     except TP2Error as error:
@@ -363,6 +364,7 @@ def _reads(read, what) -> None:
     else:
         assert isinstance(reading, Reading) and Recipe.from_dict(reading.recipe.to_dict()) == reading.recipe
         assert {*reading.found, *reading.assumed} >= {"prompt", "seed", "steps", "scheduler", "schedule"} and str(reading)
+    assert time.process_time() - began < 10  # of the processor: what is quadratic takes minutes
 
 
 @given(CARRIED | EXIF)
