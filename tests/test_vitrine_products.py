@@ -67,3 +67,13 @@ def test_every_model_stands_centred_in_a_unit_and_differs_from_the_others(kind):
             assert any(part.look in ("body", "liquid") for part in parts)
         sizes.append((len(points), *np.ptp(points, axis=0).round(3)))
     assert len(set(sizes)) == 3
+
+
+def test_an_apple_is_as_tall_whether_it_is_red_or_not():
+    heights = {True: [], False: []}
+    for record in filter(lambda one: one["kind"] == "apple", map(draw, range(6000))):
+        skin = build("apple", np.random.default_rng([8, record["seed"]]), record)[0].mesh.points
+        heights[record["colour"] == "red"].append(np.ptp(skin[:, 2]) / np.ptp(skin[:, 0]))
+    red, other = map(np.array, heights.values())
+    apart = abs(red.mean() - other.mean()) / np.sqrt(red.var() / len(red) + other.var() / len(other))
+    assert min(len(red), len(other)) > 100 and apart < 4, (red.mean(), other.mean())

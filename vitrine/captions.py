@@ -14,7 +14,7 @@ KEEP = 0.72  # chance that a caption names an attribute it could name
 # one of these; what is not listed here comes in any colour.
 TYPICAL: dict[str, tuple[str, ...]] = {
     "apple": ("red", "green", "yellow"),
-    "leather": ("brown", "black"),
+    "leather": ("brown", "black", "orange"),  # orange as tan or cognac is
     "wood": ("brown",),
     "metal": ("grey", "black", "white"),
     "wax": ("white", "red", "yellow"),
