@@ -412,6 +412,10 @@ def test_parts_are_small_and_join_to_the_same_file(tmp_path):
     assert pack.join(tmp_path / "parts", tmp_path / "back")[0].read_bytes() == whole
     with pytest.raises(FileNotFoundError, match="no parts"):
         pack.join(tmp_path / "back", tmp_path)
+    parts[1].unlink()
+    with pytest.raises(FileNotFoundError, match=r"lacks trained\.zip\.part1of3"):
+        pack.join(tmp_path / "parts", tmp_path / "elsewhere")
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_a_start_that_is_no_pipeline_or_that_is_missing_says_so(tmp_path):
@@ -451,6 +455,12 @@ def test_the_tiny_chain_renders_trains_travels_and_measures(tmp_path, capsys):
     assert (tmp_path / "home" / "weights" / "unet" / "diffusion_pytorch_model.safetensors").read_bytes() == (
         made / "unet" / "diffusion_pytorch_model.safetensors"
     ).read_bytes()
+    (tmp_path / "home" / "weights" / "judge.safetensors").write_bytes((made / "judge.safetensors").read_bytes())
+    main(["join", "--tiny", "--data", str(tmp_path / "home"), "--parts", str(tmp_path / "parts")])
+    assert "judge.safetensors" in (tmp_path / "home" / "weights" / "SHA256SUMS").read_text()
+    steps = torch.load(tmp_path / "denoiser.pt", weights_only=True)["step"]
+    main(["train", "--tiny", "--data", str(tmp_path)])  # the guidance has begun: it goes on
+    assert torch.load(tmp_path / "denoiser.pt", weights_only=True)["step"] == steps
     before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("renders/*/*.png")}
     main(["render", "--tiny", "--data", str(tmp_path)])  # finished: nothing to do again
     assert before and before == {p: p.stat().st_mtime_ns for p in tmp_path.glob("renders/*/*.png")}

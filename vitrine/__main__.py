@@ -131,11 +131,13 @@ def pack(args: argparse.Namespace, scale: Scale) -> None:
 
 def join(args: argparse.Namespace, scale: Scale) -> None:
     """join the parts that came back from elsewhere, and lay the weights in place"""
+    from .model import seal
     from .pack import join
 
     for path in join(args.parts, args.data):
         if path.suffix == ".zip":
             zipfile.ZipFile(path).extractall(args.to)
+            seal(args.to)  # the sums that came along know nothing of the judge
             print(f"{path} unpacked in {args.to}")
 
 

@@ -98,29 +98,30 @@ def unpack(path: Path, data: Path) -> None:
 
 
 def split(path: Path, to: Path, size: int = PART) -> list[Path]:
-    """Cut a file into ``to/NAME.part0``, ``.part1``, …, none larger than ``size`` bytes; old parts go."""
+    """Cut a file into ``to/NAME.part0of3``, ``.part1of3``, …, none larger than ``size`` bytes; old parts go."""
     to.mkdir(parents=True, exist_ok=True)
     for old in to.glob(f"{path.name}.part*"):
         old.unlink()
-    parts: list[Path] = []
+    count = max(1, -(-path.stat().st_size // size))
+    parts = [to / f"{path.name}.part{k}of{count}" for k in range(count)]
     with path.open("rb") as file:
-        while chunk := file.read(size):
-            parts.append(to / f"{path.name}.part{len(parts)}")
-            parts[-1].write_bytes(chunk)
+        for part in parts:
+            part.write_bytes(file.read(size))
     return parts
 
 
 def join(folder: Path, data: Path) -> list[Path]:
-    """Join all parts in a folder into files of ``data``."""
-    names = sorted({part.name.rsplit(".part", 1)[0] for part in folder.glob("*.part*")})
-    if not names:
-        raise FileNotFoundError(f"no parts (*.part0, …) in {folder}")
+    """Join all parts in a folder into files of ``data``; none of them is touched where a part is missing."""
+    wholes = sorted({(part.name.rsplit(".part", 1)[0], int(part.name.rsplit("of", 1)[1])) for part in folder.glob("*.part*of*")})
+    parts = {name: [folder / f"{name}.part{k}of{count}" for k in range(count)] for name, count in wholes}
+    if not parts:
+        raise FileNotFoundError(f"no parts (*.part0of3, …) in {folder}")
+    gone = [part.name for each in parts.values() for part in each if not part.exists()]
+    if gone:
+        raise FileNotFoundError(f"{folder} lacks {', '.join(gone)}: bring it from where the training ran.")
     data.mkdir(parents=True, exist_ok=True)
-    out = []
-    for name in names:
-        parts = sorted(folder.glob(f"{name}.part*"), key=lambda part: int(part.name.rsplit(".part", 1)[1]))
+    for name, each in parts.items():
         temporary = data / f"{name}.tmp"
-        temporary.write_bytes(b"".join(part.read_bytes() for part in parts))
+        temporary.write_bytes(b"".join(part.read_bytes() for part in each))
         temporary.replace(data / name)
-        out.append(data / name)
-    return out
+    return [data / name for name in parts]

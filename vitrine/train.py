@@ -1,8 +1,8 @@
 """One command for the whole training, within a number of minutes, on whatever machine there is.
 
 The stages and what each gets of the time: the autoencoder, the latents (as long as they take), text encoder and UNet, the
-guidance, the decoder's sharpening. A stage whose result stands already is skipped and its share goes to the others; a stage that was
-cut off goes on from its checkpoint.
+guidance, the decoder on whole pictures. A stage whose result stands already is skipped and its share goes to the others; a stage that was
+cut off goes on from its checkpoint. Text encoder and UNet are done once the guidance has begun: to train them further, delete ``weak.pt`` and ``guided.pt``.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
     left = lambda: 60 * minutes - (time.monotonic() - began)
     todo = {
         "autoencoder": not (data / "vae" / "config.json").exists(),
-        "denoiser": True,
+        "denoiser": not (data / "weak.pt").exists(),
         "guidance": True,
         "sharpen": not (data / "sharp" / "config.json").exists(),
     }
@@ -110,11 +110,10 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
             archive = shutil.make_archive(str(data / "trained"), "zip", to)
             print("parts:", *(path.name for path in pack.split(Path(archive), parts)), flush=True)
 
-    plan = denoiser.Plan(batch=batches.denoiser)
-    for name in ("weak.pt", "guided.pt"):
-        (data / name).unlink(missing_ok=True)  # of weights that are trained further now
-    denoiser.train(data, codes, texts.result(), left() * share("denoiser") / (share("denoiser") + late), where, plan, size, start, deliver)
-    deliver()
+    if todo["denoiser"]:
+        plan = denoiser.Plan(batch=batches.denoiser)
+        denoiser.train(data, codes, texts.result(), left() * share("denoiser") / (share("denoiser") + late), where, plan, size, start, deliver)
+        deliver()
     guidance.distil(
         data, averaged(data, size).to(where), photos_of(codes[0]), renders.records, left() * share("guidance") / late, where, batches.guidance, saved=deliver
     )
@@ -157,7 +156,7 @@ def averaged(data: Path, size: Size) -> Denoiser:
 
 
 def export(data: Path, to: Path, size: Size = FULL) -> None:
-    """Write the pipeline of the averaged weights, with guidance and a sharpened decoder where they are distilled and trained."""
+    """Write the pipeline of the averaged weights, with guidance and the decoder of whole pictures where they are distilled and trained."""
     model = averaged(data, size)
     if (data / "guided.pt").exists():
         model.unet.load_state_dict(torch.load(data / "guided.pt", weights_only=True, map_location="cpu")["average"]["module"])
