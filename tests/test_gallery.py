@@ -1,4 +1,4 @@
-"""tp2lib.widgets.gallery, favourites, exports and versus: what is kept, what comes back, what leaves the house."""
+"""tp2lib.widgets.gallery, favourites, exports and compare_runs: what is kept, what comes back, what leaves the house."""
 
 from __future__ import annotations
 

@@ -57,16 +57,6 @@ def test_looking_into_a_folder_writes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "outputs").exists()
 
 
-def test_facts_are_kept_in_the_line(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path)
-    ledger.start(KEY, recipe=APPLE.to_dict(), event="hidden", at="never")
-    (event,) = ledger.events()
-    assert event["recipe"] == APPLE.to_dict() and event["event"] == "started" and event["at"] != "never"
-    with pytest.raises(RecordError, match="JSON"):
-        ledger.start(OTHER, bad=float("nan"))
-    assert kinds(ledger, OTHER) == []
-
-
 def test_a_failed_run_is_no_result_and_may_be_tried_again(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     for _ in range(5):

@@ -70,7 +70,7 @@ def test_what_is_no_choice_is_refused_with_the_choices(steps, answer):
     assert steps.answer is None
 
 
-@pytest.mark.parametrize("answer", [-1, 61, float("nan"), float("inf"), "2", None, True, [2]])
+@pytest.mark.parametrize("answer", [-1, 61, float("nan"), float("inf"), 10**400, "2", None, True, [2]])
 def test_what_is_no_number_of_the_range_is_refused(seconds, answer):
     with pytest.raises(RecordError, match="must be a number from 0 to 60"):
         seconds.commit(answer)
@@ -81,6 +81,7 @@ def test_numpy_numbers_are_numbers(seconds, steps):
     assert type(seconds.answer) is float and "as expected" in seconds.compare(np.float64(2.5)).text
     steps.commit(np.int64(15))
     assert type(steps.answer) is int
+    assert "measured 1000" in seconds.compare(10**400).text
 
 
 def test_a_question_must_leave_a_choice(book):

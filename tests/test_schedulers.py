@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tp2lib import settings
-from tp2lib.engine.schedulers import SCHEDULERS, SD15_BASE, make_scheduler, noise_levels, scheduler_hash, set_timesteps
+from tp2lib.engine.schedulers import SD15_BASE, make_scheduler, noise_levels, scheduler_hash, set_timesteps
 from tp2lib.errors import RecipeError
 from tp2lib.recipe import SCHEDULER_NAMES
 from tp2lib.settings import SCHEDULER_FACTS, SCHEDULES, SCHEDULES_OF
@@ -34,10 +34,10 @@ def test_the_table_has_known_facts_only_and_no_alias_twice():
 
 @pytest.mark.parametrize("name", SCHEDULER_NAMES)
 def test_model_calls_are_those_of_the_schedule(name):
-    info = SCHEDULERS[name]
+    most = SCHEDULER_FACTS[name].get("max_steps", 150)
     scheduler = make_scheduler(name)
     for steps in (1, 2, 3, 20, 50, 150):
-        if steps <= (info.max_steps or steps):
+        if steps <= most:
             set_timesteps(name, scheduler, steps)
             assert calls(name, steps) == len(scheduler.timesteps), steps
 
@@ -73,7 +73,7 @@ def test_stochastic_means_that_the_generator_matters(name):
             scaled = scheduler.scale_model_input(latents, t)
             latents = scheduler.step(scaled * 0.1, t, latents, **extra, return_dict=False)[0]
         ends.append(latents)
-    assert torch.equal(*ends) is not SCHEDULERS[name].stochastic
+    assert torch.equal(*ends) is not SCHEDULER_FACTS[name].get("stochastic", False)
 
 
 def test_nothing_leaks_from_one_scheduler_to_the_next():
@@ -89,11 +89,11 @@ def test_nothing_leaks_from_one_scheduler_to_the_next():
 
 @pytest.mark.parametrize("name", SCHEDULER_NAMES)
 def test_two_schedulers_share_nothing_and_are_as_diffusers_builds_them(name):
-    used, info = make_scheduler(name), SCHEDULERS[name]
+    used, facts = make_scheduler(name), SCHEDULER_FACTS[name]
     used.set_timesteps(7)
     used.alphas_cumprod.zero_()
     used.register_to_config(beta_end=0.5)
-    new, theirs = make_scheduler(name), getattr(diffusers, info.class_name).from_config(dict(SD15_BASE), **info.overrides)
+    new, theirs = make_scheduler(name), getattr(diffusers, facts["class_name"]).from_config(dict(SD15_BASE), **facts.get("overrides", {}))
     assert new.config == theirs.config and new.num_inference_steps == theirs.num_inference_steps
     assert torch.equal(new.alphas_cumprod, theirs.alphas_cumprod) and levels(new) == levels(theirs)
 
@@ -140,7 +140,7 @@ def levels(scheduler, steps=7):
 
 @pytest.mark.parametrize(("name", "schedule"), PAIRS)
 def test_the_pairs_that_exist_are_those_of_diffusers(name, schedule):
-    cls = getattr(diffusers, SCHEDULERS[name].class_name)
+    cls = getattr(diffusers, SCHEDULER_FACTS[name]["class_name"])
     takes = {*OPTIONS[schedule]} <= {*inspect.signature(cls.__init__).parameters}
     moves = takes and (schedule == "default" or levels_of(cls, *OPTIONS[schedule].items()) != levels_of(cls))
     assert (schedule in SCHEDULES_OF[name]) == bool(takes and moves)
@@ -148,7 +148,7 @@ def test_the_pairs_that_exist_are_those_of_diffusers(name, schedule):
         with pytest.raises(RecipeError, match=f"schedule is '{schedule}' with the {re.escape(name)} scheduler"):
             make_scheduler(name, schedule=schedule)
         return
-    assert levels(made(name, schedule)) == levels_of(cls, *(SCHEDULERS[name].overrides | OPTIONS[schedule]).items())
+    assert levels(made(name, schedule)) == levels_of(cls, *(SCHEDULER_FACTS[name].get("overrides", {}) | OPTIONS[schedule]).items())
 
 
 @pytest.mark.parametrize(("name", "schedule"), [(name, schedule) for name, schedule in PAIRS if schedule in SCHEDULES_OF[name]])

@@ -143,7 +143,7 @@ def test_a_hostile_prompt_is_only_words(tmp_path):
 
     run = replace(made(EXPERIMENTS["baseline"], 0), recipe=recipe)
     panel = ScorePanel(BlindScoring([run], "eve", outputs=tmp_path))
-    assert "<img src=x" not in panel.words.value and html.escape(recipe.prompt) in panel.words.value
+    assert "<img src=x" not in panel.words.value and recipe.prompt in html.unescape(panel.words.value)
 
 
 def test_each_row_is_labelled_and_says_what_the_points_mean(panel):

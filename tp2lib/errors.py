@@ -82,10 +82,16 @@ def without_folders(text: str) -> str:
     return _PATH.sub("", text)
 
 
-def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """Return ``" Did you mean 'steps'?"`` for a near miss, else an empty string; the space lets it follow a sentence directly."""
+def nearest_name(name: object, known: Iterable[str]) -> str | None:
+    """Return the known name that comes nearest to one, upper and lower case being equal; None where none is near."""
     if not isinstance(name, str) or not 0 < len(name) <= 100:
-        return ""
+        return None
     by_folded = {candidate.casefold(): candidate for candidate in known}
     near = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
-    return f" Did you mean {by_folded[near[0]]!r}?" if near else ""
+    return by_folded[near[0]] if near else None
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return ``" Did you mean 'steps'?"`` for a near miss, else an empty string; the space lets it follow a sentence directly."""
+    near = nearest_name(name, known)
+    return f" Did you mean {near!r}?" if near else ""

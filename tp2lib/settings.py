@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tp2lib.errors import RecipeError, did_you_mean, shown
+from tp2lib.errors import RecipeError, did_you_mean, nearest_name, shown
 
 Kind = Literal["text", "whole", "real", "choice"]
 
@@ -150,8 +150,8 @@ def nearest_scheduler(name: object) -> tuple[str, str | None] | None:
     """Return the scheduler that comes nearest to one that is not offered, if any does, and the schedule that ends its name."""
     if (found := _found(name, _named_by("nearest_of"))) is not None:
         return found
-    near = did_you_mean(name, SCHEDULER_NAMES)
-    return (near.split("'")[1], None) if near else None
+    near = nearest_name(name, SCHEDULER_NAMES)
+    return (near, None) if near else None
 
 
 def check_schedule(scheduler: str, schedule: str) -> None:

@@ -17,8 +17,9 @@ import torch
 from diffusers import DDIMScheduler, EulerAncestralDiscreteScheduler, StableDiffusionInpaintPipeline
 from PIL import Image
 
-from tp2lib.engine.schedulers import SCHEDULERS, make_scheduler
+from tp2lib.engine.schedulers import make_scheduler
 from tp2lib.models.vocabulary import COLOUR_WORDS, SET_WORDS
+from tp2lib.settings import SCHEDULER_NAMES
 
 from .bench import REPORT_PROMPTS, Bench, Row, pixels, prompt_for, rmse, row, share_right, wishes_for
 from .judging import accuracy
@@ -105,7 +106,7 @@ def schedulers(bench: Bench) -> list[Row]:
         inpaint.set_progress_bar_config(disable=True)
         pipes, modes = [*pipes, (inpaint, {"image": source, "mask_image": mask})], "text-to-image, image-to-image and inpainting"
     ran, equal = [], 0
-    for name in SCHEDULERS:
+    for name in SCHEDULER_NAMES:
         finite = True
         for pipe, more in pipes:
             pipe.scheduler = make_scheduler(name, bench.base)
@@ -118,8 +119,8 @@ def schedulers(bench: Bench) -> list[Row]:
         equal += torch.equal(ours.timesteps, theirs.timesteps)
     a, b = (pixels(bench.draw(["a red apple"], [0], scheduler=kind)) for kind in (EulerAncestralDiscreteScheduler, DDIMScheduler))
     return [
-        Row(f"schedulers: {modes}", "≥ 14", f"{len(ran)} of {len(SCHEDULERS)}", len(ran) >= 14),
-        Row("schedulers: timesteps equal Stable Diffusion 1.5's", "all", f"{equal} of {len(SCHEDULERS)}", equal == len(SCHEDULERS)),
+        Row(f"schedulers: {modes}", "≥ 14", f"{len(ran)} of {len(SCHEDULER_NAMES)}", len(ran) >= 14),
+        Row("schedulers: timesteps equal Stable Diffusion 1.5's", "all", f"{equal} of {len(SCHEDULER_NAMES)}", equal == len(SCHEDULER_NAMES)),
         Row("schedulers: EulerA and DDIM at one seed", "differ", f"RMSE {rmse(a, b)[0]:.3f}", bool(rmse(a, b)[0] > 0.005)),
     ]
 

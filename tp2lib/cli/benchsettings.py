@@ -58,8 +58,7 @@ def unet_inputs(unet: Any, rows: int) -> tuple[torch.Tensor, ...]:
 
 
 def unet_call(unet: Any, rows: int) -> Callable[[], torch.Tensor]:
-    inputs = unet_inputs(unet, rows)
-    return lambda: _plain(unet)(*inputs)
+    return partial(_plain(unet), *unet_inputs(unet, rows))
 
 
 def _plain(unet: Any) -> Forward:

@@ -209,8 +209,7 @@ def _kernel() -> _Found:
     program = spec.argv[0]
     both = (Path(program), Path(sys.executable))  # environments of one Python link to it, each from a folder of its own
     same = both[0].exists() and os.path.samefile(*both) and os.path.samefile(*(one.parent for one in both))
-    ours = same or program in ("python", "python3", f"python3.{sys.version_info.minor}")
-    if ours:
+    if same or program in ("python", "python3", f"python3.{sys.version_info.minor}"):
         yield True, "python3 is this environment's", ""
     else:
         yield False, f"python3 starts {program}, another Python than this one", f"Remove {spec.resource_dir}, which hides it. {fix}"

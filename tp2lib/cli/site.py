@@ -16,6 +16,7 @@ import re
 import shutil
 import sys
 import tempfile
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,26 +30,6 @@ DOORS = ("tp2lib", "tp2lib.plots", "tp2lib.metrics", "tp2lib.widgets", "tp2lib.e
 _TEXTS = ("README.md", "TEACHING.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "vitrine/README.md", "outputs/README.md")
 _CELL_S = 1800  # seconds for one cell, on a slow machine
 _LINK = re.compile(r"(?<!!)\[([^\]\n]*)\]\((?![a-z]+:|#)([^)#\s]+)(#[^)\s]*)?\)")
-_CONFIG: dict[str, Any] = {
-    "project": "TP2",
-    "extensions": ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"],
-    "html_theme": "furo",
-    "html_title": "TP2: controlled image generation",
-    "html_static_path": ["_static"],
-    "html_css_files": ["site.css"],
-    "html_copy_source": False,
-    "html_show_sourcelink": False,
-    "nb_execution_mode": "off",
-    "nb_ipywidgets_js": {},
-    "nb_merge_streams": True,
-    "myst_heading_anchors": 3,
-    "napoleon_google_docstring": False,
-    "napoleon_use_ivar": True,
-    "autodoc_member_order": "bysource",
-    "python_use_unqualified_type_names": True,
-    "exclude_patterns": ["report/README.md"],
-    "suppress_warnings": ["myst.header", "misc.highlighting_failure"],  # pages below the first level, diagrams as their text
-}
 
 
 def execute_notebooks(to: Path, *, say: Callable[[str], Any] = print) -> Path:
@@ -100,6 +81,7 @@ def build_pages(to: Path, executed: Path | None = None, *, say: Callable[[str], 
         ) from None
     if to.exists() and any(to.iterdir()) and not (to / "objects.inv").is_file():
         raise OutputError(f"{to} has other things in it, which would be replaced. Name an empty folder, or a new one.")
+    config = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory(prefix="tp2-pages-") as scratch:
         source, site, heard = Path(scratch) / "source", Path(scratch) / "site", io.StringIO()
         executed = executed or execute_notebooks(Path(scratch) / "executed", say=say)
@@ -109,7 +91,7 @@ def build_pages(to: Path, executed: Path | None = None, *, say: Callable[[str], 
         say("building the pages")
         try:
             with docutils_namespace():
-                Sphinx(source, None, site, Path(scratch) / "doctrees", "html", dict(_CONFIG), status=None, warning=heard).build()
+                Sphinx(source, None, site, Path(scratch) / "doctrees", "html", config, status=None, warning=heard).build()
         except SphinxError as error:
             raise OutputError(f"the pages cannot be built: {error}. Report this.") from None
         try:
@@ -169,15 +151,15 @@ def _write_api(folder: Path, door: str, told: set[int]) -> str:
     lines = [f"# {door}", "", about, "", "```{eval-rst}", f".. py:module:: {door}", ""]
     for name in package.__all__:
         value = getattr(package, name)
-        again = ["   :no-index:"] if id(value) in told else []
-        told.add(id(value))
         if inspect.isclass(value):
             kind = "autoexception" if issubclass(value, Exception) else "autoclass"
-            lines += [f".. {kind}:: {door}.{name}", "   :members:", *again, ""]
+            lines += [f".. {kind}:: {door}.{name}", "   :members:"]
         elif callable(value) and hasattr(value, "__name__"):
-            lines += [f".. autofunction:: {door}.{name}", *again, ""]
+            lines += [f".. autofunction:: {door}.{name}"]
         else:
-            lines += [f".. py:data:: {name}", f"   :type: {type(value).__name__}", *again, ""]
+            lines += [f".. py:data:: {name}", f"   :type: {type(value).__name__}"]
+        lines += ["   :no-index:", ""] if id(value) in told else [""]
+        told.add(id(value))
     (folder / f"{door}.md").write_text("\n".join([*lines, "```", ""]), encoding="utf-8")
     return f"api/{door}"
 

@@ -6,18 +6,16 @@
 from __future__ import annotations
 
 import base64
-import functools
 import hashlib
-import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader
+from jinja2 import Template
 
-_VIEW = "application/vnd.jupyter.widget-view+json"
 _STATES = "application/vnd.jupyter.widget-state+json"
+_DRAWN: Any = Template(Path(__file__).with_name("stills.html.j2").read_text(encoding="utf-8"), autoescape=True, trim_blocks=True, lstrip_blocks=True).module
 _DATA_URI = re.compile(r"data:image/(png|jpeg|webp);base64,([A-Za-z0-9+/=]+)")
 
 
@@ -42,7 +40,7 @@ class Stills:
     def _output(self, output: Any) -> Any:
         if "data" not in output:
             return None if output.output_type == "stream" and output.name == "stderr" else output
-        text = self.html(output.data)
+        text = str(_DRAWN.output(self, output.data))
         output.data = {"text/html": text} if text else {"text/plain": output.data.get("text/plain", "")}
         output.metadata = {}
         return output if text or output.data["text/plain"] else None
@@ -56,26 +54,16 @@ class Stills:
             for child in state.get("children", ()):
                 yield from self._parts(child)
 
-    def _caption(self, reference: str) -> str:
+    # -- called by the template ----------------------------------------------------------------------
+
+    def caption(self, reference: str) -> str:
+        """Name the controls and buttons of a widget that are on show."""
         parts = [(kind, state.get("description") or state.get("label") or "") for kind, state in self._parts(reference)]
         buttons = [name for kind, name in parts if kind == "Button" and name]
         controls = list(dict.fromkeys(name for kind, name in parts if kind not in ("Button", "HTML") and name))
         named = {"Controls": controls, "Buttons": buttons}
         shown = [f"{what}: {', '.join(names[:8])}{', …' if len(names) > 8 else ''}." for what, names in named.items() if names]
         return " ".join([*shown, "A still picture of how the run left it; in the notebook it answers."])
-
-    # -- called by the template ----------------------------------------------------------------------
-
-    def html(self, data: Any) -> str:
-        """Return one output's richest form, or nothing where plain text is all there is."""
-        if _VIEW in data:
-            reference = data[_VIEW]["model_id"]
-            return f'<figure class="still">{_template().still(self, reference)}<figcaption>{html.escape(self._caption(reference))}</figcaption></figure>'
-        if "text/html" in data:
-            return self.filed(data["text/html"])
-        if "image/png" in data:
-            return f'<img src="{self.file(data["image/png"], "png")}" alt="">'
-        return ""
 
     def filed(self, text: str) -> str:
         """Return the same HTML with the pictures it holds in files of their own."""
@@ -98,9 +86,3 @@ class Stills:
         """Whether a widget is not on show."""
         layout = self.model(state["layout"])[1]["state"] if state.get("layout") else {}
         return layout.get("display") == "none" or layout.get("visibility") == "hidden"
-
-
-@functools.cache
-def _template() -> Any:
-    loader = FileSystemLoader(Path(__file__).parent)
-    return Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template("stills.html.j2").module

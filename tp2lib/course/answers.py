@@ -5,34 +5,23 @@ The checks take ordinary values (numbers, names, recipes, runs, pictures), and n
 
 from __future__ import annotations
 
-import html
 import math
 import numbers
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Template
 from PIL import Image
 
 from tp2lib.errors import counted, did_you_mean, shown
 from tp2lib.metadata.pixels import open_image
 from tp2lib.recipe import Recipe
 
-# kind: its sign, its words, the colour of its edge (Okabe and Ito's, distinct with any colour vision)
-_LOOKS = {
-    "right": ("✓", "right", "#009E73"),
-    "wrong": ("✗", "wrong", "#D55E00"),
-    "not attempted": ("·", "not attempted", "#8c8c8c"),
-    "saved": ("✎", "saved", "#0072B2"),
-    "hint": ("?", "hint", "#E69F00"),
-    "solution": ("=", "solution", "#56B4E9"),
-    "expected": ("✎", "expected", "#0072B2"),
-    "compared": ("⇄", "expected and measured", "#CC79A7"),
-    "progress": ("·", "progress", "#8c8c8c"),
-}
-KINDS = tuple(_LOOKS)
+KINDS = ("right", "wrong", "not attempted", "saved", "hint", "solution", "expected", "compared", "progress")
+_BOX = Template(Path(__file__).with_name("reply.html.j2").read_text(encoding="utf-8"), autoescape=True, trim_blocks=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -45,21 +34,17 @@ class Reply:
     code: str = ""  # lines of code to go with it, shown as they are
     table: Mapping[str, str] = field(default_factory=dict)  # heads and the words below them: the box shows this table instead of the text
 
+    @property
+    def head(self) -> str:
+        """What it speaks of, and its kind in words."""
+        return f"{self.about} {'expected and measured' if self.kind == 'compared' else self.kind}"
+
     def __repr__(self) -> str:
         code = "".join(f"\n    {line}" for line in self.code.splitlines())
-        return f"{self.about} {_LOOKS[self.kind][1]}: {self.text}{code}"
+        return f"{self.head}: {self.text}{code}"
 
     def _repr_html_(self) -> str:
-        sign, words, colour = _LOOKS[self.kind]
-        body = html.escape(self.text)
-        if self.table:
-            heads, cells = ("".join(f"<{tag}>{html.escape(one)}</{tag}>" for one in row) for tag, row in (("th", self.table), ("td", self.table.values())))
-            body = f"<table><tr>{heads}</tr><tr>{cells}</tr></table>"
-        code = f'<pre style="margin:.4em 0 0">{html.escape(self.code)}</pre>' if self.code else ""
-        return (
-            f'<div role="status" style="border-left:4px solid {colour};padding:.2em .8em;max-width:60em">'
-            f'<b><span aria-hidden="true">{sign}</span> {html.escape(self.about)} {words}:</b> {body}{code}</div>'
-        )
+        return _BOX.render(reply=self)
 
 
 class Wrong(Exception):
@@ -103,7 +88,6 @@ def as_whole(value: Any, what: str, low: float = 0) -> int:
 
 
 def as_recipe(value: Any) -> Recipe:
-    """Return a recipe."""
     if isinstance(value, Recipe):
         return value
     hint = " A run has it in run.recipe." if isinstance(getattr(value, "recipe", None), Recipe) else ""
@@ -145,7 +129,7 @@ def listed(value: Any, what: str) -> list[Any]:
     raise Wrong(f"{shown(value)} is {kind_of(value)}; give {what}, in brackets.")
 
 
-def differing(one: Recipe, other: Recipe) -> list[str]:
-    """Name the settings in which two recipes differ."""
+def differing(one: Recipe, other: Recipe, besides: Sequence[str] = ()) -> list[str]:
+    """Name the settings in which two recipes differ, besides some."""
     ours, theirs = one.to_dict(), other.to_dict()
-    return [name for name in ours if ours[name] != theirs[name]]
+    return [name for name in ours if name not in besides and ours[name] != theirs[name]]

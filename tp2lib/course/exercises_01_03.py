@@ -40,7 +40,7 @@ def judge_1_2(answer: Any) -> str:
     if "apple" in recipe.prompt.lower():
         raise Wrong(f"the prompt is {shown(recipe.prompt)}; the green mug takes the place of the apple.")
     wrong = [f"{name} is {shown(getattr(recipe, name))}" for name, to in (("steps", 10), ("seed", 7)) if getattr(recipe, name) != to]
-    others = [name for name in differing(recipe, smoke) if name not in ("prompt", "steps", "seed")]
+    others = differing(recipe, smoke, besides=("prompt", "steps", "seed"))
     wrong += [f"{name} is {shown(getattr(recipe, name))} and was {shown(getattr(smoke, name))}" for name in others]
     if wrong:
         raise Wrong(f"{'; '.join(wrong)}. Set steps and seed as asked, and leave the rest as in smoke.")
@@ -172,7 +172,7 @@ def judge_3_3(answer: Any, model: Any) -> str:
     wanted = resolve(baseline.vary(scheduler="DDIM"), model)["model_calls"]
     if recipe.scheduler != "Heun":
         raise Wrong(f"its scheduler is {recipe.scheduler}, and Heun was asked for.")
-    if odd := [name for name in differing(recipe, baseline) if name not in ("scheduler", "steps")]:
+    if odd := differing(recipe, baseline, besides=("scheduler", "steps")):
         raise Wrong(f"{', '.join(odd)} is not as in baseline, so the race is not fair.")
     calls = resolve(recipe, model)["model_calls"]
     if abs(calls - wanted) > 1:
@@ -187,7 +187,7 @@ def judge_3_4(answer: Any, model: Any) -> str:
     recipe, baseline = as_recipe(answer), EXPERIMENTS["t2i_run01_baseline"].recipe
     if not recipe.negative_prompt.strip():
         raise Wrong("it has no negative prompt, so there is nothing to be unheard.")
-    if odd := [name for name in differing(recipe, baseline) if name not in ("negative_prompt", "guidance")]:
+    if odd := differing(recipe, baseline, besides=("negative_prompt", "guidance")):
         raise Wrong(f"{', '.join(odd)} is not as in baseline, and can stay so.")
     if resolve(recipe, model)["negative_used"]:
         raise Wrong(f"it is heard: with guidance {recipe.guidance:g} the negative prompt takes part.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tp2lib.course.predictions import Judged, judged
 from tp2lib.errors import SourceError
-from tp2lib.metrics.measures import measure
+from tp2lib.metrics.measures import take
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,10 +66,7 @@ def tabulate(study: Any, axis: str, *names: str) -> pd.DataFrame:
     """
     import pandas as pd
 
-    taken = [
-        {axis: cell.place[axis]} | ({name: getattr(measure(cell.run.image), name) for name in names} if cell.run and cell.run.image else {})
-        for cell in study.cells
-    ]
+    taken = [{axis: cell.place[axis]} | ({name: take(name, cell.run.image) for name in names} if cell.run and cell.run.image else {}) for cell in study.cells]
     return pd.DataFrame(taken, columns=[axis, *names]).groupby(axis, sort=False).median()
 
 

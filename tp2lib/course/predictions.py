@@ -207,8 +207,9 @@ class PredictionBox:
 
 def _plain(value: Any) -> Any:
     """Return a number of any type as Python's own; anything else as text."""
-    if isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value):
-        return int(value) if isinstance(value, numbers.Integral) else float(value)
+    with suppress(OverflowError):  # an integer of 400 digits
+        if isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value):
+            return int(value) if isinstance(value, numbers.Integral) else float(value)
     return shown(value)
 
 

@@ -117,10 +117,6 @@ class Region:
         around = binary_dilation(self.cells, np.ones((3, 3)), iterations=_APART)
         self.around = self.cells if around.all() else around
 
-    def held(self, index: int, calls: int) -> np.ndarray:
-        """Return the cells that are put in after model call `index` of `calls`."""
-        return self.around if index < calls // 2 else self.cells
-
     def on(self, background: np.ndarray, held: np.ndarray) -> np.ndarray:
         """Put the product on a background (height, width, 3) from -1 to 1, which is continued where latents are held: they say nothing of it."""
         unknown = np.kron(held, np.ones((self.factor, self.factor), bool))
@@ -164,7 +160,7 @@ def hold(
     of shape (1, 3, height, width), -1 to 1, and a rough one where that will do; `encode` gives the latents of such a picture.
     """
     calls = len(timesteps)
-    held = region.held(index, calls)
+    held = region.around if index < calls // 2 else region.cells
     if anchor is None or index in (0, calls // 2):
         pixels = expected(index < calls // 2)[0].float().nan_to_num().clamp(-1, 1).permute(1, 2, 0).cpu().numpy()
         anchor = encode(torch.from_numpy(region.on(pixels, held)).float().permute(2, 0, 1)[None])

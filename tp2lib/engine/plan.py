@@ -17,14 +17,14 @@ import torch
 from tp2lib.engine.fallbacks import FALLBACKS, treatments
 from tp2lib.engine.inpainting import Region, cut_out, held_cells, painting_size
 from tp2lib.engine.runs import MAX_WIDTH
-from tp2lib.engine.schedulers import SCHEDULERS, make_scheduler, scheduler_hash, set_timesteps
+from tp2lib.engine.schedulers import make_scheduler, scheduler_hash, set_timesteps
 from tp2lib.errors import ModelError, RecipeError, SourceError, shown
 from tp2lib.metadata.mask import Mask
 from tp2lib.metadata.source import Source, prepare_source
 from tp2lib.models.devices import environment
 from tp2lib.models.loading import Model, find_card, load
 from tp2lib.recipe import Recipe, setting
-from tp2lib.settings import spelled_as_in_0_1
+from tp2lib.settings import SCHEDULER_FACTS, spelled_as_in_0_1
 
 # Facts about the machine that can change the last bits of a picture.
 _KEY_FACTS = ("torch", "diffusers", "transformers", "cpu", "gpu", "cuda", "cudnn", "tf32", "cudnn_tf32")
@@ -116,6 +116,7 @@ def make_plan(recipe: Recipe, model: Model, source: Source | None = None, fallba
     if mask:
         held_cells(mask, width, height, factor)
     shape = (1, model.pipe.vae.config.latent_channels, height // factor, width // factor)
+    noise = draw_noise(recipe.seed, shape, *_drawn(recipe, model, source)).noise
     facts = environment(model.placement.device)
     effective = {
         "model": model.name,
@@ -125,7 +126,7 @@ def make_plan(recipe: Recipe, model: Model, source: Source | None = None, fallba
         **_text(recipe, model),
         **_schedule(recipe, model),
         "seed": recipe.seed,
-        "noise_sha256": noise_sha256(draw_noise(recipe.seed, shape, *_drawn(recipe, model, source)).noise),
+        "noise_sha256": hashlib.sha256(noise.numpy().tobytes()).hexdigest(),  # two runs are a pair if these are equal
         "noise": "float32 on the CPU; image to image draws the VAE sample first",
         "source_sha256": source.pixels_sha256 if source else None,
         **({"mask_sha256": mask.sha256, "kept_share": round(mask.share, 6), "feather": recipe.feather, "photo_size": list(mask.size)} if mask else {}),
@@ -163,11 +164,6 @@ def draw_noise(seed: int, shape: Sequence[int], photo: bool, masked: bool = Fals
     first = torch.randn(shape, generator=generator, dtype=torch.float32) if photo else None
     noise = torch.randn(shape, generator=generator, dtype=torch.float32)
     return Draws(generator, first, noise, torch.randn(shape, generator=generator, dtype=torch.float32) if masked else None)
-
-
-def noise_sha256(noise: torch.Tensor) -> str:
-    """Hash the initial noise: two runs are a pair if these are equal."""
-    return hashlib.sha256(noise.contiguous().numpy().tobytes()).hexdigest()
 
 
 def execution(model: Model, batch_width: int = 1) -> dict[str, Any]:
@@ -262,7 +258,7 @@ def _schedule(recipe: Recipe, model: Model) -> dict[str, Any]:
         "schedule": recipe.schedule,
         "scheduler_class": type(scheduler).__name__,
         "scheduler_hash": fingerprint,
-        "stochastic": SCHEDULERS[recipe.scheduler].stochastic,
+        "stochastic": SCHEDULER_FACTS[recipe.scheduler].get("stochastic", False),
         "nominal_steps": recipe.nominal_steps,
         "steps": recipe.effective_steps,
         "strength": None if recipe.strength is None else round(recipe.effective_steps / recipe.nominal_steps, 4),

@@ -172,11 +172,10 @@ def _job(run: Run, model: str | None, trusted: bool, vae: str | os.PathLike[str]
             f"the picture was made with the VAE {shown(effective['vae'])} in place of the model's own; a record holds its name alone, and does not decide what is "
             "loaded. Give vae='…', its folder or file (tp2 replay --vae)."
         )
-    if type(threads) is not int or not 1 <= threads <= _MAX_THREADS:
-        raise RecordError(f"the record's threads is {shown(threads)}; it must be 1 to {_MAX_THREADS}. It was damaged.")
     width = effective.get("batch_width", 1)
-    if type(width) is not int or not 1 <= width <= MAX_WIDTH:
-        raise RecordError(f"the record's batch_width is {shown(width)}; it must be 1 to {MAX_WIDTH}. It was damaged.")
+    for key, value, most in (("threads", threads, _MAX_THREADS), ("batch_width", width, MAX_WIDTH)):
+        if type(value) is not int or not 1 <= value <= most:
+            raise RecordError(f"the record's {key} is {shown(value)}; it must be 1 to {most}. It was damaged.")
     fallbacks = effective.get("rungs")
     if not isinstance(fallbacks, list) or not all(isinstance(one, str) and (one in FALLBACKS or one.startswith(SMALLER)) for one in fallbacks):
         raise RecordError(

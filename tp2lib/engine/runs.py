@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image
 
@@ -16,14 +16,11 @@ from tp2lib.metadata.readings import foreign_syntax
 from tp2lib.metadata.record import GENERATED
 from tp2lib.recipe import Recipe
 from tp2lib.storage.files import Journal, read_json, write_json
+from tp2lib.storage.ledger import KEY, Ledger
 from tp2lib.storage.pictures import read_record, save_picture
-
-if TYPE_CHECKING:
-    from tp2lib.storage.ledger import Ledger
 
 MAX_WIDTH = 64  # pictures that go through a model together, at most
 _MOST_FAVOURITES = 10_000
-_KEY_DIGITS = frozenset("0123456789abcdef")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -161,9 +158,6 @@ class Favourites:
     def __iter__(self) -> Iterator[str]:
         return iter(self._read())
 
-    def __contains__(self, key: object) -> bool:
-        return key in self._read()
-
     def __len__(self) -> int:
         return len(self._read())
 
@@ -179,4 +173,4 @@ class Favourites:
     def _read(self) -> list[str]:
         kept = read_json(self.path).get("favourites")
         keys = kept if isinstance(kept, list) else []
-        return [key for key in keys if isinstance(key, str) and 8 <= len(key) <= 64 and _KEY_DIGITS >= {*key}]
+        return [key for key in keys if isinstance(key, str) and KEY.fullmatch(key)]

@@ -187,7 +187,6 @@ class _Execution:
         return [latents if self.masked is None else torch.cat([latents, self.masked], dim=1)] * len(self.texts)
 
     def advance(self, index: int, noise: torch.Tensor) -> None:
-        """Take one step of the scheduler."""
         if len(self.texts) == 2:
             without, wanted = noise.chunk(2)
             noise = without + self.plan.recipe.guidance * (wanted - without)
@@ -202,7 +201,6 @@ class _Execution:
             )  # fmt: skip
 
     def report(self, index: int) -> None:
-        """Call `on_step`, and stop if that is asked for."""
         if self.on_step:
             info = StepInfo(
                 index=index,

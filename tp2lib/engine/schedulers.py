@@ -12,7 +12,6 @@ import hashlib
 import inspect
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -41,31 +40,6 @@ SD15_BASE: Mapping[str, Any] = MappingProxyType(
 """Stable Diffusion 1.5's own scheduler file. It names no ``timestep_spacing``: a file that does (diffusers adds it when
 it saves a pipeline) moves the timesteps of every other scheduler derived from it."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SchedulerInfo:
-    """What there is to know about a scheduler before it runs.
-
-    `name` is that of recipes, `class_name` that of diffusers; `stochastic` ones draw noise at each step, from the generator that drew the initial noise;
-    `max_steps` is the most that it can make, None without a limit; `overrides` are set on top of the model's base configuration.
-    """
-
-    name: str
-    class_name: str
-    stochastic: bool = False
-    max_steps: int | None = None
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-
-
-SCHEDULERS: Mapping[str, SchedulerInfo] = MappingProxyType(
-    {
-        name: SchedulerInfo(name=name, **{one.name: facts[one.name] for one in fields(SchedulerInfo) if one.name in facts})
-        for name, facts in SCHEDULER_FACTS.items()
-    }
-)
-"""Every scheduler, by name."""
-
-
 _SIGMAS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas")
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     **{option.split("_")[1]: {**dict.fromkeys(_SIGMAS, False), option: True} for option in _SIGMAS},
@@ -86,11 +60,11 @@ def make_scheduler(name: str, base_config: Mapping[str, Any] = SD15_BASE, schedu
 @cache
 def _built(name: str, base_config: str, schedule: str) -> SchedulerMixin:
     """Build the scheduler that is copied: KDPM2 takes half a second."""
-    info = SCHEDULERS[name]
-    cls = getattr(diffusers, info.class_name)
+    facts = SCHEDULER_FACTS[name]
+    cls = getattr(diffusers, facts["class_name"])
     taken = inspect.signature(cls.__init__).parameters
     chosen = {option: value for option, value in _OPTIONS.get(schedule, {}).items() if option in taken}
-    return cls.from_config(json.loads(base_config), **{**info.overrides, **chosen})
+    return cls.from_config(json.loads(base_config), **{**facts.get("overrides", {}), **chosen})
 
 
 def noise_levels(timesteps: Sequence[float], base_config: Mapping[str, Any]) -> list[float]:
@@ -112,7 +86,7 @@ def scheduler_hash(scheduler: SchedulerMixin) -> str:
 
 def set_timesteps(name: str, scheduler: SchedulerMixin, steps: int) -> None:
     """Lay out the schedule for `steps` nominal steps; raise RecipeError if this scheduler cannot make that many."""
-    limit = SCHEDULERS[name].max_steps
+    limit = SCHEDULER_FACTS[name].get("max_steps")
     if limit is not None and steps > limit:
         raise RecipeError(
             f"steps is {steps} with the {name} scheduler, which was made for at most {limit}. Lower steps "

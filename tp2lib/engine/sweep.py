@@ -119,10 +119,6 @@ def sweep(
     **axes
         One or two settings with their values, such as ``steps=[15, 30, 50]``.
 
-    Returns
-    -------
-    Sweep
-
     Raises
     ------
     RecipeError

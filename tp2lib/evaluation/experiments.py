@@ -1,4 +1,4 @@
-"""The report's experiments as data: what was run, with which settings, under which file name.
+"""The report's experiments, ``experiments.toml``: what was run, with which settings, under which file name.
 
 The report's model, ``runwayml/stable-diffusion-v1-5`` at 512 x 512, is whatever `load` was given here,
 at its own size. Everything else is the report's, but for what it does not tell:
@@ -14,6 +14,7 @@ about a picture, which :func:`check_cases` compares with the record in the pictu
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 
 from tp2lib.errors import RecipeError, did_you_mean, shown
 from tp2lib.evaluation.languages import translations
-from tp2lib.evaluation.rubric import CRITERIA
 from tp2lib.metadata.source import Source, prepare_source
 from tp2lib.paths import INPUTS
 from tp2lib.recipe import Recipe
@@ -32,14 +32,8 @@ if TYPE_CHECKING:
     from tp2lib.models.loading import Model
     from tp2lib.storage.ledger import Ledger
 
-APPLE = "professional product photo of a red apple on a white background, studio lighting, soft shadow"
-BACKPACK = "ultra-realistic product photo of a backpack on a white background, studio lighting, soft shadow, very sharp"
-WALLET = (
-    "high-quality professional product photo of a vintage leather wallet, on a rustic wooden table, soft natural light, shallow depth of field, neutral colors"
-)
-PEN = "A sleek black pen on a minimalist white desk, soft natural lighting"
-
-PHOTO = "inputs/product.jpg"
+_REPORT = tomllib.loads(Path(__file__).with_name("experiments.toml").read_text(encoding="utf-8"))
+APPLE, BACKPACK, WALLET, PEN = (_REPORT["prompts"][name] for name in ("apple", "backpack", "wallet", "pen"))
 PARTS = ("smoke", "baseline", "text2img", "img2img")
 """The parts of the report."""
 
@@ -70,32 +64,12 @@ class Experiment:
         return f"{self.name}.png"
 
 
-def _all() -> list[Experiment]:
-    report = Recipe(prompt=WALLET, scheduler="EulerA", seed=42, steps=30, guidance=7.5)
-    text2img: list[tuple[str, str, dict[str, Any]]] = [
-        ("run01_baseline", "what the other five are compared with", {}),
-        ("run02_steps15", "half the steps", {"steps": 15}),
-        ("run03_steps50", "more steps", {"steps": 50}),
-        ("run04_guid4", "less guidance", {"guidance": 4.0}),
-        ("run05_guid12", "more guidance", {"guidance": 12.0}),
-        ("run06_ddim", "another scheduler, one without noise of its own", {"scheduler": "DDIM"}),
-    ]
-    img2img = [
-        ("run07_strength035", "close to the photo", 0.35),
-        ("run08_strength060", "halfway", 0.60),
-        ("run09_strength085", "far from the photo", 0.85),
-    ]
-    smoke, backpack = report.vary(prompt=APPLE, steps=20), report.vary(prompt=BACKPACK)
-    photo = report.vary(prompt=APPLE, source=PHOTO, strength=0.5)
-    return [
-        Experiment(name="smoke", part="smoke", recipe=smoke, about="does it run at all"),
-        Experiment(name="baseline", part="baseline", recipe=backpack, about="the report's defaults"),
-        *(Experiment(name=f"t2i_{name}", part="text2img", recipe=report.vary(**changes), about=about) for name, about, changes in text2img),
-        *(Experiment(name=f"i2i_{name}", part="img2img", recipe=photo.vary(strength=strength), about=about) for name, about, strength in img2img),
-    ]
+def _experiment(name: str, *, part: str, about: str, prompt: str, **settings: Any) -> Experiment:
+    recipe = Recipe(prompt=_REPORT["prompts"][prompt], **(_REPORT["settings"] | settings))
+    return Experiment(name=name, part=part, recipe=recipe, about=about)
 
 
-EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType({one.name: one for one in _all()})
+EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType({name: _experiment(name, **one) for name, one in _REPORT["experiments"].items()})
 """Every experiment under its name, in the report's order."""
 
 
@@ -205,15 +179,11 @@ CASES: Mapping[str, Case] = MappingProxyType(
         name: Case(
             name=name,
             about=translations("cases", name),
-            settings={"prompt": prompt, **{setting: getattr(EXPERIMENTS[name].recipe, setting) for setting in _TOLD}},
-            scores=dict(zip(CRITERIA, scores, strict=True)),
-            total=total,
+            settings={"prompt": _REPORT["prompts"][one["prompt"]], **{setting: getattr(EXPERIMENTS[name].recipe, setting) for setting in _TOLD}},
+            scores=one["scores"],
+            total=one["total"],
         )
-        for name, prompt, scores, total in (
-            ("t2i_run01_baseline", BACKPACK, (2, 2, 2, 2, 2), 10),
-            ("t2i_run05_guid12", BACKPACK, (2, 1, 1, 1, 2), 7),
-            ("i2i_run09_strength085", PEN, (2, 1, 1, 0, 2), 6),
-        )
+        for name, one in _REPORT["cases"].items()
     }
 )
 """The cases that the report judges, with its prompts, points and sums."""

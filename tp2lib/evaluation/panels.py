@@ -5,11 +5,12 @@ Every handler calls one method that a program can call as well: `press`, `back`,
 
 from __future__ import annotations
 
-import html
 import os
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
+from jinja2 import Template
 
 from tp2lib.errors import RecordError, TP2Error
 from tp2lib.evaluation.languages import words
@@ -17,6 +18,8 @@ from tp2lib.evaluation.reflection import answer, answers
 from tp2lib.evaluation.rubric import CRITERIA, JUDGED, LEVELS
 from tp2lib.evaluation.scoring import BlindScoring
 from tp2lib.plots.display import image_html, status_html
+
+_HTML: Any = Template(Path(__file__).with_name("panels.html.j2").read_text(encoding="utf-8"), autoescape=True, trim_blocks=True, lstrip_blocks=True).module
 
 
 class _Panel:
@@ -65,10 +68,22 @@ class ScorePanel(_Panel):
 
     def __init__(self, session: BlindScoring, language: str = "en") -> None:
         super().__init__(language)
-        self.session = session
+        self.session, said = session, self._sentences
         self._showing: str | None = None
         self._taken = ""
-        self._build()
+        self.picture, self.words, self.status = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self.bar = widgets.IntProgress(value=0, max=1, description=said["given"], layout={"width": "20em"})
+        how = {"placeholder": said["which keys"], "tooltip": said["what keys do"]}
+        self.keys = widgets.Text(description=said["keys"], continuous_update=True, layout={"width": "14em"}, **how)
+        self.keys.observe(lambda change: self._guard(self._typed), "value")
+        self.back_button = widgets.Button(description=said["back"], tooltip=said["what back does"])
+        self.back_button.on_click(lambda button: self._guard(self.back))
+        self.lock_button = widgets.Button(description=said["lock"], button_style="warning", tooltip=said["what lock does"])
+        self.lock_button.on_click(lambda button: self._guard(self.lock))
+        self.buttons = {name: self._row(name) for name in JUDGED}
+        foot = widgets.HBox([self.keys, self.back_button, self.lock_button], layout={"flex_flow": "row wrap"})
+        asked = widgets.VBox([self.words, *self.buttons.values(), foot, self.bar, self.status])
+        self.widget = widgets.HBox([self.picture, asked], layout={"flex_flow": "row wrap", "align_items": "flex-start"})
         self._move(next(iter(session.ratings.missing()), None))
 
     def press(self, points: int) -> None:
@@ -108,22 +123,6 @@ class ScorePanel(_Panel):
                 self.back()
             elif key in "012":
                 self.press(int(key))
-
-    def _build(self) -> None:
-        said = self._sentences
-        self.picture, self.words, self.status = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        self.bar = widgets.IntProgress(value=0, max=1, description=said["given"], layout={"width": "20em"})
-        how = {"placeholder": said["which keys"], "tooltip": said["what keys do"]}
-        self.keys = widgets.Text(description=said["keys"], continuous_update=True, layout={"width": "14em"}, **how)
-        self.keys.observe(lambda change: self._guard(self._typed), "value")
-        self.back_button = widgets.Button(description=said["back"], tooltip=said["what back does"])
-        self.back_button.on_click(lambda button: self._guard(self.back))
-        self.lock_button = widgets.Button(description=said["lock"], button_style="warning", tooltip=said["what lock does"])
-        self.lock_button.on_click(lambda button: self._guard(self.lock))
-        self.buttons = {name: self._row(name) for name in JUDGED}
-        foot = widgets.HBox([self.keys, self.back_button, self.lock_button], layout={"flex_flow": "row wrap"})
-        asked = widgets.VBox([self.words, *self.buttons.values(), foot, self.bar, self.status])
-        self.widget = widgets.HBox([self.picture, asked], layout={"flex_flow": "row wrap", "align_items": "flex-start"})
 
     def _row(self, name: str) -> widgets.ToggleButtons:
         one = CRITERIA[name]
@@ -185,15 +184,9 @@ class ScorePanel(_Panel):
         image, photo = self.session.image(code), self.session.photo(code)
         shown = image_html(image, alt=said["picture"].format(code=code), style="width:320px;max-width:100%")
         if photo is not None:
-            shown += f"<figure style='margin:.6em 0'>{image_html(photo, alt=said['photo'], style='width:160px')}"
-            shown += f"<figcaption>{html.escape(said['as photographed'])}</figcaption></figure>"
+            shown = f"{shown}{_HTML.photo(image_html(photo, alt=said['photo'], style='width:160px'), said['as photographed'])}"
         self.picture.value = shown
-        levels = ""
-        for one in (CRITERIA[name] for name in JUDGED):
-            levels += f"<dt><b>{html.escape(one.label[self.language])}</b></dt>"
-            levels += "".join(f"<dd>{level}: {html.escape(one.levels[self.language][level])}</dd>" for level in LEVELS)
-        prompt = f"<p>{html.escape(said['prompt'])} <q>{html.escape(self.session.prompt(code))}</q></p>"
-        self.words.value = f"{prompt}<details><summary>{html.escape(said['levels'])}</summary><dl>{levels}</dl></details>"
+        self.words.value = str(_HTML.asked(self.session.prompt(code), [CRITERIA[name] for name in JUDGED], self.language, said))
 
 
 class ReflectionPanel(_Panel):
@@ -219,7 +212,7 @@ class ReflectionPanel(_Panel):
         rows: list[Any] = []
         for name, asked in words(language)["reflection"].items():
             self.boxes[name] = widgets.Textarea(value=self._kept.get(name, ""), rows=4, layout=layout, tooltip=asked["title"], continuous_update=False)
-            rows += [widgets.HTML(f"<b>{html.escape(asked['title'])}</b><br>{html.escape(asked['question'])}"), self.boxes[name]]
+            rows += [widgets.HTML(str(_HTML.question(asked))), self.boxes[name]]
         self.button = widgets.Button(description=self._sentences["save"], button_style="primary", tooltip=self._sentences["what save does"])
         self.status = widgets.HTML()
         self.button.on_click(lambda button: self._guard(self.save))

@@ -78,7 +78,7 @@ class BlindScoring:
         self._events: list[dict[str, Any]] = []
         if not self._read():
             seed = secrets.randbelow(2**32) if seed is None else setting("seed").check("seed", seed)
-            items = _order(list(self._runs.items()), seed, repeats)
+            items = _order(self._runs, seed, repeats)
             opened = {"event": "opened", "rater": self.rater, "seed": seed, "items": [asdict(item) for item in items]}
             from_events([opened], str(self.path))  # a log that could not be read again is not begun
             self._append(opened)
@@ -159,7 +159,6 @@ class BlindScoring:
         return whole - len(ratings.missing()), whole
 
     def _run(self, code: str) -> Run:
-        """Return the run at a place; raise a RecordError if there is no such place."""
         places = {item.code: item.pixels_sha256 for item in self.items}
         if code not in places:
             raise RecordError(f"there is no picture {shown(code)}; there are {', '.join(places)}.")
@@ -176,23 +175,21 @@ class BlindScoring:
         self._read()
 
 
-def _order(pictures: list[tuple[str, Run]], seed: int, repeats: int | None) -> list[Item]:
+def _order(runs: dict[str, Run], seed: int, repeats: int | None) -> list[Item]:
     """Shuffle the pictures; some of the first half come again in the second, well apart."""
     draw = random.Random(seed)
-    wanted = math.ceil(len(pictures) / 4) if repeats is None else repeats
+    wanted = math.ceil(len(runs) / 4) if repeats is None else repeats
     if type(wanted) is not int or wanted < 0:
         raise RecordError(f"repeats is {shown(repeats)}; it must be a whole number, 0 or more. Leave it out for one in four.")
-    order: list[tuple[str, Run, bool]] = [(pixels, run, False) for pixels, run in draw.sample(pictures, len(pictures))]
+    order = draw.sample(list(runs), len(runs))
     early = order[: max(1, len(order) // 2)] if len(order) > 1 else []
-    for pixels, run, _ in draw.sample(early, min(wanted, len(early))):
-        first = next(at for at, place in enumerate(order) if place[0] == pixels)
-        earliest = min(max(first + 1 + _GAP, len(pictures) // 2), len(order))
-        order.insert(draw.randint(earliest, len(order)), (pixels, run, True))
+    for pixels in draw.sample(early, min(wanted, len(early))):
+        earliest = min(max(order.index(pixels) + 1 + _GAP, len(runs) // 2), len(order))
+        order.insert(draw.randint(earliest, len(order)), pixels)
     firsts: dict[str, str] = {}
     items = []
-    for number, (pixels, run, again) in enumerate(order, start=1):
-        code = f"{number:02d}"
-        known = {"key": run.key, "pixels_sha256": pixels, "recipe": run.recipe.hash}
-        items.append(Item(code=code, repeat_of=firsts[pixels] if again else None, **known))
+    for number, pixels in enumerate(order, start=1):
+        code, run = f"{number:02d}", runs[pixels]
+        items.append(Item(code=code, key=run.key, pixels_sha256=pixels, recipe=run.recipe.hash, repeat_of=firsts.get(pixels)))
         firsts.setdefault(pixels, code)
     return items

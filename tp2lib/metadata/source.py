@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
+from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from tp2lib.errors import RecordError, SourceError, did_you_mean, shown
@@ -220,12 +220,9 @@ def _resized(image: Image.Image, size: tuple[int, int], resize: str, background:
         return canvas
     if (width, height) == image.size:
         return image
-    cover = max(width / from_width, height / from_height)
-    cut_x, cut_y = (from_width - width / cover) / 2, (from_height - height / cover) / 2
-    cut_x, cut_y = max(cut_x, 0.0), max(cut_y, 0.0)  # rounding may leave -1e-14, outside the photo
-    box = (cut_x, cut_y, from_width - cut_x, from_height - cut_y)
-    if max(cut_x, cut_y) > 1e-6:
+    if width * from_height != height * from_width:
+        cover = max(width / from_width, height / from_height)
         kept = width * height / cover**2 / (from_width * from_height)
         chain.append(f"cut to the middle {100 * kept:.1f} %")
     chain.append(f"scaled to {width}x{height} (Lanczos)")
-    return image.resize((width, height), Image.Resampling.LANCZOS, box=box)
+    return ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)

@@ -49,14 +49,6 @@ def _pair(image: Picture, reference: Picture) -> tuple[np.ndarray, np.ndarray]:
     return a, b
 
 
-def border_of(height: int, width: int) -> np.ndarray:
-    """Return which pixels lie in the frame's outer band, a sixteenth of the shorter side; shape (height, width), bool."""
-    band = max(1, min(height, width) // _BORDER)
-    border = np.ones((height, width), bool)
-    border[band:-band, band:-band] = False
-    return border
-
-
 def sharpness(image: Picture) -> float:
     """Variance of the Laplacian of the luma: 0 for a flat picture, larger the finer the detail.
 
@@ -117,7 +109,10 @@ def background_whiteness(image: Picture) -> float:
     is cut off by the frame lowers the number too.
     """
     white = as_pixels(image).min(axis=2)
-    return float(white[border_of(*white.shape)].mean() / 255)
+    band = max(1, min(white.shape) // _BORDER)
+    border = np.ones(white.shape, bool)
+    border[band:-band, band:-band] = False
+    return float(white[border].mean() / 255)
 
 
 def psnr(image: Picture, reference: Picture) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,29 +33,13 @@ class ModelCard:
     note: str = ""
 
 
+_HERE = Path(__file__)
+_CARDS = tomllib.loads(_HERE.with_suffix(".toml").read_text(encoding="utf-8"))
+
 CATALOGUE: Mapping[str, ModelCard] = MappingProxyType(
-    {
-        "vitrine": ModelCard(
-            name="vitrine",
-            where=str(Path(__file__).parent / "vitrine"),
-            licence="Apache-2.0",
-            native_size=256,
-            memory_gb=0.5,
-            note="a small Stable Diffusion of product photos that comes with tp2lib and runs on a CPU",
-        ),
-        "sd15": ModelCard(
-            name="sd15",
-            where="stable-diffusion-v1-5/stable-diffusion-v1-5",
-            revision="451f4fe16113bff5a5d2269ed5ad43b0592e9a14",
-            licence="CreativeML Open RAIL-M",
-            native_size=512,
-            download_mb=2743,
-            memory_gb=4.0,
-            note="Stable Diffusion 1.5, the model of the report; wants a CUDA GPU",
-        ),
-    }
+    {name: ModelCard(name=name, **{"where": str(_HERE.with_name(name)), **facts}) for name, facts in _CARDS.items()}
 )
-"""The models known by name."""
+"""The models known by name, from ``catalogue.toml``."""
 
 GONE = "runwayml/stable-diffusion-v1-5"
 """The id that the report names, and that left the hub."""

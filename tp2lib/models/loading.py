@@ -222,10 +222,9 @@ def _open(
         raise ModelError(f"the tokenizer in {folder} knows {len(pipe.tokenizer)} tokens only. Fetch the model again.")
     if type(side := pipe.unet.config.sample_size) is not int:
         raise ModelError(f"sample_size of the UNet in {folder} is {shown(side)}; it must be a whole number, 64 in Stable Diffusion 1.x. Choose another model.")
-    pipe.set_progress_bar_config(disable=True)
     if fast:
         pipe = type(pipe)(**{**pipe.components, "unet": with_engine(pipe.unet)}, requires_safety_checker=pipe.config.requires_safety_checker)
-        pipe.set_progress_bar_config(disable=True)
+    pipe.set_progress_bar_config(disable=True)
     base = MappingProxyType(read_json(configs / "scheduler" / "scheduler_config.json"))
     if (kind := base.get("prediction_type", "epsilon")) not in ("epsilon", "v_prediction"):
         raise ModelError(f"the scheduler of the model in {folder} predicts {shown(kind)}; it must be 'epsilon' or 'v_prediction'. Choose another model.")

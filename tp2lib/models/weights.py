@@ -153,7 +153,6 @@ def hash_files(*paths: Path) -> str:
 
 
 def _hash(files: Iterable[tuple[str, Path]]) -> str:
-    """Hash the names and contents of some files."""
     total = hashlib.sha256()
     for name, path in files:
         stat = path.stat()

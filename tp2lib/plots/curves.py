@@ -175,7 +175,6 @@ def _said(points: list[Point], runs: Sequence[Any], axis: str, by: str | None) -
 
 
 def _draw(points: list[Point], said: list[str], **names: str) -> tuple[Figure, Axes]:
-    """Draw each group's curve over a caption."""
     figure, axes = new_plot(said, **names)
     groups = list(dict.fromkeys(point.group for point in points))
     for number, group in enumerate(groups):

@@ -150,10 +150,5 @@ def before_after(before: Any, after: Any, *, alt_before: str, alt_after: str) ->
         layout={"width": f"{max(width, 320)}px"},
     )  # fmt: skip
     style = widgets.HTML()
-
-    def uncover(change: Any = None) -> None:
-        style.value = f"<style>#{name} img:last-child {{ clip-path: inset(0 0 0 {slider.value}%) }}</style>"
-
-    slider.observe(uncover, "value")
-    uncover()
+    widgets.dlink((slider, "value"), (style, "value"), lambda percent: f"<style>#{name} img:last-child {{ clip-path: inset(0 0 0 {percent}%) }}</style>")
     return widgets.VBox([pictures, slider, style])

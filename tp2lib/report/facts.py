@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from operator import attrgetter
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from tp2lib.evaluation.reflection import FILE as REFLECTION
 from tp2lib.evaluation.rubric import CRITERIA, JUDGED, total
 from tp2lib.evaluation.run_measures import costs
 from tp2lib.metadata.pixels import pixels_sha256
-from tp2lib.metrics.measures import perceptual_distance, take
+from tp2lib.metrics.measures import Measures, perceptual_distance, take
 from tp2lib.report.gather import Material, kept_runs
 from tp2lib.report.pages import NOTHING, Cell, Trace
 from tp2lib.storage.pictures import known_as
@@ -101,11 +101,7 @@ FACTS: dict[str, tuple[str, _Read]] = {
     "seconds": ("{:.1f} s", _from("timings", "total")),
     "seconds a step": ("{:.2f} s", lambda of: of.run.timings["denoise"] / of.run.effective["steps"]),
     **{name: ("text", _from("environment", name)) for name in ("torch", "diffusers", "transformers", "python", "system", "cpu", "gpu")},
-    "sharpness": ("{:.0f}", _measured("sharpness")),
-    "contrast": ("{:.3f}", _measured("contrast")),
-    "saturation": ("{:.1f}", _measured("saturation")),
-    "clipped highlights": ("{:.1%}", _measured("clipped_highlights")),
-    "background whiteness": ("{:.2f}", _measured("background_whiteness")),
+    **{one.metadata["label"]: (one.metadata["form"], _measured(one.name)) for one in fields(Measures) if one.name in CORRELATED},
     **{f"{name} change": ("{:+.0%}", _change(name)) for name in ("sharpness", "saturation", "contrast", "seconds")},
     "distance": ("{:.1f} ΔE", lambda of: perceptual_distance(of.run.picture, of.other.picture)),
     "distance to photo": ("{:.1f} ΔE", _to_photo("perceptual_distance")),

@@ -13,8 +13,9 @@ from typing import Any
 
 from PIL import Image
 
+from tp2lib.course.answers import differing
 from tp2lib.course.predictions import Judged, judged
-from tp2lib.course.progress import NotebookProgress, open_answers, summary
+from tp2lib.course.progress import FILE, NotebookProgress, open_answers, summary
 from tp2lib.engine.runs import Favourites, Run, earlier_keys, read_run
 from tp2lib.errors import OutputError, TP2Error, shown, without_folders
 from tp2lib.evaluation.experiments import EXPERIMENTS
@@ -61,10 +62,10 @@ class Material:
         self.names = {run.key: name for name, run in self.named.items()}
         self.ratings = self._ratings()
         self.answers = answers(self.outputs)  # to the closing questions
-        found = self._safely("progress.jsonl", lambda: open_answers(self.outputs), [])
+        found = self._safely(FILE, lambda: open_answers(self.outputs), [])
         self.open_answers = {str(one["question"]): (str(one["title"])[:200], str(one["text"])[:4000]) for one in found}  # number to title and text
-        self.judged: list[Judged] = self._safely("progress.jsonl", lambda: judged(self.outputs), [])
-        self.progress: list[NotebookProgress] = self._safely("progress.jsonl", lambda: summary(self.outputs), [])
+        self.judged: list[Judged] = self._safely(FILE, lambda: judged(self.outputs), [])
+        self.progress: list[NotebookProgress] = self._safely(FILE, lambda: summary(self.outputs), [])
         events = self._safely("ledger.jsonl", self.ledger.events, [])
         self.failures = [event for event in events if event.get("event") in ("failed", "quarantined")][-20:]
 
@@ -104,7 +105,6 @@ class Material:
         return known_proof(run, self.evidence)
 
     def measured(self, name: str, run: Run) -> float:
-        """A measure of a run's picture."""
         return self.once("measured", name, run.key, find=lambda: take(name, run.picture))
 
     def fidelity(self, run: Run) -> Fidelity | None:
@@ -128,9 +128,8 @@ class Material:
 
     def swapped(self, name: str) -> list[str]:
         """List the settings in which a picture is not the experiment that its file name says."""
-        wanted, made = EXPERIMENTS[name].recipe.to_dict(), self.named[name].recipe.to_dict()
         free = ("model", "source", "width", "height")  # an alias, a path, and the model's own size
-        return [setting for setting in wanted if setting not in free and wanted[setting] != made[setting]]
+        return differing(EXPERIMENTS[name].recipe, self.named[name].recipe, besides=free)
 
     def _marked(self, run: Run) -> bool:
         """Whether a run's file has its mark of origin: without it, the report must hold no copy."""

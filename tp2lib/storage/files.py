@@ -122,8 +122,7 @@ class Journal:
     def write(self, events: Sequence[Mapping[str, Any]]) -> None:
         """Add lines and wait until they are on the disk; for those who hold the journal already."""
         line = b"".join(dump_json(event).encode() + b"\n" for event in events)
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
-        with open(os.open(self.path, flags, 0o666), "r+b", buffering=0) as file:
+        with open(self.path, "a+b", buffering=0) as file:
             end = file.seek(0, os.SEEK_END)
             if end > 0:
                 file.seek(end - 1)

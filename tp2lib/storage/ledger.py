@@ -29,7 +29,7 @@ from tp2lib.storage.pictures import read_record, save_picture
 
 LEDGER = "ledger.jsonl"  # its name in an outputs folder
 _OUTCOMES = ("done", "failed", "quarantined", "released")
-_KEY = re.compile(r"[0-9a-f]{8,64}")
+KEY = re.compile(r"[0-9a-f]{8,64}")  # of a run
 _NAME = re.compile(r"\w[\w .-]{0,99}\.png")
 _LITTER_SECONDS = 3600  # a temporary file this old belongs to a process that was killed
 
@@ -67,20 +67,18 @@ class Ledger:
         self._threads: dict[str, int] = {}  # key -> the thread of this process that started it last
         self._waiting: list[dict[str, Any]] = []  # "failed" lines that could not be written yet
 
-    def start(self, key: str, **facts: Any) -> None:
-        """Note that the run `key` is about to begin, with `facts` in the line; raise Quarantined if it took down `max_crashes` processes."""
+    def start(self, key: str) -> None:
+        """Note that the run `key` is about to begin; raise Quarantined if it took down `max_crashes` processes."""
         with self._thread_lock:
             self._open_session()
-            self._refresh()
-            if self.crashes(key) >= self.max_crashes:
-                self._append("quarantined", key, self._took_down(key))
+            if not self.quarantined(key):
+                with self._journal.locked():
+                    self._write(self._begun(key))
             if reason := self.quarantined(key):
                 raise Quarantined(
                     f"run {key} is in quarantine: {reason}. Change its recipe (a smaller size, say), or call "
                     f"Ledger({str(self.outputs)!r}).release({key!r}) to let it try again."
                 )
-            self._threads[key] = threading.get_ident()
-            self._append("started", key, facts)
 
     def claim(self, keys: Sequence[str]) -> list[str]:
         """:meth:`start` those runs that are neither done nor in quarantine nor at work in a living process, and return their keys: they are the caller's now.
@@ -93,18 +91,9 @@ class Ledger:
             with self._journal.locked():
                 self._write()
                 self._refresh()
-                lines, mine = [], []
-                for key in keys:
-                    if self.quarantined(key) or self._at_work(key) or self.lookup(key):
-                        continue
-                    if self.crashes(key) >= self.max_crashes:
-                        lines.append(self._line("quarantined", key, self._took_down(key)))
-                    else:
-                        mine.append(key)
-                        self._threads[key] = threading.get_ident()
-                        lines.append(self._line("started", key, {}))
+                lines = [self._begun(key) for key in keys if not (self.quarantined(key) or self._at_work(key) or self.lookup(key))]
                 self._write(*lines)
-        return mine
+        return [line["key"] for line in lines if line["event"] == "started"]
 
     def crashes(self, key: str) -> int:
         """Count the processes that ended while they were making this run, since its last outcome."""
@@ -118,8 +107,12 @@ class Ledger:
         own = self._threads.get(key) in others
         return any(own if name == session.name else session.is_alive(name) for name in self._open.get(_checked(key), ()))
 
-    def _took_down(self, key: str) -> dict[str, str]:
-        return {"reason": f"it took down {self.crashes(key)} processes"}
+    def _begun(self, key: str) -> dict[str, Any]:
+        """The line of a run that begins now, in this thread; or that goes into quarantine, for it took down too many processes."""
+        if (crashes := self.crashes(key)) >= self.max_crashes:
+            return self._line("quarantined", key, {"reason": f"it took down {crashes} processes"})
+        self._threads[key] = threading.get_ident()
+        return self._line("started", key, {})
 
     def _open_session(self) -> Session:
         if self._session is None:
@@ -256,7 +249,7 @@ class Ledger:
             if kind in _OUTCOMES:
                 self._last[key] = event
                 self._open.pop(key, None)
-            elif kind == "started" and isinstance(session, str) and _KEY.fullmatch(session):
+            elif kind == "started" and isinstance(session, str) and KEY.fullmatch(session):
                 sessions = self._open.setdefault(key, [])
                 if session not in sessions:
                     sessions.append(session)
@@ -271,7 +264,7 @@ class Ledger:
 
 
 def _checked(key: object) -> str:
-    if not isinstance(key, str) or not _KEY.fullmatch(key):
+    if not isinstance(key, str) or not KEY.fullmatch(key):
         raise RecordError(f"the key is {shown(key)}; it must be 8 to 64 lower-case hex digits, such as recipe.hash.")
     return key
 

@@ -6,9 +6,10 @@ The words are offered as chips and suggestions, and those of a prompt that a mod
 from __future__ import annotations
 
 import difflib
-import html
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
@@ -17,30 +18,14 @@ from tp2lib.errors import RecipeError, shown
 from tp2lib.models.vocabulary import COLOUR_WORDS
 from tp2lib.plots.display import status_html
 from tp2lib.recipe import Recipe, drawn, setting
+from tp2lib.widgets.drop_zone import HTML
 from tp2lib.widgets.panel import control, settled
 from tp2lib.widgets.run_card import refill
 
 MAX_PICTURES = 8
 _NUMBERS = ("steps", "guidance", "scheduler", "schedule", "strength", "width", "height", "grow", "feather")
 
-CHIPS: Mapping[str, tuple[str, ...]] = {
-    "products": (
-        "apple", "backpack", "book", "bottle", "bowl", "candle", "handbag", "headphones", "lamp", "mug", "pen",
-        "perfume bottle", "teapot", "vase", "wallet", "watch",
-    ),
-    "colours": tuple(COLOUR_WORDS),
-    "materials": ("leather", "fabric", "ceramic", "plastic", "metal", "wooden", "glass", "wax"),
-    "backgrounds": (
-        "on a white background", "on a rustic wooden table", "on a white desk", "on a marble counter",
-        "on a dark background", "on a pastel backdrop", "on a concrete surface", "on a linen cloth",
-    ),
-    "light": ("studio lighting, soft shadow", "soft natural light", "dramatic lighting", "golden hour light"),
-    "look": (
-        "professional product photo", "shallow depth of field", "very sharp", "seen from above", "angled view",
-        "neutral colors", "vivid colors", "vintage", "sleek",
-    ),
-    "to avoid": ("blurry", "grainy", "dark", "overexposed", "cropped", "cluttered", "low resolution"),
-}  # fmt: skip
+CHIPS: Mapping[str, Sequence[str]] = tomllib.loads(Path(__file__).with_name("chips.toml").read_text(encoding="utf-8")) | {"colours": tuple(COLOUR_WORDS)}
 """What is offered first, by kind; only chips whose every word a model knows are shown for it."""
 
 _SMALL = frozenset({"a", "an", "the", "on", "of", "in", "with", "and"})
@@ -67,21 +52,15 @@ def add_words(text: str, words: str) -> str:
 
 def unknown_html(model: Any, **texts: str) -> str:
     """Point out the words of some boxes (name to text, which may be anybody's) that a model never saw, each with the nearest that it did."""
-    if model is None or model.words is None:
-        name = "it" if model is None else model.name
-        words = "" if model is None else f"Which words {shown(name)} knows is not recorded, so none can be pointed out."
-        return status_html(words)
+    if model is None:
+        return status_html("")
+    if model.words is None:
+        return status_html(f"Which words {shown(model.name)} knows is not recorded, so none can be pointed out.")
     from tp2lib.models.loading import unknown_words
 
-    told = []
-    for box, text in texts.items():
-        for word in unknown_words(model, text)[:12]:
-            near = difflib.get_close_matches(word[:40], model.words, n=1, cutoff=0.75)
-            hint = f" (did you mean <em>{html.escape(near[0])}</em>?)" if near else ""
-            told.append(f"<mark>{html.escape(word[:40])}</mark>{hint}" + (" in " + box if box != "prompt" else ""))
-    if not told:
-        return status_html("Every word is known to the model.")
-    return f'<div role="status" aria-live="polite">⚠ The model never saw: {", ".join(told)}. It draws something anyway.</div>'
+    unknown = [(word[:40], box) for box, text in texts.items() for word in unknown_words(model, text)[:12]]
+    told = [(word, difflib.get_close_matches(word, model.words, n=1, cutoff=0.75), box) for word, box in unknown]
+    return str(HTML.unknown(told)) if told else status_html("Every word is known to the model.")
 
 
 class PromptWords:
@@ -168,8 +147,8 @@ class RecipeControls:
         lock = "pressed: every picture from this seed; not pressed: each click rolls another one"
         self.lock = widgets.ToggleButton(value=True, tooltip=lock, layout={"width": "11em"})
         self.dice.on_click(lambda button: self.roll())
-        self.lock.observe(lambda change: self._name_lock(), "value")
-        self._name_lock()
+        widgets.dlink((self.lock, "value"), (self.lock, "description"), lambda stays: "seed stays" if stays else "new seed each")
+        widgets.dlink((self.lock, "value"), (self.lock, "icon"), lambda stays: "lock" if stays else "unlock")
         self.model.observe(lambda change: self._resize(change["new"]), "value")
         for one in (*self.controls.values(), self.model, self.count):
             one.layout.max_width = "100%"
@@ -229,7 +208,3 @@ class RecipeControls:
         for side in ("width", "height"):
             if side in self.controls and getattr(self.base, side) is None and self.controls[side].value == before:
                 self.controls[side].value = self.size
-
-    def _name_lock(self) -> None:
-        self.lock.description = "seed stays" if self.lock.value else "new seed each"
-        self.lock.icon = "lock" if self.lock.value else "unlock"

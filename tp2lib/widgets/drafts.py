@@ -57,9 +57,8 @@ class Drafts:
         """Follow the sliders among some controls, and return how many there are."""
         sliders = [one for one in controls if isinstance(one, (widgets.IntSlider, widgets.FloatSlider))]
         for one in sliders:
-            one.continuous_update = self.on.value
+            widgets.dlink((self.on, "value"), (one, "continuous_update"))
             one.observe(lambda change: self.moved() if by_hand(change) else None, "value")
-        self.on.observe(lambda change: [one.set_trait("continuous_update", change["new"]) for one in sliders], "value")
         return len(sliders)
 
     def moved(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import anywidget
 import ipywidgets as widgets
 import traitlets
+from jinja2 import Template
 
 from tp2lib.errors import RecordError, SourceError, TP2Error, did_you_mean, shown
 from tp2lib.metadata.source import Source, prepare_source, reopen_source
@@ -22,6 +22,7 @@ from tp2lib.storage.pictures import read_recipe
 MAX_UPLOAD = 8_000_000  # bytes: what Jupyter's websocket lets through in one message is 10 MiB
 STATIC = Path(__file__).parent / "static"
 """JavaScript and CSS: they fetch nothing, and put words into the page as text only, never as markup."""
+HTML: Any = Template(Path(__file__).with_name("widgets.html.j2").read_text(encoding="utf-8"), autoescape=True, trim_blocks=True, lstrip_blocks=True).module
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 _WAYS = {"crop": "cut to fill", "pad": "whole, with white around"}
@@ -176,11 +177,9 @@ class PhotoPicker:
         self.view.value = status_html(error, error=True)
 
     def _show(self, source: Source) -> None:
-        acts = "".join(f"<li>{html.escape(act)}</li>" for act in source.chain)
         alt = f"The source photo, prepared: {self._called}"
         picture = image_html(source.image, alt=alt, caption=f"{self._called}, as the model gets it")
-        digest = source.pixels_sha256[:12]
-        self.view.value = f"{picture}<div>What was done to it:<ol>{acts}</ol>pixels {digest}…</div>"
+        self.view.value = str(HTML.prepared(picture, source, f"pixels {source.pixels_sha256[:12]}…"))
 
 
 def _options(names: Sequence[str]) -> list[tuple[str, str]]:

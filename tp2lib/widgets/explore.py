@@ -22,6 +22,7 @@ from tp2lib.plots.labels import problem
 from tp2lib.recipe import Recipe, setting
 from tp2lib.settings import schedule_name, scheduler_name
 from tp2lib.widgets.drafts import Drafts, by_hand
+from tp2lib.widgets.drop_zone import HTML
 from tp2lib.widgets.jobs import Job
 from tp2lib.widgets.run_card import alt_of, effects
 from tp2lib.widgets.runner import Ending, Runner
@@ -102,7 +103,7 @@ class Explorer(Runner):
         self.y = widgets.SelectionSlider(options=["-"], value="-", description="-", **look)
         self.shown, self.table = widgets.HTML(), widgets.HTML()
         for axis, text in ((self.across, self.columns), (self.down, self.rows)):
-            axis.observe(lambda change, text=text: setattr(text, "value", AXES[change["new"]]), "value")
+            widgets.dlink((axis, "value"), (text, "value"), AXES.get)
         for one in (self.columns, self.rows, self.origin):
             one.observe(lambda change: self.attempt(self.lay_out), "value")
         self.drafts = Drafts(self.place, lambda recipe, **how: make(recipe, keep=False, **how), self, self.shown)
@@ -208,20 +209,11 @@ class Explorer(Runner):
 
     def _draw(self) -> None:
         with self._grid:
-            here, places = self.place(), self.places()
+            here = self.place()
             (across, columns), (down, _) = self._axes
             shot = self.shots.get(here)
             self.shown.value = shot.picture if shot else status_html("This place is not made yet.")
-            heads = "".join(f"<th scope='col'>{html.escape(str(value))}</th>" for value in columns)
-            rows = "".join(
-                f"<tr><th scope='row'>{html.escape(str(getattr(row[0], down)))}</th>" + "".join(self._cell(recipe, recipe == here) for recipe in row) + "</tr>"
-                for row in places
-            )
-            self.table.value = f"<table><caption>{down} down, {across} across</caption><tr><th></th>{heads}</tr>{rows}</table>"
-
-    def _cell(self, recipe: Recipe, here: bool) -> str:
-        shot = self.shots.get(recipe)
-        return f"<td{' aria-current=true' if here else ''}>{shot.thumb if shot else 'not yet'}</td>"
+            self.table.value = str(HTML.grid(across, down, columns, self.places(), self.shots, here))
 
 
 def _shot(run: Any) -> _Shot:

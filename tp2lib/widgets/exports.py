@@ -84,7 +84,7 @@ def export_run(run: Any, folder: str | os.PathLike[str], *, kind: str = "png", p
     to = Path(folder) / f"{run.key[:12]}{'_shop' if preset == 'marketplace' else ''}.{suffix}"
     if preset == "as made":
         path = export_picture(run.path, to, quality=quality)
-        return Export(path=path, checks=(_mark_kept(path, run),))
+        return _checked(path, run)
     with tempfile.TemporaryDirectory(prefix="tp2-") as scratch:
         large = Path(scratch) / "large.png"
         side = max(side, *run.image.size)
@@ -95,22 +95,20 @@ def export_run(run: Any, folder: str | os.PathLike[str], *, kind: str = "png", p
         size = {"Size": f"{run.image.width}x{run.image.height}"}
         save_picture(image, large, {"export": made, "source": run.source}, run.recipe, composite=run.composite, infotext={**run.infotext(), **size})
         path = export_picture(large, to, quality=quality)
-    return Export(path=path, checks=(*_marketplace(path, side), _mark_kept(path, run)))
+    return _checked(path, run, side)
 
 
-def _marketplace(path: Path, side: int) -> tuple[Check, ...]:
+def _checked(path: Path, run: Any, side: int | None = None) -> Export:
+    """Check the copy as it lies on the disk: what marketplaces ask for, if it has a `side` to keep, and its mark of origin."""
     image, _ = open_image(path)
-    white = background_whiteness(image.convert("RGB"))
-    square = image.width == image.height
-    return (
-        Check(name="square", ok=square, words=f"{image.width} x {image.height} pixels"),
-        Check(name="size", ok=min(image.size) >= side, words=f"{min(image.size)} pixels a side, at least {SIDE} are asked for"),
-        Check(name="white background", ok=white >= _WHITE, words=f"whiteness of the border {white:.1%}, {_WHITE:.0%} passes"),
-    )
-
-
-def _mark_kept(path: Path, run: Any) -> Check:
-    image, _ = open_image(path)
+    checks = []
+    if side is not None:
+        white = background_whiteness(image.convert("RGB"))
+        checks = [
+            Check(name="square", ok=image.width == image.height, words=f"{image.width} x {image.height} pixels"),
+            Check(name="size", ok=min(image.size) >= side, words=f"{min(image.size)} pixels a side, at least {SIDE} are asked for"),
+            Check(name="white background", ok=white >= _WHITE, words=f"whiteness of the border {white:.1%}, {_WHITE:.0%} passes"),
+        ]
     mark, wanted = digital_source_type(image), COMPOSITE if run.composite else GENERATED
     words = f"DigitalSourceType {mark.rpartition('/')[2]}" if mark else "no mark of origin"
-    return Check(name="mark of origin", ok=mark == wanted, words=words)
+    return Export(path=path, checks=(*checks, Check(name="mark of origin", ok=mark == wanted, words=words)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,7 +13,7 @@ from tp2lib.errors import RecordError, counted
 from tp2lib.plots.display import image_html, status_html
 from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import read_recipe
-from tp2lib.widgets.drop_zone import DropZone
+from tp2lib.widgets.drop_zone import HTML, DropZone
 from tp2lib.widgets.exports import KINDS, PRESETS, Export, export_run
 from tp2lib.widgets.jobs import told
 from tp2lib.widgets.run_card import RunCard, alt_of, refill
@@ -111,11 +110,7 @@ class Gallery:
         if self.selected is None:
             raise RecordError("no run is chosen. Click a picture first.")
         copy = export_run(self.selected, self.ledger.outputs / "exports", kind=self.kind.value, preset=self.preset.value)
-        rows = "".join(f"<li>{'✓' if check.ok else '✗ not kept:'} <b>{html.escape(check.name)}</b>: {html.escape(check.words)}</li>" for check in copy.checks)
-        data = base64.b64encode(copy.path.read_bytes()).decode()
-        name = html.escape(copy.path.name)
-        link = f'<a download="{name}" href="data:image/{self.kind.value};base64,{data}">Download {name}</a>'
-        self.exported.value = f'<div role="status">Written to exports/{name}. {link}</div><ul>{rows}</ul>'
+        self.exported.value = str(HTML.exported(copy, self.kind.value, base64.b64encode(copy.path.read_bytes()).decode()))
         return copy
 
     def _turn(self, page: int) -> None:

@@ -6,11 +6,10 @@ a thread is right with all of them. Jobs take turns, for a pipeline can serve on
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from tp2lib.errors import Cancelled, ModelError, TP2Error
@@ -118,9 +117,14 @@ class Job:
 
     def _run(self) -> None:
         try:
-            with self._turn():
+            while not _TURN.acquire(timeout=_POLL):
+                self._refuse_stopped()
+            try:
+                self._refuse_stopped()
                 self.state, self._began = "running", time.perf_counter()
                 self.value = self._work(on_step=self._step, should_stop=self._should_stop)
+            finally:
+                _TURN.release()
             state = "done"
         except Cancelled as error:
             self.error, state = error, "cancelled"
@@ -134,16 +138,6 @@ class Job:
                 self._on_end(self)
         finally:
             self._ended.set()
-
-    @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
-        while not _TURN.acquire(timeout=_POLL):
-            self._refuse_stopped()
-        try:
-            self._refuse_stopped()
-            yield
-        finally:
-            _TURN.release()
 
     def _step(self, info: Any) -> None:
         self._refuse_stopped()

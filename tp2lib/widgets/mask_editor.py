@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,9 +16,10 @@ from tp2lib.errors import SourceError
 from tp2lib.metadata.mask import Mask
 from tp2lib.metadata.source import Source, mask_source, reopen_source
 from tp2lib.plots.display import image_html, status_html
-from tp2lib.widgets.drop_zone import STATIC, PhotoPicker
+from tp2lib.widgets.drop_zone import HTML, STATIC, PhotoPicker
 
 _SIDE = 512  # pixels of the longer side, as the editor shows a photo
+_BY_HAND = ", corrected by hand"
 
 
 class MaskEditor(anywidget.AnyWidget):
@@ -82,9 +82,6 @@ class MaskEditor(anywidget.AnyWidget):
             self.draw(np.frombuffer(bytes(buffers[0]), np.uint8).reshape(self._seen.shape) > 0)
 
 
-_BY_HAND = ", corrected by hand"
-
-
 class ProductPicker(PhotoPicker):
     """Choose a photo, and what of it is kept, with the mask editor `editor`."""
 
@@ -135,8 +132,7 @@ class ProductPicker(PhotoPicker):
         alt = "What is kept, on grey"
         shown = put_back(Image.new("RGB", small.size, "#8a8a8a"), small, shrunk, round(feather * scale)) if shrunk.kept.any() else small
         doubt = status_html(f"{' '.join(self._doubts)} Look at the mask, and correct it.", error=True) if self._doubts else ""
-        acts = "".join(f"<li>{html.escape(act)}</li>" for act in source.chain)
-        self.view.value = f"{doubt}{image_html(shown, alt=alt, caption='what is kept, on grey')}<div>What was done to it:<ol>{acts}</ol></div>"
+        self.view.value = str(HTML.prepared(f"{doubt}{image_html(shown, alt=alt, caption='what is kept, on grey')}", source))
 
 
 def _masked(given: Any) -> tuple[Source, list[str]]:

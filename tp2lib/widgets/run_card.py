@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +11,15 @@ import anywidget
 import ipywidgets as widgets
 import traitlets
 
-from tp2lib.errors import SourceError, TP2Error, counted
+from tp2lib.errors import SourceError, TP2Error
 from tp2lib.metadata.infotext import to_infotext
 from tp2lib.metadata.readings import foreign_syntax
 from tp2lib.plots.display import before_after, image_html, status_html
 from tp2lib.plots.labels import AXES, conditions, fixed, label, problem, value
 from tp2lib.storage.pictures import known_as, published
-from tp2lib.widgets.drop_zone import STATIC
+from tp2lib.widgets.drop_zone import HTML, STATIC
+
+VIEWS = ("side by side", "before / after", "difference")
 
 
 def effects(run: Any) -> str:
@@ -79,25 +80,13 @@ class RunCard:
         shown.selected_index = None
         self.buttons = {name: self._button(name, act) for name, act in acts.items()}
         row = widgets.HBox(list(self.buttons.values()), layout={"flex_flow": "row wrap"})
-        words = widgets.VBox([widgets.HTML(_told(run)), row, shown])
+        words = widgets.VBox([widgets.HTML(str(HTML.run(run, effects(run), fixed([run])))), row, shown])
         self.widget = widgets.HBox([self.picture, words]).add_class("tp2-card")
 
     def _button(self, name: str, act: Callable[[Any], Any]) -> widgets.Button:
         button = widgets.Button(description=name, tooltip=f"{name}: run {self.run.key[:8]}", layout={"width": "auto"})
         button.on_click(lambda pressed: self._attempt(lambda: act(self.run)))
         return button
-
-
-def _told(run: Any) -> str:
-    mode = "new background" if run.recipe.mask else "image to image" if run.recipe.source else "text to image"
-    cost = "found in the ledger, made in" if run.reused else "made in"
-    seconds = run.timings.get("total")
-    took = f"{cost} {seconds:.1f} s" if isinstance(seconds, (int, float)) else ""
-    if run.recipe.mask:
-        share, differing = (run.effective.get(name) for name in ("kept_share", "kept_pixels_differing"))
-        kept = f"{share:.1%}" if isinstance(share, (int, float)) else "?"
-        took += f"; {kept} of the photo kept, {html.escape(str(differing))} of the kept pixels differ"
-    return f"<b>{mode}</b>, {took}. {html.escape(effects(run))}<br>{html.escape('; '.join(fixed([run])))}"
 
 
 def refill(box: widgets.Box, children: Sequence[widgets.Widget]) -> None:
@@ -108,9 +97,6 @@ def refill(box: widgets.Box, children: Sequence[widgets.Widget]) -> None:
         one = gone.pop()
         gone += [*getattr(one, "children", ()), *(getattr(one, part) for part in ("layout", "style") if one.has_trait(part))]
         one.close()
-
-
-VIEWS = ("side by side", "before / after", "difference")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,19 +128,6 @@ def differing(first: Any, second: Any) -> list[Difference]:
         found.append(Difference(setting="pixels of the source", first=hashes[0][:12], second=hashes[1][:12]))
     changed = conditions([first, second]).items()
     return found + [Difference(setting=name.replace("_", " "), first=words[0], second=words[1]) for name, words in changed]
-
-
-def differing_html(first: Any, second: Any) -> str:
-    """Return what differs in two runs' settings as a table; prompts in it are untrusted text."""
-    rows = differing(first, second)
-    if not rows:
-        return "<div>Nothing differs in their settings.</div>"
-    cells = "".join(
-        f"<tr><th scope='row'>{html.escape(row.setting)}</th><td>{html.escape(row.first)}</td><td>{html.escape(row.second)}</td></tr>" for row in rows
-    )
-    count = f"{counted(len(rows), 'setting')} differ{'s' if len(rows) == 1 else ''}"
-    note = "" if len(rows) == 1 else " So no single setting explains how the pictures differ."
-    return f"<table><caption>{count}.{note}</caption><tr><th></th><th>A</th><th>B</th></tr>{cells}</table>"
 
 
 class CompareRuns:
@@ -198,7 +171,7 @@ class CompareRuns:
             if self.first.value and self.second.value:
                 table = ""
                 runs = [self._run(side, one.value) for side, one in (("A", self.first), ("B", self.second))]
-                table = differing_html(*runs)
+                table = str(HTML.differences(differing(*runs)))
                 shown = self._draw(*runs)
         except TP2Error as error:
             shown = [widgets.HTML(status_html(error, error=True))]

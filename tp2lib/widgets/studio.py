@@ -117,13 +117,10 @@ class Mode(Runner):
                 if number == 0:
                     raise
                 return number, f"Stopped after {number} of {len(pairs)} pictures; those are kept."
-            self._keep(run)
+            self.runs.append(run)
+            acts = {} if problem(run) else self.studio.acts()
+            refill(self.made, [RunCard(run, acts, self.attempt).widget, *self.made.children[: _CARDS - 1]])
         return len(pairs), ""
-
-    def _keep(self, run: Any) -> None:
-        self.runs.append(run)
-        acts = {} if problem(run) else self.studio.acts()
-        refill(self.made, [RunCard(run, acts, self.attempt).widget, *self.made.children[: _CARDS - 1]])
 
     def _finish(self, made: tuple[int, str]) -> Ending:
         count, stopped = made
