@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import shutil
 import tempfile
 import zipfile
@@ -112,7 +113,7 @@ def split(path: Path, to: Path, size: int = PART) -> list[Path]:
 
 def join(folder: Path, data: Path) -> list[Path]:
     """Join all parts in a folder into files of ``data``; none of them is touched where a part is missing."""
-    wholes = sorted({(part.name.rsplit(".part", 1)[0], int(part.name.rsplit("of", 1)[1])) for part in folder.glob("*.part*of*")})
+    wholes = sorted({(found[1], int(found[2])) for path in folder.iterdir() if (found := re.fullmatch(r"(.+)\.part\d+of(\d+)", path.name))})
     parts = {name: [folder / f"{name}.part{k}of{count}" for k in range(count)] for name, count in wholes}
     if not parts:
         raise FileNotFoundError(f"no parts (*.part0of3, …) in {folder}")

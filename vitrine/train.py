@@ -83,9 +83,6 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
     renders = Renders(data / "renders", "train")
     pictures = renders.tensor().to(where)
     print(f"{len(renders)} pictures on {where}, {time.monotonic() - began:.0f} s after the start", flush=True)
-    beside = ProcessPoolExecutor(1, mp_context=get_context("spawn"))  # a fork would inherit CUDA
-    texts = beside.submit(draw_texts, renders.records)
-    beside.shutdown(wait=False)
     left = lambda: 60 * minutes - (time.monotonic() - began)
     todo = {
         "autoencoder": not (data / "vae" / "config.json").exists(),
@@ -93,6 +90,10 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
         "guidance": True,
         "sharpen": not (data / "sharp" / "config.json").exists(),
     }
+    if todo["denoiser"]:
+        beside = ProcessPoolExecutor(1, mp_context=get_context("spawn"))  # a fork would inherit CUDA
+        texts = beside.submit(draw_texts, renders.records)
+        beside.shutdown(wait=False)
     total = sum(getattr(Shares(), name) for name, wanted in todo.items() if wanted)
     share = lambda name: getattr(Shares(), name) / total
     if todo["autoencoder"]:
