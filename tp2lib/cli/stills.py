@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Template
+from tp2lib.plots.display import macros
 
 _STATES = "application/vnd.jupyter.widget-state+json"
-_DRAWN: Any = Template(Path(__file__).with_name("stills.html.j2").read_text(encoding="utf-8"), autoescape=True, trim_blocks=True, lstrip_blocks=True).module
+_DRAWN = macros(Path(__file__).with_name("stills.html.j2"))
 _DATA_URI = re.compile(r"data:image/(png|jpeg|webp);base64,([A-Za-z0-9+/=]+)")
 
 

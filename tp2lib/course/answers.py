@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Template
 from PIL import Image
 
 from tp2lib.errors import counted, did_you_mean, shown
 from tp2lib.metadata.pixels import open_image
+from tp2lib.plots.display import macros
 from tp2lib.recipe import Recipe
 
-KINDS = ("right", "wrong", "not attempted", "saved", "hint", "solution", "expected", "compared", "progress")
-_BOX = Template(Path(__file__).with_name("reply.html.j2").read_text(encoding="utf-8"), autoescape=True, trim_blocks=True)
+_HTML = macros(Path(__file__).with_name("reply.html.j2"))
+KINDS = tuple(_HTML.LOOKS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -44,7 +44,7 @@ class Reply:
         return f"{self.head}: {self.text}{code}"
 
     def _repr_html_(self) -> str:
-        return _BOX.render(reply=self)
+        return str(_HTML.box(self))
 
 
 class Wrong(Exception):

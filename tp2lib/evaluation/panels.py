@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
-from jinja2 import Template
 
 from tp2lib.errors import RecordError, TP2Error
 from tp2lib.evaluation.languages import words
 from tp2lib.evaluation.reflection import answer, answers
 from tp2lib.evaluation.rubric import CRITERIA, JUDGED, LEVELS
 from tp2lib.evaluation.scoring import BlindScoring
-from tp2lib.plots.display import image_html, status_html
+from tp2lib.plots.display import image_html, macros, status_html
 
-_HTML: Any = Template(Path(__file__).with_name("panels.html.j2").read_text(encoding="utf-8"), autoescape=True, trim_blocks=True, lstrip_blocks=True).module
+_HTML = macros(Path(__file__).with_name("panels.html.j2"))
 
 
 class _Panel:

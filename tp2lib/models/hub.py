@@ -7,9 +7,6 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
-from huggingface_hub import HfApi, errors, snapshot_download
-
 from tp2lib.errors import ModelError, ModelNotFound
 from tp2lib.models.weights import WEIGHT_FILES, check_configs, check_folder, check_index
 
@@ -32,6 +29,8 @@ def cached(repo: str, revision: str | None = None) -> Path | None:
 
 def cached_configs(repo: str, revision: str | None = None) -> Path | None:
     """Find a model's configurations and tokenizer on this machine, whether or not its weights are; the network is not touched."""
+    from huggingface_hub import snapshot_download
+
     try:
         # Only the index is asked for: whether the rest is there is checked file by file, whoever fetched it.
         return Path(snapshot_download(repo, revision=revision, local_files_only=True, allow_patterns="model_index.json"))
@@ -48,6 +47,8 @@ def fetch_configs(repo: str, revision: str | None = None) -> Path:
 
 def _fetch_texts(repo: str, revision: str | None) -> Path:
     """Download a model's index, then its configurations and tokenizer; a model of another kind is refused as soon as they say so."""
+    from huggingface_hub import snapshot_download
+
     texts = [f"{folder}/*{ending}" for folder in _TEXT_FOLDERS for ending in _TEXT_FILES]
     check_index(Path(snapshot_download(repo, revision=revision, allow_patterns="model_index.json")))
     folder = Path(snapshot_download(repo, revision=revision, allow_patterns=texts))
@@ -62,6 +63,8 @@ def fetch(repo: str, revision: str | None = None, *, half: bool = False) -> Path
     access is refused, the connection fails, or a file arrives damaged. What arrived whole is kept, so that another try goes on from there; the model itself
     counts as absent.
     """
+    from huggingface_hub import HfApi, snapshot_download
+
     with _explained(repo, revision):
         info = HfApi().model_info(repo, revision=revision, files_metadata=True)
         if (there := cached(repo, info.sha)) is not None:
@@ -87,6 +90,9 @@ def _choose(sizes: dict[str, int], half: bool) -> dict[str, int]:
 @contextlib.contextmanager
 def _explained(repo: str, revision: str | None) -> Iterator[None]:
     """Turn what the hub's client raises when a download fails into what to do about it."""
+    import httpx
+    from huggingface_hub import errors
+
     where = f"{repo!r}" + (f" at revision {revision!r}" if revision else "")
     try:
         yield

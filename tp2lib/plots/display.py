@@ -1,4 +1,4 @@
-"""How a notebook shows a picture: as PNG, with alternative text for screen readers; and two pictures under a before/after slider."""
+"""How a notebook shows a picture: as PNG, with alternative text for screen readers; and two pictures under a before/after slider; HTML from templates."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import base64
 import html
 import io
 import secrets
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jinja2 import Template
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -113,6 +115,11 @@ def as_image(picture: Any) -> Image.Image:
     if not isinstance(image, Image.Image):
         raise SourceError(f"the picture is {shown(picture)}; give a PIL image, or a run that has one.")
     return image
+
+
+def macros(template: Path) -> Any:
+    """Return the macros of a Jinja template of HTML; what is filled in is escaped."""
+    return Template(template.read_text(encoding="utf-8"), autoescape=True, trim_blocks=True, lstrip_blocks=True).module
 
 
 def before_after(before: Any, after: Any, *, alt_before: str, alt_after: str) -> widgets.VBox:

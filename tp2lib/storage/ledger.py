@@ -71,10 +71,13 @@ class Ledger:
         """Note that the run `key` is about to begin; raise Quarantined if it took down `max_crashes` processes."""
         with self._thread_lock:
             self._open_session()
-            if not self.quarantined(key):
+            reason = self.quarantined(key)
+            if reason is None:
+                line = self._begun(key)
                 with self._journal.locked():
-                    self._write(self._begun(key))
-            if reason := self.quarantined(key):
+                    self._write(line)
+                reason = line.get("reason")
+            if reason:
                 raise Quarantined(
                     f"run {key} is in quarantine: {reason}. Change its recipe (a smaller size, say), or call "
                     f"Ledger({str(self.outputs)!r}).release({key!r}) to let it try again."

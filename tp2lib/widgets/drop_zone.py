@@ -10,19 +10,18 @@ from typing import Any
 import anywidget
 import ipywidgets as widgets
 import traitlets
-from jinja2 import Template
 
 from tp2lib.errors import RecordError, SourceError, TP2Error, did_you_mean, shown
 from tp2lib.metadata.source import Source, prepare_source, reopen_source
 from tp2lib.paths import INPUTS
-from tp2lib.plots.display import image_html, status_html
+from tp2lib.plots.display import image_html, macros, status_html
 from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import read_recipe
 
 MAX_UPLOAD = 8_000_000  # bytes: what Jupyter's websocket lets through in one message is 10 MiB
 STATIC = Path(__file__).parent / "static"
 """JavaScript and CSS: they fetch nothing, and put words into the page as text only, never as markup."""
-HTML: Any = Template(Path(__file__).with_name("widgets.html.j2").read_text(encoding="utf-8"), autoescape=True, trim_blocks=True, lstrip_blocks=True).module
+HTML = macros(Path(__file__).with_name("widgets.html.j2"))
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 _WAYS = {"crop": "cut to fill", "pad": "whole, with white around"}
