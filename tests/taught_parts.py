@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from vitrine.denoiser import Denoiser
-from vitrine.model import TINY
+from vitrine.losses import DecoderFeatures
+from vitrine.model import TINY, make_autoencoder
 from vitrine.scene import draw
 
 CPU = torch.device("cpu")
@@ -16,6 +17,11 @@ RECORDS = [draw(k) for k in range(6)]
 def make_denoiser() -> Denoiser:
     torch.manual_seed(0)
     return Denoiser(TINY)
+
+
+def make_features() -> DecoderFeatures:
+    torch.manual_seed(0)
+    return DecoderFeatures(make_autoencoder(TINY))
 
 
 def photos(picks: np.ndarray) -> torch.Tensor:

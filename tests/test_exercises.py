@@ -609,15 +609,20 @@ def test_a_check_before_its_prepare_cell_is_not_attempted(model):
 
 
 @pytest.mark.slow
-def test_the_forger_is_another_one_on_another_model(model):
+def test_the_forger_is_another_one_for_another_learner_and_the_same_one_next_time(model):
     from tp2lib.storage.ledger import Ledger
 
-    fakes = set()
-    for digit in range(3):
-        other, ledger = replace(model, weights_sha256=f"{digit:08x}{model.weights_sha256[8:]}"), Ledger(paths.OUTPUTS / str(digit))
-        reports = questions()["q6_1"].prepare(other, ledger)
-        fakes.add("".join(letter for letter in "ABC" if questions()["q6_1"].check(letter, reports, ledger).kind == "right"))
-    assert fakes == {"A", "B", "C"}
+    def forger(learner):
+        ledger = Ledger(paths.OUTPUTS / str(learner))
+        reports = questions()["q6_1"].prepare(model, ledger)
+        return "".join(letter for letter in "ABC" if questions()["q6_1"].check(letter, reports, ledger).kind == "right")
+
+    for learner in range(5):  # what each one's ledger begins with
+        (folder := paths.OUTPUTS / str(learner)).mkdir(parents=True)
+        line = {"event": "started", "key": "0" * 64, "at": f"2026-01-0{learner + 1}T09:00:00+00:00", "session": "1" * 32}
+        (folder / "ledger.jsonl").write_text(json.dumps(line) + "\n")
+    assert {forger(learner) for learner in range(5)} == {"A", "B", "C"}
+    assert forger(3) == forger(3)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import copy
 import pytest
 import torch
 from diffusers.models.attention_processor import PAGCFGIdentitySelfAttnProcessor2_0
-from taught_parts import CPU, RECORDS, make_denoiser, photos
+from taught_parts import CPU, RECORDS, make_denoiser, make_features, photos
 
 import vitrine.guidance
 from vitrine.denoiser import Noise
@@ -110,7 +110,7 @@ def test_timesteps_between_two_have_a_noise_between(model, weak):
 @pytest.mark.slow
 def test_plain_guidance_comes_near_the_teacher(model, empty, tmp_path, by_steps):
     before = copy.deepcopy(model).requires_grad_(False)
-    learnt = distil(tmp_path, model, photos, RECORDS, 110, CPU, batch=8)
+    learnt = distil(tmp_path, model, photos, RECORDS, make_features(), 110, CPU, batch=8)
     teacher = Teacher(before, weaken(tmp_path, before, photos, RECORDS, 0, CPU, batch=8), Noise(CPU))
     fresh = teacher.states(photos, RECORDS, empty, 4, seed=99)
     noisy, t, ids, unguided, guided = (torch.stack(column) for column in zip(*(next(fresh) for _ in range(160)), strict=True))
@@ -130,6 +130,6 @@ def test_plain_guidance_comes_near_the_teacher(model, empty, tmp_path, by_steps)
 def test_a_slow_machine_makes_one_step_at_least(model, tmp_path, monkeypatch):
     monkeypatch.setattr(vitrine.guidance, "LEAST", 4)
     before = copy.deepcopy(model.unet)
-    learnt = distil(tmp_path, model, photos, RECORDS, 1e-6, CPU, batch=2)
+    learnt = distil(tmp_path, model, photos, RECORDS, make_features(), 1e-6, CPU, batch=2)
     assert torch.load(tmp_path / "guided.pt", weights_only=True)["step"] == 1
     assert any(not torch.equal(one, other) for one, other in zip(learnt.parameters(), before.parameters(), strict=True))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import gzip
 import json
+import shutil
 import zipfile
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,12 +16,12 @@ from safetensors.torch import load_file
 
 from tp2lib import INPUTS
 from vitrine import autoencoder, latents, pack, training
-from vitrine.__main__ import main
-from vitrine.autoencoder import crops, decode, encode, to_tensor, turn_to, whiteness
+from vitrine.__main__ import WEIGHTS, main
+from vitrine.autoencoder import crops, decode, encode, to_tensor, whiteness
 from vitrine.denoiser import Denoiser, Noise, Plan, draw_batch, train
 from vitrine.linear_start import start_linear
-from vitrine.losses import Features, laplacian
-from vitrine.model import TINY, change_basis, make_autoencoder, save_pipeline
+from vitrine.losses import DecoderFeatures, Features, laplacian
+from vitrine.model import TINY, make_autoencoder
 from vitrine.renders import Renders
 from vitrine.scene import draw
 from vitrine.sharpen import sharpen
@@ -46,10 +45,11 @@ def small(photos) -> torch.Tensor:
 
 
 @pytest.fixture
-def codes() -> tuple[torch.Tensor, torch.Tensor]:
-    """Made-up latents of a dozen records, in the form `make_latents` gives."""
+def codes(tmp_path) -> torch.Tensor:
+    """Made-up latents of a dozen records, in the form `make_latents` gives, beside their autoencoder."""
     torch.manual_seed(0)
-    return torch.randn(12, 2, 8, 16, 16).half(), torch.randn(12, 2, 8, 8, 8).half()
+    make_autoencoder(TINY).save_pretrained(tmp_path / "vae")
+    return torch.randn(12, 2, 8, 16, 16).half()
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_a_denoiser_learns_one_batch(codes):
     losses = []
     for _ in range(30):
         rng = torch.Generator().manual_seed(1)
-        z, tokens = draw_batch(codes[1], ids, empty, plan, rng)
+        z, tokens = draw_batch(codes, ids, empty, plan, rng)
         e, t = torch.randn(z.shape, generator=rng), noise.draw(len(z), rng)
         loss = (noise.weight(t) * (model(noise.add(z, e, t), t, tokens) - e).square().mean((1, 2, 3))).mean()
         optimiser.zero_grad()
@@ -191,74 +191,24 @@ def test_a_denoiser_learns_one_batch(codes):
 
 
 @torch.no_grad()
-def test_the_denoiser_takes_over_weights_whose_latents_are_the_first_of_its_own(tmp_path):
-    torch.manual_seed(0)
-    narrow = replace(TINY, latents=4)
-    old = Denoiser(narrow)
-    save_pipeline(tmp_path, copy.deepcopy(old.text), make_autoencoder(narrow), copy.deepcopy(old.unet), old.tokenizer)
-    new = Denoiser(TINY)
-    new.start_from(tmp_path)
-    z, t, ids = torch.randn(2, 8, 16, 16), torch.tensor([10, 900]), torch.randint(0, 500, (2, 77))
-    z[:, 4:] = 0
-    assert torch.allclose(new(z, t, ids)[:, :4], old(z[:, :4], t, ids), atol=2e-2)  # they were saved in half precision
-    assert new.unet.conv_in.weight[:, 4:].std() > 0 < new.unet.conv_out.weight[4:].std()  # or nothing would be learnt there
-
-
-def likeness(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Share of what varies in each channel of ``b`` that is in the same channel of ``a``."""
-    return 1 - (a[:, : b.shape[1]] - b).square().mean((0, 2, 3)) / b.var((0, 2, 3))
-
-
-@torch.no_grad()
-def test_latents_turn_to_those_of_another_autoencoder_and_pictures_stay(small):
-    torch.manual_seed(0)
-    vae, x = make_autoencoder(TINY), to_tensor(small)
-    start_linear(vae, x)
-    other = copy.deepcopy(vae)
-    turn = torch.linalg.qr(torch.randn(3, 3)).Q
-    change_basis(other, torch.block_diag(turn, torch.eye(5)), torch.zeros(8))
-    before = decode(vae, encode(vae, x))
-    assert likeness(encode(vae, x), encode(other, x)[:, :3]).min() < 0.5
-    turn_to(vae, other, small)
-    assert likeness(encode(vae, x), encode(other, x)[:, :3]).min() > 0.99
-    assert torch.allclose(decode(vae, encode(vae, x)), before, atol=1e-4)
-
-
-@pytest.mark.slow
-def test_an_autoencoder_that_follows_another_has_its_latents_first(small, tmp_path, by_steps):
-    pytest.importorskip("efficientnet_lite_pytorch", reason="the features of the loss are in the extra 'train'")
-    torch.manual_seed(3)
-    followed, x = make_autoencoder(replace(TINY, latents=4)), to_tensor(small)
-    start_linear(followed, x)
-    change_basis(followed, torch.linalg.qr(torch.randn(4, 4)).Q, torch.zeros(4))
-    change_basis(followed, torch.eye(4), torch.tensor([0.5, 0.0, 0.0, 0.0]))  # which no turn brings about
-    alone = tmp_path / "alone"
-    autoencoder.train(alone, small, 60, CPU, 4, 32, TINY)
-    autoencoder.train(tmp_path, small, 60, CPU, 4, 32, TINY, followed)
-    with torch.no_grad():
-        like = [likeness(encode(AutoencoderKL.from_pretrained(folder / "vae"), x), encode(followed, x)).min() for folder in (alone, tmp_path)]
-    assert like[0] < 0 and like[1] > 0.6  # measured: 0.96
-
-
-@torch.no_grad()
 def test_latents_are_kept_and_only_what_is_new_is_encoded(small, tmp_path, monkeypatch):
     torch.manual_seed(0)
     vae = make_autoencoder(TINY)
     vae.save_pretrained(tmp_path / "vae")
     encoded = []
     monkeypatch.setattr(latents, "encode", lambda vae, x: encoded.append(len(x)) or encode(vae, x))
-    high, _ = latents.make_latents(tmp_path, small[:3], CPU, 2, half=False)
+    high = latents.make_latents(tmp_path, small[:3], CPU, 2)
     assert high.shape == (3, 2, 8, 8, 8) and encoded == [4, 2]  # each picture and its mirror image
     assert torch.allclose(high[1, 0].float(), encode(vae, to_tensor(small))[1], atol=1e-2)
     assert torch.allclose(high[1, 1].float(), encode(vae, to_tensor(small).flip(-1))[1], atol=1e-2)
-    more, _ = latents.make_latents(tmp_path, small.flip(0), CPU, 4, half=False)
+    more = latents.make_latents(tmp_path, small.flip(0), CPU, 4)
     assert encoded == [4, 2, 6] and torch.equal(more[3:].flip(0), high)  # in the order of the pictures
     vae.quant_conv.bias[0] += 1
     vae.save_pretrained(tmp_path / "vae")
-    moved, low = latents.make_latents(tmp_path, small[:3], CPU, 4)
-    assert encoded == [4, 2, 6, 6, 6] and low.shape == (3, 2, 8, 4, 4) and not torch.equal(moved, high)  # another autoencoder
-    one, _ = latents.make_latents(tmp_path, small[:3], CPU, 4, half=False, mirrored=False)
-    assert encoded[5:] == [3] and torch.allclose(one.float(), moved[:, :1].float(), atol=1e-2)
+    moved = latents.make_latents(tmp_path, small[:3], CPU, 4)
+    assert encoded == [4, 2, 6, 6] and not torch.equal(moved, high)  # another autoencoder
+    one = latents.make_latents(tmp_path, small[:3], CPU, 4, mirrored=False)
+    assert encoded[4:] == [3] and torch.allclose(one.float(), moved[:, :1].float(), atol=1e-2)
 
 
 def test_timesteps_cover_the_schedule_and_favour_the_middle():
@@ -316,6 +266,42 @@ def test_the_pyramid_loss_is_zero_for_equal_pictures_and_grows_with_blur():
     x = torch.rand(1, 3, 32, 32)
     soft, softer = torch.nn.functional.avg_pool2d(x, 3, 1, 1), torch.nn.functional.avg_pool2d(x, 7, 1, 3)
     assert laplacian(x, x) == 0 < laplacian(x, soft) < laplacian(x, softer)
+
+
+@torch.no_grad()
+def test_what_the_decoder_sees_in_an_error_counts_in_its_own_levels_only(photos):
+    vae = AutoencoderKL.from_pretrained(WEIGHTS / "vae", dtype=torch.float32)
+    features, z = DecoderFeatures(vae), encode(vae, to_tensor(photos[:2]))
+    rng = torch.Generator().manual_seed(0)
+    noise, other = (torch.randn(z.shape, generator=rng) for _ in range(2))
+
+    def error(sigma, wrong):
+        sigma = torch.tensor(sigma)
+        noisy = (z + sigma[:, None, None, None] * noise) / (1 + sigma[:, None, None, None] ** 2).sqrt()
+        return features.error(noisy, noise + wrong * other, noise, sigma).item()
+
+    assert error([1.0, 2.0], 0) == pytest.approx(0, abs=1e-6)
+    assert 0 < error([1.0, 2.0], 0.1) < error([1.0, 2.0], 0.3)
+    assert error([0.1, 30.0], 0.3) == 0  # neither level counts
+    assert error([1.0, 30.0], 0.3) == pytest.approx(error([1.0, 1.0], 0.3), rel=0.5)  # a level that does not count dilutes nothing
+
+
+@pytest.mark.slow
+def test_the_end_of_the_training_learns_what_the_decoder_sees(codes, tmp_path, by_steps):
+    def seen_after(share):
+        train(folder := tmp_path / str(share), codes, draw_texts(RECORDS, 1), 60, CPU, Plan(batch=8, seen=20, seen_from=share, empty=0, wrong=0), TINY)
+        model, noise = Denoiser(TINY), Noise(CPU)
+        model.load_state_dict(weights(folder)["average"]["module"])
+        z, t, e = codes[:, 0].float(), torch.full((12,), 500), torch.randn((12, 8, 16, 16), generator=torch.Generator().manual_seed(5))
+        ids = torch.from_numpy(draw_texts(RECORDS, 1)[0][:, 0]).long()
+        with torch.no_grad():
+            noisy = noise.add(z, e, t)
+            return features.error(noisy, model(noisy, t, ids), e, noise.weight(t)).item()
+
+    features = DecoderFeatures(AutoencoderKL.from_pretrained(tmp_path / "vae"))
+    for share in (0, 2):
+        shutil.copytree(tmp_path / "vae", tmp_path / str(share) / "vae")
+    assert seen_after(0) < 0.97 * seen_after(2)
 
 
 @pytest.fixture
@@ -464,6 +450,15 @@ def test_the_tiny_chain_renders_trains_travels_and_measures(tmp_path, capsys):
     before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("renders/*/*.png")}
     main(["render", "--tiny", "--data", str(tmp_path)])  # finished: nothing to do again
     assert before and before == {p: p.stat().st_mtime_ns for p in tmp_path.glob("renders/*/*.png")}
+    further = tmp_path / "further"
+    further.mkdir()
+    (further / "renders").symlink_to(tmp_path / "renders")
+    main(["train", "--tiny", "--minutes", "0.01", "--data", str(further), "--start", str(made)])
+    assert not (further / "sharp").exists()  # the autoencoder stays, with the decoder that it has
+    autoencoder_of = lambda folder: (folder / "vae" / "diffusion_pytorch_model.safetensors").read_bytes()
+    assert autoencoder_of(further / "weights") == autoencoder_of(made)
+    with pytest.raises(SystemExit, match="holds another autoencoder"):
+        main(["train", "--tiny", "--data", str(tmp_path), "--start", str(made)])
     other, unet = tmp_path / "other", "unet/diffusion_pytorch_model.safetensors"
     main(["guide", "--tiny", "--minutes", "0.01", "--data", str(tmp_path), "--start", str(made), "--to", str(other)])
     assert (other / unet).read_bytes() != (made / unet).read_bytes()

@@ -181,9 +181,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--to", type=Path, help="where the weights go or are (default: the package; with --tiny, DATA/weights)")
     parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="train, guide, judge, cutout: default auto")
     parser.add_argument("--minutes", type=float, help="train, guide, judge, cutout: the time to use, loading included")
-    parser.add_argument(
-        "--start", type=Path, help="train: go on from the pipeline in this folder; the new autoencoder follows its latents; guide: distil into that pipeline"
-    )
+    parser.add_argument("--start", type=Path, help="train: go on from the pipeline in this folder, with its autoencoder; guide: distil into that pipeline")
     parser.add_argument("--pack", type=Path, help="pack: the file to write (default: DATA/pack.zip); train, judge: unpack this file first")
     parser.add_argument("--parts", type=Path, help="train: put the result here besides, as parts of at most 15 MB; join: where the parts are")
     parser.add_argument("--split", choices=("train", "judge", "test"), help="render: only this split; pack: this one (default: train)")

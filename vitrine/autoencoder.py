@@ -12,7 +12,7 @@ from diffusers import AutoencoderKL
 
 from .linear_start import POSTERIOR, start_linear
 from .losses import brought_features, laplacian
-from .model import FULL, Size, change_basis, fold_whitening, make_autoencoder
+from .model import FULL, Size, fold_whitening, make_autoencoder
 from .training import Average, Budget, Checkpoint, Clock, autocast, descend, learning_rate
 
 PEAK, MOST = 5e-4, 1e-3
@@ -64,7 +64,6 @@ def train(
     batch: int = 16,
     side: int = 64,
     size: Size = FULL,
-    followed: AutoencoderKL | None = None,
 ) -> None:
     """Train for ``seconds``, resuming from ``data/autoencoder.pt``, then write ``data/vae``.
 
@@ -77,9 +76,6 @@ def train(
         On ``device``.
     batch, side : int
         Crops a step and their width; the learning rate grows with the root of the batch, up to ``MOST``.
-    followed : AutoencoderKL, optional
-        Another autoencoder, with fewer channels: the first ones of this become its latents, the others take what it lost. So
-        a UNet that was trained on its latents goes on where it stood.
     """
     torch.manual_seed(0)
     if (data / "start").exists():
@@ -87,11 +83,7 @@ def train(
     else:
         vae = make_autoencoder(size)
         start_linear(vae, to_tensor(pictures[:200].cpu()))
-        if followed:
-            turn_to(vae, followed, pictures[:100].cpu())
     vae = vae.to(device, memory_format=torch.channels_last)
-    if followed:
-        followed = followed.to(device, memory_format=torch.channels_last).requires_grad_(False)
     seen = brought_features(data).to(device)
     begun = copy.deepcopy(vae).requires_grad_(False)
     peak = min(PEAK * (batch / 16) ** 0.5, MOST)
@@ -111,10 +103,6 @@ def train(
             features = seen.distance(y, x)
         pixel = F.l1_loss(y, x)
         loss = pixel + 0.5 * laplacian(y, x) + 0.15 * features + 0.1 * whiteness(z)
-        if followed:
-            with torch.no_grad(), autocast(device):
-                theirs = encode(followed, x).float()
-            loss = loss + 0.2 * F.mse_loss(z[:, : theirs.shape[1]], theirs)
         descend(loss, optimiser, peak * learning_rate(share, hold=0.6))
         average.update(vae)
         step += 1
@@ -124,8 +112,7 @@ def train(
     finished = average.module.float()
     if (data / "start").exists():  # a short training can end below what it was brought
         finished = max(begun, finished, key=lambda one: psnr(one, pictures))
-    if not followed:
-        whiten(finished, pictures)
+    whiten(finished, pictures)
     finished.save_pretrained(data / "vae", safe_serialization=True)
 
 
@@ -149,20 +136,6 @@ def whiten(vae: AutoencoderKL, pictures: torch.Tensor, count: int = 1000) -> Non
     flat = torch.cat(rows)
     variance = vae.quant_conv.bias[vae.config.latent_channels :].double().exp()
     fold_whitening(vae, flat.mean(0), torch.cov(flat.T) + torch.diag(variance), variance)
-
-
-@torch.no_grad()
-def turn_to(vae: AutoencoderKL, followed: AutoencoderKL, pictures: torch.Tensor) -> None:
-    """Turn the latents so that the first ones are nearest to another autoencoder's: orthogonal Procrustes (Schönemann, 1966), in place.
-
-    Parameters
-    ----------
-    pictures : Tensor of shape (N, H, W, 3), uint8
-    """
-    x = to_tensor(pictures)
-    ours, theirs = (torch.cat([encode(one, part) for part in x.split(8)]).movedim(1, -1).flatten(0, 2) for one in (vae, followed))
-    left, _, right = torch.linalg.svd((theirs - theirs.mean(0)).T @ (ours - ours.mean(0)))
-    change_basis(vae, torch.cat([left @ right[: len(left)], right[len(left) :]]), torch.zeros(len(right)))
 
 
 def to_tensor(pictures: np.ndarray | torch.Tensor) -> torch.Tensor:

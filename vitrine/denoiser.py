@@ -1,6 +1,6 @@
 """Train the text encoder and the UNet together, as latent diffusion does (Rombach et al., 2022).
 
-Noise prediction on the noise levels of `SCHEDULER_CONFIG`, a loss in which every noise level counts alike, caption dropout for
+Noise prediction on the noise levels of `SCHEDULER_CONFIG`, a loss in which every noise level counts alike and at last what the decoder sees, caption dropout for
 classifier-free guidance, and a share of wrong captions, which makes the unguided model doubt its prompt, so that guidance pays
 up to the values Stable Diffusion 1.5 is used at. All that a step needs lies on the device.
 """
@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import DDPMScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModel
 
+from .losses import DecoderFeatures
 from .model import FULL, SCHEDULER_CONFIG, Size, make_text_encoder, make_unet
 from .tokenizer import make_tokenizer
 from .training import Average, Budget, Checkpoint, Clock, autocast, descend, learning_rate
@@ -33,9 +34,8 @@ class Plan:
         32 on two cores; on a GPU 256.
     peak, most : float
         Learning rate at a batch of 64; it grows with the root of the batch, up to ``most``.
-    low_share : float
-        First part of the time, on half-size latents at a quarter of the cost and with the text cut after
-        ``low_tokens``, which no caption reaches: the rest is padding.
+    seen, seen_from : float
+        What the error of `DecoderFeatures` counts, and from which share of the time on.
     empty, wrong : float
         Share of captions emptied, and exchanged for another picture's.
     """
@@ -43,8 +43,8 @@ class Plan:
     batch: int = 64
     peak: float = 8e-4
     most: float = 1e-3
-    low_share: float = 0.25
-    low_tokens: int = 40
+    seen: float = 1.5
+    seen_from: float = 0.5
     empty: float = 0.10
     wrong: float = 0.15
 
@@ -60,14 +60,9 @@ class Denoiser(nn.Module):
 
     @torch.no_grad()
     def start_from(self, folder: Path) -> None:
-        """Take over the weights of a saved pipeline whose latents are the first ones of ours; what the first and the last convolution have for the others stays as drawn."""
+        """Take over the weights of a saved pipeline."""
         self.text.load_state_dict(CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32).state_dict())
-        theirs = UNet2DConditionModel.from_pretrained(folder / "unet", dtype=torch.float32).state_dict()
-        mine = self.unet.state_dict()
-        for name, at in (("conv_in.weight", 1), ("conv_out.weight", 0), ("conv_out.bias", 0)):
-            known = theirs[name].shape[at]
-            theirs[name] = torch.cat([theirs[name], mine[name].narrow(at, known, mine[name].shape[at] - known)], at)
-        self.unet.load_state_dict(theirs)
+        self.unet.load_state_dict(UNet2DConditionModel.from_pretrained(folder / "unet", dtype=torch.float32).state_dict())
 
     def forward(self, noisy: torch.Tensor, t: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         return self.unet(noisy, t, self.text(ids)[0], return_dict=False)[0]
@@ -104,7 +99,7 @@ class Noise:
 
 def train(
     data: Path,
-    latents: tuple[torch.Tensor, torch.Tensor | None],
+    latents: torch.Tensor,
     texts: tuple[np.ndarray, np.ndarray],
     seconds: float,
     device: torch.device,
@@ -117,8 +112,8 @@ def train(
 
     Parameters
     ----------
-    latents : pair of Tensors
-        From `make_latents`; where there are no half-size ones, there is no first part on them.
+    latents : Tensor of shape (N, K, C, h, w)
+        From `make_latents`, with the autoencoder in ``data/vae``.
     texts : pair of ndarrays
         From `draw_texts`, in the latents' order.
     saved : callable
@@ -142,17 +137,23 @@ def train(
     checkpoint = Checkpoint(data / "denoiser.pt", model=model, optimiser=optimiser, average=average, budget=budget)
     step = checkpoint.load(device)
     ids, empty = (torch.from_numpy(tokens).to(device) for tokens in texts)
+    features = DecoderFeatures(AutoencoderKL.from_pretrained(data / "vae", dtype=torch.float32)).to(device)
     rng, clock, smooth = torch.Generator(device), Clock("denoiser", budget), None
 
     def loss_at(share: float) -> torch.Tensor:
         rng.manual_seed(31_000_000 + step)
-        source, length = (latents[1], plan.low_tokens) if latents[1] is not None and share < plan.low_share else (latents[0], 77)
-        z, tokens = draw_batch(source, ids, empty, plan, rng)
+        z, tokens = draw_batch(latents, ids, empty, plan, rng)
         e = torch.randn(z.shape, generator=rng, device=device)
         t = noise.draw(len(z), rng)
+        noisy = noise.add(z, e, t)
         with autocast(device):
-            predicted = model(noise.add(z, e, t), t, tokens[:, :length])
-        return (noise.weight(t) * (predicted.float() - e).square().mean((1, 2, 3))).mean()
+            predicted = model(noisy, t, tokens)
+        loss = (noise.weight(t) * (predicted.float() - e).square().mean((1, 2, 3))).mean()
+        if share < plan.seen_from:
+            return loss
+        near = slice(len(t) // 2)  # those that `Noise.draw` lays where most is learnt
+        with autocast(device):
+            return loss + plan.seen * features.error(noisy[near], predicted[near].float(), e[near], noise.weight(t[near]))
 
     if device.type == "cuda":
         model.unet.compile(dynamic=False)

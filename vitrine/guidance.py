@@ -29,6 +29,7 @@ from torch import nn
 
 from .captions import caption
 from .denoiser import Denoiser, Noise
+from .losses import DecoderFeatures
 from .model import SCHEDULER_CONFIG
 from .scene import SPLITS, draw
 from .training import Average, Budget, Checkpoint, Clock, autocast, descend, learning_rate
@@ -39,6 +40,7 @@ PEAK = 1e-4  # of the blocks with attention, where words and structure come in
 OUTER = 0.5  # of it for the others, which draw edges and grain
 WEAKER = 0.2  # share of the time that the weaker UNet gets
 FRESH = 0.45  # states that the teacher makes for each that the student is shown
+SEEN = 0.4  # what the error of `DecoderFeatures` counts
 LEAST = 24  # batches of states before the first step
 
 State = tuple[torch.Tensor, ...]  # noisy latents, timestep, tokens, and the noise that the student shall predict without words, and with guidance
@@ -129,6 +131,7 @@ def distil(
     model: Denoiser,
     photos: Callable[[np.ndarray], torch.Tensor],
     records: Sequence[dict],
+    features: DecoderFeatures,
     seconds: float,
     device: torch.device,
     batch: int = 16,
@@ -146,6 +149,8 @@ def distil(
         Latents of the pictures with these numbers, (N, C, h, w), float32, on ``device``.
     records : sequence of dict
         Theirs, in their order.
+    features : DecoderFeatures
+        In which the student's prediction with guidance is to look like the teacher's.
     batch : int
         States a step of the student; the teacher samples half as many pictures together.
     saved : callable
@@ -177,7 +182,10 @@ def distil(
         with autocast(device):
             free, worded = unet(noisy.repeat(2, 1, 1, 1), t.repeat(2), torch.cat([blank.expand_as(text), text]), return_dict=False)[0].float().chunk(2)
         errors = (free.lerp(worded, SCALE) - guided) / 2, worded - unguided.lerp(guided, 1 / SCALE)  # undivided, the first would drown the second
-        loss = (teacher.sigma(t) * sum(error.square().mean((1, 2, 3)) for error in errors)).mean()  # weighted as in `Noise.weight`
+        sigma, some = teacher.sigma(t), slice((batch + 1) // 2)
+        with autocast(device):
+            seen_apart = features.error(noisy[some], free.lerp(worded, SCALE)[some], guided[some], sigma[some])
+        loss = (sigma * sum(error.square().mean((1, 2, 3)) for error in errors)).mean() + SEEN * seen_apart  # weighted as in `Noise.weight`
         descend(loss, optimiser, PEAK * learning_rate(share))
         average.update(unet)
         smooth = loss.detach() if smooth is None else smooth.lerp(loss.detach(), 0.05)

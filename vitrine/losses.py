@@ -1,4 +1,4 @@
-"""What a reconstruction is held against: pixels, edges, and features of a network trained on photos."""
+"""What a picture is held against: edges, features of a network trained on photos, and what a decoder sees in latents."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from diffusers import AutoencoderKL
 from safetensors.torch import load_file
 from torch import nn
 
@@ -87,6 +88,45 @@ def brought_features(data: Path) -> Features:
     """Those that a pack has brought to ``data/features.safetensors``, else those of the wheel."""
     brought = data / "features.safetensors"
     return Features(load_file(brought) if brought.exists() else None)
+
+
+class DecoderFeatures(nn.Module):
+    """What a decoder makes of latents in its first layers: maps of their size and of twice that.
+
+    An error of the latents counts there as it will be seen. Latents are white, so in their own squared error a picture's grain counts as
+    much as its shapes: a UNet that learnt by that alone drew scratches for edges and boards for wallets
+    (LPL: Berrada et al., 2025, "Boosting latent diffusion with perceptual objectives", arXiv:2411.04873).
+    """
+
+    LEVELS = 0.15, 4.0  # noise over picture: above, little of the picture is left to predict; below, nothing is to be seen
+
+    def __init__(self, vae: AutoencoderKL):
+        super().__init__()
+        self.start, self.decoder = vae.post_quant_conv, vae.decoder.to(memory_format=torch.channels_last)
+        self.eval().requires_grad_(False)
+
+    def forward(self, z: torch.Tensor) -> list[torch.Tensor]:
+        maps = [self.decoder.mid_block(self.decoder.conv_in(self.start(z)))]
+        maps.append(self.decoder.up_blocks[0](maps[-1]))
+        maps.append(maps[-1])
+        for block in self.decoder.up_blocks[1].resnets:
+            maps[-1] = block(maps[-1], None)
+        return maps
+
+    def error(self, noisy: torch.Tensor, predicted: torch.Tensor, wanted: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        """Mean squared difference of what is seen in two predictions of the noise, each channel in units of its variance; at ``LEVELS`` only, which count alike.
+
+        Parameters
+        ----------
+        noisy, predicted, wanted : Tensor of shape (N, C, h, w)
+        sigma : Tensor of shape (N,)
+            Noise over picture.
+        """
+        s = sigma[:, None, None, None]
+        seen = [self((noisy * (1 + s**2).sqrt() - s * noise).contiguous(memory_format=torch.channels_last)) for noise in (predicted, wanted)]
+        apart = sum(((a - b).square() / b.var((0, 2, 3), keepdim=True)).mean((1, 2, 3)) for a, b in zip(*seen)) / len(seen[0])
+        counted = (sigma > self.LEVELS[0]) & (sigma < self.LEVELS[1])
+        return torch.where(counted, apart / sigma, 0).sum() / counted.sum().clamp(min=1)
 
 
 class PooledFeatures(Features):

@@ -23,6 +23,7 @@ from diffusers.utils import SAFETENSORS_WEIGHTS_NAME
 
 from . import autoencoder, denoiser, guidance, latents, pack, sharpen
 from .denoiser import Denoiser
+from .losses import DecoderFeatures
 from .model import FULL, TINY, Size, save_pipeline, seal
 from .renders import Renders
 from .tokenizer import draw_texts
@@ -70,7 +71,7 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
     tiny : bool
         Small networks and batches, to see that everything works.
     start : Path, optional
-        A pipeline to go on from: the autoencoder follows its latents, so that its text encoder and UNet can be trained further.
+        A pipeline to go on from: its autoencoder stays, its text encoder and UNet are trained further.
     parts : Path, optional
         Where the result goes besides, as a zip in parts of at most 15 MB, every two minutes: what is there survives the machine.
     """
@@ -84,11 +85,13 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
     pictures = renders.tensor().to(where)
     print(f"{len(renders)} pictures on {where}, {time.monotonic() - began:.0f} s after the start", flush=True)
     left = lambda: 60 * minutes - (time.monotonic() - began)
+    if start:
+        keep_autoencoder(start, data)
     todo = {
         "autoencoder": not (data / "vae" / "config.json").exists(),
         "denoiser": not (data / "weak.pt").exists(),
         "guidance": True,
-        "sharpen": not (data / "sharp" / "config.json").exists(),
+        "sharpen": not start and not (data / "sharp" / "config.json").exists(),
     }
     if todo["denoiser"]:
         beside = ProcessPoolExecutor(1, mp_context=get_context("spawn"))  # a fork would inherit CUDA
@@ -97,12 +100,9 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
     total = sum(getattr(Shares(), name) for name, wanted in todo.items() if wanted)
     share = lambda name: getattr(Shares(), name) / total
     if todo["autoencoder"]:
-        followed = AutoencoderKL.from_pretrained(start / "vae", dtype=torch.float32) if start else None
-        autoencoder.train(data, pictures, share("autoencoder") * left(), where, batches.autoencoder, size=size, followed=followed)
-    # weights that have seen full-size latents need no half-size ones, on a GPU compiling for a second size takes longer than it saves,
-    # and on a CPU a picture comes up some six times in two hours, so its mirror image is left out
-    gpu = where.type == "cuda"
-    codes = latents.make_latents(data, pictures, where, batches.latents, half=not start and not gpu, mirrored=gpu)
+        autoencoder.train(data, pictures, share("autoencoder") * left(), where, batches.autoencoder, size=size)
+    # on a CPU a picture comes up some six times in two hours, so its mirror image is left out
+    codes = latents.make_latents(data, pictures, where, batches.latents, mirrored=where.type == "cuda")
     late = share("guidance") + (share("sharpen") if todo["sharpen"] else 0)
 
     def deliver() -> None:
@@ -115,9 +115,9 @@ def train(data: Path, to: Path, minutes: float, device: str = "auto", tiny: bool
         plan = denoiser.Plan(batch=batches.denoiser)
         denoiser.train(data, codes, texts.result(), left() * share("denoiser") / (share("denoiser") + late), where, plan, size, start, deliver)
         deliver()
-    guidance.distil(
-        data, averaged(data, size).to(where), photos_of(codes[0]), renders.records, left() * share("guidance") / late, where, batches.guidance, saved=deliver
-    )
+    features = decoder_features(data, where)
+    seconds = left() * share("guidance") / late
+    guidance.distil(data, averaged(data, size).to(where), photos_of(codes), renders.records, features, seconds, where, batches.guidance, saved=deliver)
     deliver()
     if todo["sharpen"]:
         sharpen.sharpen(data, pictures, max(1.0, left()), where, batches.sharpen)
@@ -137,11 +137,26 @@ def guide(data: Path, start: Path, to: Path, minutes: float, device: str = "auto
     folder = data / f"guide-{hashlib.sha256((start / 'unet' / SAFETENSORS_WEIGHTS_NAME).read_bytes()).hexdigest()[:8]}"
     shutil.copytree(start / "vae", folder / "vae", dirs_exist_ok=True)
     pictures = torch.from_numpy(np.stack([renders.picture(k) for k in range(min(PHOTOS, len(renders)))]))
-    codes, _ = latents.make_latents(folder, pictures, where, batches.latents, half=False, mirrored=False)
+    codes = latents.make_latents(folder, pictures, where, batches.latents, mirrored=False)
     left = 60 * minutes - (time.monotonic() - began)
-    unet = guidance.distil(folder, model.to(where), photos_of(codes), renders.records[: len(codes)], left, where, batches.guidance)
+    unet = guidance.distil(
+        folder, model.to(where), photos_of(codes), renders.records[: len(codes)], decoder_features(folder, where), left, where, batches.guidance
+    )
     save_pipeline(to, model.text, AutoencoderKL.from_pretrained(start / "vae", dtype=torch.float32), unet, model.tokenizer)
     seal(to)
+
+
+def keep_autoencoder(start: Path, data: Path) -> None:
+    """Copy the autoencoder of the pipeline in ``start`` to ``data/vae``, or stop where another one stands, whose latents are other ones."""
+    theirs, ours = (folder / "vae" / SAFETENSORS_WEIGHTS_NAME for folder in (start, data))
+    if not ours.exists():
+        shutil.copytree(start / "vae", data / "vae", dirs_exist_ok=True)
+    elif theirs.read_bytes() != ours.read_bytes():
+        raise SystemExit(f"{data / 'vae'} holds another autoencoder than --start {start}. Give another --data, or delete that folder with its checkpoints.")
+
+
+def decoder_features(data: Path, device: torch.device) -> DecoderFeatures:
+    return DecoderFeatures(AutoencoderKL.from_pretrained(data / "vae", dtype=torch.float32)).to(device)
 
 
 def photos_of(codes: torch.Tensor) -> Callable[[np.ndarray], torch.Tensor]:
