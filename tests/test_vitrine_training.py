@@ -280,9 +280,9 @@ def test_what_the_decoder_sees_in_an_error_counts_in_its_own_levels_only(photos)
         noisy = (z + sigma[:, None, None, None] * noise) / (1 + sigma[:, None, None, None] ** 2).sqrt()
         return features.error(noisy, noise + wrong * other, noise, sigma).item()
 
-    assert error([1.0, 2.0], 0) == pytest.approx(0, abs=1e-6)
-    assert 0 < error([1.0, 2.0], 0.1) < error([1.0, 2.0], 0.3)
-    assert error([0.1, 30.0], 0.3) == 0  # neither level counts
+    assert error([0.5, 1.0], 0) == pytest.approx(0, abs=1e-6)
+    assert 0 < error([0.5, 1.0], 0.1) < error([0.5, 1.0], 0.3)
+    assert error([0.05, 30.0], 0.3) == 0  # neither level counts
     assert error([1.0, 30.0], 0.3) == pytest.approx(error([1.0, 1.0], 0.3), rel=0.5)  # a level that does not count dilutes nothing
 
 

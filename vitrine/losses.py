@@ -98,7 +98,7 @@ class DecoderFeatures(nn.Module):
     (LPL: Berrada et al., 2025, "Boosting latent diffusion with perceptual objectives", arXiv:2411.04873).
     """
 
-    LEVELS = 0.15, 4.0  # noise over picture: above, little of the picture is left to predict; below, nothing is to be seen
+    LEVELS = 0.1, 1.6  # noise over picture: above, fine parts that are still open, such as a stalk, are averaged away; below, nothing is to be seen
 
     def __init__(self, vae: AutoencoderKL):
         super().__init__()
