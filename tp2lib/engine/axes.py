@@ -12,7 +12,7 @@ import torch
 from tp2lib.engine.control import TOUCHES, dead_pairs
 from tp2lib.engine.fallbacks import is_out_of_memory
 from tp2lib.engine.plan import Plan, make_plan
-from tp2lib.errors import RecipeError, TP2Error, did_you_mean, shown
+from tp2lib.errors import RecipeError, TP2Error, counted, did_you_mean, shown
 from tp2lib.metadata.source import Source
 from tp2lib.models.loading import Model
 from tp2lib.recipe import Recipe, drawn
@@ -122,9 +122,12 @@ def where(place: Mapping[str, Any]) -> str:
 def announce(plans: Sequence[tuple[Place, Plan]], axes: Mapping[str, tuple], seeds: Sequence[int], todo: Sequence[Plan]) -> Iterator[str]:
     """Say how long the sweep will take with what is `todo`, and which cells are the same picture."""
     unique = {plan.key for _, plan in plans}
-    names = " x ".join(f"{name} {shown(list(values))}" for name, values in axes.items())
-    parts = [f"{len(todo)} to make", f"{len(unique) - len(todo)} kept from before", f"{len(plans) - len(unique)} the same as another"]
-    yield f"sweep over {names}, seeds {shown(list(seeds))}: {len(plans)} images ({', '.join(parts)})"
+    names = " x ".join(
+        counted(len(values), name.replace("_", " ")) if name.endswith("prompt") else f"{name} {shown(list(values))}" for name, values in axes.items()
+    )
+    counts = {"to make": len(todo), "kept from before": len(unique) - len(todo), "the same as another": len(plans) - len(unique)}
+    parts = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    yield f"sweep over {names}, seeds {shown(list(seeds))}: {len(plans)} images ({parts})"
     if todo:
         calls = sum(plan.effective["model_calls"] for plan in todo)
         width = todo[0].effective["batch_width"]

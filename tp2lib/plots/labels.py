@@ -120,7 +120,7 @@ def fixed(runs: Sequence[Any], besides: Sequence[str] = ()) -> list[str]:
 def changes(runs: Sequence[Any]) -> list[str]:
     """Name the first run by all that varies, the others by what they change against it."""
     axes = varying(runs)
-    names = [", ".join(label(runs[0], axis)[0] for axis in axes)]
+    names = [", ".join(_with_effect(*label(runs[0], axis)) for axis in axes)]
     for run in runs[1:]:
         changed = [_with_effect(*label(run, axis)) for axis in axes if value(run, axis) != value(runs[0], axis)]
         names.append(", ".join(changed) or "the same again")
