@@ -292,7 +292,7 @@ def test_the_end_of_the_training_learns_what_the_decoder_sees(codes, tmp_path, b
         train(folder := tmp_path / str(share), codes, draw_texts(RECORDS, 1), 60, CPU, Plan(batch=8, seen=20, seen_from=share, empty=0, wrong=0), TINY)
         model, noise = Denoiser(TINY), Noise(CPU)
         model.load_state_dict(weights(folder)["average"]["module"])
-        z, t, e = codes[:, 0].float(), torch.full((12,), 500), torch.randn((12, 8, 16, 16), generator=torch.Generator().manual_seed(5))
+        z, t, e = codes[:, 0].float(), torch.full((12,), 200), torch.randn((12, 8, 16, 16), generator=torch.Generator().manual_seed(5))
         ids = torch.from_numpy(draw_texts(RECORDS, 1)[0][:, 0]).long()
         with torch.no_grad():
             noisy = noise.add(z, e, t)
@@ -301,7 +301,7 @@ def test_the_end_of_the_training_learns_what_the_decoder_sees(codes, tmp_path, b
     features = DecoderFeatures(AutoencoderKL.from_pretrained(tmp_path / "vae"))
     for share in (0, 2):
         shutil.copytree(tmp_path / "vae", tmp_path / str(share) / "vae")
-    assert seen_after(0) < 0.97 * seen_after(2)
+    assert seen_after(0) < 0.98 * seen_after(2)  # measured: 0.95
 
 
 @pytest.fixture
