@@ -124,7 +124,11 @@ class DecoderFeatures(nn.Module):
         """
         s = sigma[:, None, None, None]
         seen = [self((noisy * (1 + s**2).sqrt() - s * noise).contiguous(memory_format=torch.channels_last)) for noise in (predicted, wanted)]
-        apart = sum(((a - b).square() / b.var((0, 2, 3), keepdim=True)).mean((1, 2, 3)) for a, b in zip(*seen)) / len(seen[0])
+        apart = torch.zeros_like(sigma)
+        for a, b in zip(*seen):
+            spread = b.float().var((0, 2, 3), keepdim=True)
+            spread = spread.maximum(0.01 * spread.mean())  # a linear start has constant channels
+            apart = apart + ((a - b).float().square() / spread).mean((1, 2, 3)) / len(seen[0])
         counted = (sigma > self.LEVELS[0]) & (sigma < self.LEVELS[1])
         return torch.where(counted, apart / sigma, 0).sum() / counted.sum().clamp(min=1)
 
