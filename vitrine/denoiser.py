@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from diffusers import DDPMScheduler, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModel
 
-from .losses import DecoderFeatures
+from .losses import decoder_features
 from .model import FULL, SCHEDULER_CONFIG, Size, make_text_encoder, make_unet
 from .tokenizer import make_tokenizer
 from .training import Average, Budget, Checkpoint, Clock, autocast, descend, learning_rate
@@ -35,7 +35,7 @@ class Plan:
     peak, most : float
         Learning rate at a batch of 64; it grows with the root of the batch, up to ``most``.
     seen, seen_from : float
-        What the error of `DecoderFeatures` counts, and from which share of the time on.
+        What the error of `vitrine.losses.DecoderFeatures` counts, and from which share of the time on.
     empty, wrong : float
         Share of captions emptied, and exchanged for another picture's.
     """
@@ -137,7 +137,7 @@ def train(
     checkpoint = Checkpoint(data / "denoiser.pt", model=model, optimiser=optimiser, average=average, budget=budget)
     step = checkpoint.load(device)
     ids, empty = (torch.from_numpy(tokens).to(device) for tokens in texts)
-    features = DecoderFeatures(AutoencoderKL.from_pretrained(data / "vae", dtype=torch.float32)).to(device)
+    features = decoder_features(data, device)
     rng, clock, smooth = torch.Generator(device), Clock("denoiser", budget), None
 
     def loss_at(share: float) -> torch.Tensor:

@@ -106,12 +106,11 @@ class DecoderFeatures(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, z: torch.Tensor) -> list[torch.Tensor]:
-        maps = [self.decoder.mid_block(self.decoder.conv_in(self.start(z)))]
-        maps.append(self.decoder.up_blocks[0](maps[-1]))
-        maps.append(maps[-1])
+        first = self.decoder.mid_block(self.decoder.conv_in(self.start(z)))
+        last = second = self.decoder.up_blocks[0](first)
         for block in self.decoder.up_blocks[1].resnets:
-            maps[-1] = block(maps[-1], None)
-        return maps
+            last = block(last, None)
+        return [first, second, last]
 
     def error(self, noisy: torch.Tensor, predicted: torch.Tensor, wanted: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
         """Mean squared difference of what is seen in two predictions of the noise, each channel in units of its variance; at ``LEVELS`` only, which count alike.
@@ -122,8 +121,7 @@ class DecoderFeatures(nn.Module):
         sigma : Tensor of shape (N,)
             Noise over picture.
         """
-        s = sigma[:, None, None, None]
-        seen = [self((noisy * (1 + s**2).sqrt() - s * noise).contiguous(memory_format=torch.channels_last)) for noise in (predicted, wanted)]
+        seen = [self(without_noise(noisy, noise, sigma).contiguous(memory_format=torch.channels_last)) for noise in (predicted, wanted)]
         apart = torch.zeros_like(sigma)
         for a, b in zip(*seen):
             spread = b.float().var((0, 2, 3), keepdim=True)
@@ -131,6 +129,17 @@ class DecoderFeatures(nn.Module):
             apart = apart + ((a - b).float().square() / spread).mean((1, 2, 3)) / len(seen[0])
         counted = (sigma > self.LEVELS[0]) & (sigma < self.LEVELS[1])
         return torch.where(counted, apart / sigma, 0).sum() / counted.sum().clamp(min=1)
+
+
+def decoder_features(data: Path, device: torch.device) -> DecoderFeatures:
+    """Those of the autoencoder in ``data/vae``."""
+    return DecoderFeatures(AutoencoderKL.from_pretrained(data / "vae", dtype=torch.float32)).to(device)
+
+
+def without_noise(noisy: torch.Tensor, noise: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+    """Return the latents that are left of ``noisy``, (N, C, h, w), where ``noise`` is in it, ``sigma``, (N,), times as wide as the picture."""
+    s = sigma[:, None, None, None]
+    return noisy * (1 + s**2).sqrt() - s * noise
 
 
 class PooledFeatures(Features):

@@ -23,7 +23,7 @@ from diffusers.utils import SAFETENSORS_WEIGHTS_NAME
 
 from . import autoencoder, denoiser, guidance, latents, pack, sharpen
 from .denoiser import Denoiser
-from .losses import DecoderFeatures
+from .losses import decoder_features
 from .model import FULL, TINY, Size, save_pipeline, seal
 from .renders import Renders
 from .tokenizer import draw_texts
@@ -153,10 +153,6 @@ def keep_autoencoder(start: Path, data: Path) -> None:
         shutil.copytree(start / "vae", data / "vae", dirs_exist_ok=True)
     elif theirs.read_bytes() != ours.read_bytes():
         raise SystemExit(f"{data / 'vae'} holds another autoencoder than --start {start}. Give another --data, or delete that folder with its checkpoints.")
-
-
-def decoder_features(data: Path, device: torch.device) -> DecoderFeatures:
-    return DecoderFeatures(AutoencoderKL.from_pretrained(data / "vae", dtype=torch.float32)).to(device)
 
 
 def photos_of(codes: torch.Tensor) -> Callable[[np.ndarray], torch.Tensor]:
