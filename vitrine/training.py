@@ -112,6 +112,7 @@ class Checkpoint:
         state = torch.load(self.path, weights_only=True, map_location=device)
         for name, part in self.parts.items():
             part.load_state_dict(state[name])
+        print(f"{self.path} goes on from step {state['step']}", flush=True)
         return state["step"]
 
     def save(self, step: int, force: bool = False) -> bool:
