@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import strategies  # noqa: F401  # hypothesis repeats itself in every module
+from strategies import noise_image  # hypothesis repeats itself in every module
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
@@ -115,6 +115,14 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
     module = importlib.import_module("tp2lib.engine.replay")
     monkeypatch.setattr(module, "_run_process", lambda folder, jobs: module.main([str(folder)]))
+
+
+@pytest.fixture
+def photo():
+    """A photo of noise, in which every pixel tells."""
+    from tp2lib.metadata.source import prepare_source
+
+    return prepare_source(noise_image(64, 64), 64, 64)
 
 
 @pytest.fixture

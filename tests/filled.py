@@ -18,6 +18,7 @@ from tp2lib.metadata.source import Source, prepare_source
 from tp2lib.storage.ledger import Ledger
 
 SIDE = 96
+NINE = [name for name in EXPERIMENTS if "run" in name]  # without smoke and baseline
 
 
 def apple(number: int = 0, side: int = SIDE) -> Image.Image:

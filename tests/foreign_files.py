@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import struct
 from typing import Any
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from strategies import encoded
 
 A1111 = (
     "a red apple\nNegative prompt: blurry\n"
@@ -16,12 +16,12 @@ A1111 = (
 )
 
 
-def png(mode: str = "RGB", **texts: str) -> bytes:
-    """A PNG with these text chunks."""
+def png(image: Image.Image | None = None, **texts: str) -> bytes:
+    """A PNG with these text chunks, of a red square or of an image."""
     chunks = PngInfo()
     for key, text in texts.items():
-        chunks.add_text(key.replace("_draw", "XML:com.adobe.xmp"), text)
-    return _saved(Image.new(mode, (8, 8), "red"), "PNG", pnginfo=chunks)
+        chunks.add_text(key, text)
+    return encoded(image or Image.new("RGB", (8, 8), "red"), pnginfo=chunks)
 
 
 def with_exif(
@@ -35,13 +35,7 @@ def with_exif(
     else:
         exif = Image.Exif()
         exif.update(tags or {})
-    return _saved(Image.new("RGB", (8, 8), "red"), kind, exif=exif)
-
-
-def _saved(image: Image.Image, kind: str, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
+    return encoded(Image.new("RGB", (8, 8), "red"), kind, exif=exif)
 
 
 def node(kind: str, **inputs: Any) -> dict[str, Any]:
@@ -107,4 +101,4 @@ def draw_things_png(content: dict[str, Any] = DRAW_THINGS) -> bytes:
         'xmlns:exif="http://ns.adobe.com/exif/1.0/"><exif:UserComment>\n <rdf:Alt>\n  <rdf:li xml:lang="x-default">'
         f"{text}</rdf:li>\n </rdf:Alt>\n</exif:UserComment></rdf:Description></rdf:RDF></x:xmpmeta>"
     )
-    return png(_draw=xmp)
+    return png(**{"XML:com.adobe.xmp": xmp})

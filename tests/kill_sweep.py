@@ -105,11 +105,7 @@ def poison(model) -> dict:
         deaths = [os.WIFSIGNALED(in_a_child(attempt)) for _ in range(2)]
         cells = attempt().cells
         model.pipe.unet.forward = forward
-    return {
-        "deaths": deaths,
-        "errors": [cell.error for cell in cells],
-        "made": [cell.run is not None for cell in cells],
-    }
+    return {"deaths": deaths, "errors": [cell.error for cell in cells], "made": [cell.run is not None for cell in cells]}
 
 
 if __name__ == "__main__":

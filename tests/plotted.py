@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,14 @@ def fake_run(number: int = 0, *, outcome: str = "ok", image: Image.Image | None 
         path=Path(f"{number}.png"),
         image=image or (picture(number) if outcome == "ok" else None),
     )
+
+
+def until(condition: Callable[[], Any]) -> None:
+    """Wait for what another thread does."""
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.002)
 
 
 def words(figure: Figure) -> str:

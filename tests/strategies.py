@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import random
 import tempfile
 from pathlib import Path
 
@@ -52,11 +54,16 @@ def recipes(draw: st.DrawFn, text: st.SearchStrategy[str] = TEXT, from_photo: bo
 
 def noise_image(width: int = 24, height: int = 16, mode: str = "RGB", seed: int = 0) -> Image.Image:
     """An image of reproducible noise, in which every shift and swap of channels shows."""
-    import random
-
     bands = Image.new(mode, (1, 1)).getbands()
     data = random.Random(seed).randbytes(width * height * len(bands))
     return Image.frombytes(mode, (width, height), data)
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    """The bytes of an image's file."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
 
 
 def damaged(outputs: Path) -> int:

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from tp2lib import Recipe, generate
+from tp2lib import Recipe, generate, load
 from tp2lib.engine.attention import REST, START, map_words, tokens_of
 from tp2lib.errors import RecipeError
 from tp2lib.plots import make_words
@@ -19,8 +19,6 @@ APPLE = Recipe(prompt="a red apple, on a table", seed=3, steps=3, guidance=7.5)
 def watched(tiny_folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TP2_VITRINE", str(tiny_folder))
-        from tp2lib import load
-
         model = load("vitrine", device="cpu")
         yield model, *map_words(APPLE, model)
 

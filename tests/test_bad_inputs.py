@@ -6,7 +6,6 @@ leave valid are not counted.
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import random
@@ -21,7 +20,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from strategies import noise_image
+from strategies import encoded, noise_image
 
 from tp2lib.errors import RecipeError, RecordError, SourceError, TP2Error, shown
 from tp2lib.metadata.infotext import from_infotext, to_infotext
@@ -111,14 +110,8 @@ def bad_images(chance: random.Random) -> Iterator[Case]:
     files = []
     for name in ("PNG RGB", "PNG RGBA", "PNG L", "PNG P", "PNG 1", "JPEG RGB", "JPEG CMYK", "WEBP RGB", "WEBP RGBA"):
         kind, mode = name.split()
-        buffer = io.BytesIO()
-        noise_image(20, 12).convert(mode).save(buffer, kind)
-        files.append((name, buffer.getvalue()))
-    foreign = []
-    for kind in ("GIF", "BMP", "TIFF", "PPM", "ICO", "TGA"):
-        buffer = io.BytesIO()
-        noise_image(20, 12).save(buffer, kind)
-        foreign.append((kind, buffer.getvalue()))
+        files.append((name, encoded(noise_image(20, 12).convert(mode), kind)))
+    foreign = [(kind, encoded(noise_image(20, 12), kind)) for kind in ("GIF", "BMP", "TIFF", "PPM", "ICO", "TGA")]
     for number in range(1300):
         way = chance.random()
         if way < 0.8:
@@ -171,10 +164,9 @@ def bad_metadata(chance: random.Random, folder: Path) -> Iterator[Case]:
             chunks = PngInfo()
             text = bad_json(chance, record)
             chunks.add_itxt("tp2", text) if chance.random() < 0.5 else chunks.add_text("tp2", text, zip=True)
-            buffer = io.BytesIO()
-            Image.new("RGB", (2, 2)).save(buffer, "PNG", pnginfo=chunks)
+            data = encoded(Image.new("RGB", (2, 2)), pnginfo=chunks)
             reader = chance.choice([read_record, read_recipe])
-            yield f"record {number}: {text[:200]!r}", lambda d=buffer, r=reader: r(d.getvalue()), RecordError
+            yield f"record {number}: {text[:200]!r}", lambda d=data, r=reader: r(d), RecordError
         elif way < 0.65:  # a good picture, damaged
             data = damaged(chance, good)
             yield f"picture {number}: {len(data)} bytes", lambda d=data: read_record(d), RecordError

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -9,7 +11,7 @@ from filled import fill, made, prove, scored
 
 from tp2lib.cli.main import main
 from tp2lib.course.progress import note
-from tp2lib.errors import OutputError
+from tp2lib.errors import ModelError, OutputError
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.reflection import answer
 from tp2lib.report.classroom import learners, make_class, outliers, replay_sample, write_class
@@ -117,8 +119,7 @@ def test_the_only_log_of_a_folder_is_its_learners_under_any_file_name(tmp_path, 
 def test_a_classmates_log_gives_no_points_in_this_learners_name(tmp_path):
     for number, name in enumerate(("Ann Dupont", "ben")):
         scored(tmp_path / name, fill(tmp_path / name, NAMES), name.split()[0].lower(), lambda key, criterion, number=number: 2 * number, seed=number)
-    lent = (tmp_path / "ben" / "scores" / "ben.jsonl").read_bytes()
-    (tmp_path / "Ann Dupont" / "scores" / "ben.jsonl").write_bytes(lent)
+    shutil.copy(tmp_path / "ben" / "scores" / "ben.jsonl", tmp_path / "Ann Dupont" / "scores")
     runs = fill(tmp_path / "zoe", NAMES)
     scored(tmp_path / "zoe", runs, "me", lambda key, criterion: 1, seed=5)
     scored(tmp_path / "zoe", runs, "ann", lambda key, criterion: 1, seed=6)  # Ann scored on Zoe's computer
@@ -131,15 +132,14 @@ def test_a_log_that_lies_in_two_folders_is_counted_once(tmp_path):
     scored(tmp_path / "1", fill(tmp_path / "1", NAMES), "alice", lambda key, criterion: 1)
     fill(tmp_path / "2", NAMES)
     (tmp_path / "2" / "scores").mkdir()
-    (tmp_path / "2" / "scores" / "alice.jsonl").write_bytes((tmp_path / "1" / "scores" / "alice.jsonl").read_bytes())
+    shutil.copy(tmp_path / "1" / "scores" / "alice.jsonl", tmp_path / "2" / "scores")
     assert [one.locked for one in learners(tmp_path)] == [["alice"], []] and "Fewer than two" in make_class(tmp_path).render("markdown")
 
 
 def test_a_second_download_of_a_classmates_log_counts_no_second_time(tmp_path):
     for number, name in enumerate(("ann", "ben")):
         scored(tmp_path / name, fill(tmp_path / name, NAMES), "me", lambda key, criterion, number=number: 2 * number, seed=number)
-    lent = (tmp_path / "ben" / "scores" / "me.jsonl").read_bytes()
-    (tmp_path / "ann" / "scores" / "me (1).jsonl").write_bytes(lent)
+    shutil.copy(tmp_path / "ben" / "scores" / "me.jsonl", tmp_path / "ann" / "scores" / "me (1).jsonl")
     ann, ben = learners(tmp_path)
     assert (ann.locked, ann.judged, ben.judged) == (["me"], 0, 8) and lines(make_class(tmp_path))["artifacts"][3] == "2"
 
@@ -147,8 +147,7 @@ def test_a_second_download_of_a_classmates_log_counts_no_second_time(tmp_path):
 def test_a_name_of_two_words_is_known_in_a_folders_name(tmp_path):
     for number, (name, rater) in enumerate((("Dupont Jean-Luc TP2", "jean-luc"), ("ann", "ann"))):
         scored(tmp_path / name, fill(tmp_path / name, NAMES), rater, lambda key, criterion, number=number: 2 * number, seed=number)
-    lent = (tmp_path / "Dupont Jean-Luc TP2" / "scores" / "jean-luc.jsonl").read_bytes()
-    (tmp_path / "ann" / "scores" / "jean-luc.jsonl").write_bytes(lent)
+    shutil.copy(tmp_path / "Dupont Jean-Luc TP2" / "scores" / "jean-luc.jsonl", tmp_path / "ann" / "scores")
     assert [one.locked for one in learners(tmp_path)] == [["jean-luc"], ["ann"]]
 
 
@@ -194,10 +193,6 @@ def test_outliers_are_told_by_the_median():
 
 
 def test_a_sample_is_replayed_here_and_a_failure_is_a_line(room, monkeypatch):
-    import importlib
-
-    from tp2lib.errors import ModelError
-
     def replay(path, model=None):
         if "ben" in str(path):
             raise ModelError("no model here")

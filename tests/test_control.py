@@ -24,26 +24,28 @@ def cells(*pairs):
 STEPS = cells(({"steps": 15}, {"steps": 15, "model_calls": 15}), ({"steps": 30}, {}))
 
 
+def with_other(**changes):
+    """The same two cells, where the second has something else besides."""
+    return [STEPS[0], (STEPS[1][0], STEPS[1][1] | changes)]
+
+
 def test_a_controlled_sweep_says_what_varies_along_each_axis():
     assert prove(STEPS, ["steps"]) == {"steps": ["model_calls", "steps"], "seed": []}
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("threads", 1), ("scheduler_hash", "leaked"), ("rungs", ["VAE tiling"]), ("decoder_dtype", "float32")],
-)
+@pytest.mark.parametrize(("name", "value"), [("threads", 1), ("scheduler_hash", "leaked"), ("rungs", ["VAE tiling"]), ("decoder_dtype", "float32")])
 def test_anything_else_that_varies_is_accused_by_name(name, value):
     with pytest.raises(ControlError, match=f"differ in steps only, something else varies too: {name} is"):
-        prove([STEPS[0], (STEPS[1][0], {**STEPS[1][1], name: value})], ["steps"])
+        prove(with_other(**{name: value}), ["steps"])
 
 
 def test_pairs_that_do_not_share_their_noise_are_accused():
     with pytest.raises(ControlError, match="must start from the same noise"):
-        prove([STEPS[0], (STEPS[1][0], {**STEPS[1][1], "noise_sha256": "n2"})], ["steps"])
+        prove(with_other(noise_sha256="n2"), ["steps"])
 
 
 def test_freeing_caches_is_no_treatment():
-    prove([STEPS[0], (STEPS[1][0], {**STEPS[1][1], "rungs": ["free caches"]})], ["steps"])
+    prove(with_other(rungs=["free caches"]), ["steps"])
 
 
 def test_a_second_axis_must_not_hide_behind_the_first():
@@ -68,19 +70,9 @@ def test_a_dead_axis_touches_nothing():
     ("axis", "values", "changes", "cause"),
     [
         ("guidance", (0, 1), [{"guidance": None}] * 2, "guidance of 1 and less is switched off"),
-        (
-            "negative_prompt",
-            ("", "x"),
-            [{"guidance_active": False}] * 2,
-            "without guidance the negative prompt is not used",
-        ),
+        ("negative_prompt", ("", "x"), [{"guidance_active": False}] * 2, "without guidance the negative prompt is not used"),
         ("width", (None, 256), [{}, {}], "come down to the same setting"),
-        (
-            "prompt",
-            ("a", "b"),
-            [{"prompt": "a", "tokens_cut": 3}, {"prompt": "b", "tokens_cut": 4}],
-            "beyond the 75 tokens",
-        ),
+        ("prompt", ("a", "b"), [{"prompt": "a", "tokens_cut": 3}, {"prompt": "b", "tokens_cut": 4}], "beyond the 75 tokens"),
         ("steps", (15, 30), [{"steps": 15}, {"steps": 30}], "steps made no difference: no reason is known"),
     ],
 )

@@ -10,6 +10,7 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -112,16 +113,9 @@ def test_weights_that_are_not_what_they_were_fail(weights, harm, found):
 def test_a_stand_in_needs_no_checksums_and_the_embedded_model_does(vitrine, monkeypatch):
     assert "without a" in only(module._weights)[0].found
     monkeypatch.delenv("TP2_VITRINE")
-    monkeypatch.setitem(sys.modules, "tp2lib.models.catalogue", _Catalogue(str(vitrine)))
+    monkeypatch.setitem(sys.modules, "tp2lib.models.catalogue", SimpleNamespace(CATALOGUE={"vitrine": SimpleNamespace(where=str(vitrine))}))
     (check,) = only(module._weights)
     assert not check.ok and "cannot be checked" in check.found and "git checkout" in check.fix
-
-
-class _Catalogue:
-    """Stands in for the catalogue, with vitrine elsewhere."""
-
-    def __init__(self, where):
-        self.CATALOGUE = {"vitrine": type("Card", (), {"where": where})}
 
 
 def test_outputs_that_cannot_be_written_fail(tmp_path):
@@ -131,30 +125,21 @@ def test_outputs_that_cannot_be_written_fail(tmp_path):
 
 
 def test_a_full_disk_fails(tmp_path, monkeypatch):
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 3_000_000}))
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=3_000_000))
     (check,) = only(lambda: module._outputs(tmp_path))
     assert not check.ok and "0.0 GB free" in check.found and check.fix.startswith("Free 200 MB.")
 
 
-def test_a_kernel_of_another_python_fails(tmp_path, monkeypatch):
-    kernel = tmp_path / "kernels" / "python3"
+@pytest.mark.parametrize("same", [False, True], ids=["another Python", "another environment of this Python"])
+def test_a_kernel_of_another_python_fails(tmp_path, monkeypatch, same):
+    kernel, other = tmp_path / "kernels" / "python3", tmp_path / "python" if same else Path("/usr/bin/python2")
     kernel.mkdir(parents=True)
-    spec = {"argv": ["/usr/bin/python2", "-m", "ipykernel"], "display_name": "Python 2", "language": "python"}
-    (kernel / "kernel.json").write_text(json.dumps(spec))
-    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
-    (check,) = only(module._kernel)
-    assert not check.ok and "/usr/bin/python2" in check.found and f"Remove {kernel}" in check.fix
-
-
-def test_a_kernel_of_another_environment_of_this_python_fails(tmp_path, monkeypatch):
-    other, kernel = tmp_path / "other" / "python", tmp_path / "kernels" / "python3"
-    other.parent.mkdir()
-    kernel.mkdir(parents=True)
-    other.symlink_to(Path(sys.executable).resolve())
+    if same:
+        other.symlink_to(Path(sys.executable).resolve())
     (kernel / "kernel.json").write_text(json.dumps({"argv": [str(other), "-m", "ipykernel"], "display_name": "Other", "language": "python"}))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
     (check,) = only(module._kernel)
-    assert not check.ok and str(other) in check.found
+    assert not check.ok and str(other) in check.found and f"Remove {kernel}" in check.fix
 
 
 def test_sliders_need_their_part_of_jupyterlab(tmp_path, monkeypatch):

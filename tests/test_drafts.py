@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
-from plotted import APPLE, fake_run
+from plotted import APPLE, fake_run, until
 from studio_parts import studio
 
 from tp2lib.recipe import Recipe
@@ -36,13 +35,6 @@ def made(monkeypatch):
     monkeypatch.setattr(drafts, "_REST", 0.15)
     engine = Engine()
     return Panel(FULL, ["steps", "guidance", "scheduler"], ledger="the ledger", generate=engine), engine
-
-
-def until(condition) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.005)
 
 
 def drag(panel, name, *values) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import threading
 import zlib
@@ -11,17 +10,12 @@ import foreign_files
 import pytest
 from PIL import Image
 from plotted import fake_run, picture
+from strategies import encoded
 from studio_parts import MARKUP, studio
 
 from tp2lib.errors import SourceError
 from tp2lib.metadata.source import prepare_source
 from tp2lib.widgets.drop_zone import PhotoPicker
-
-
-def png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def bomb(side: int = 14_200) -> bytes:
@@ -56,11 +50,11 @@ def test_a_photo_of_the_folder_is_shown_as_prepared_with_what_was_done(tool) -> 
 def test_an_upload_is_known_by_its_pixels(tool) -> None:
     photo = tool.image.photo
     cutout = Image.new("RGBA", (40, 80), (200, 0, 0, 0))
-    photo.drop.take(png(cutout), f"{MARKUP}.png")
+    photo.drop.take(encoded(cutout), f"{MARKUP}.png")
     source = photo.prepare(64, 64)
     assert photo.name_of(source) == f"sha256:{source.pixels_sha256}" and photo.choice.value == ""
     assert "transparency flattened on #ffffff" in photo.view.value and "<script" not in photo.view.value
-    assert source.pixels_sha256 == prepare_source(png(cutout), 64, 64).pixels_sha256
+    assert source.pixels_sha256 == prepare_source(encoded(cutout), 64, 64).pixels_sha256
     run = tool.image.run(timeout=10)
     assert tool.ledger.find_source(run.recipe.source) is not None  # so that it can be replayed
 
@@ -74,7 +68,7 @@ def test_a_dropped_picture_with_settings_says_which_were_found_assumed_and_ignor
     assert "Settings written by A1111" in said and "steps 25" in said and "seed 7" in said
     assert "Assumed, because the file does not say it" in said and "model 'auto'" in said and "Ignored:" in said and "deliberate" in said
     assert tool.image.recipe().vary(source=before.source) == before  # the sliders stay where they are
-    photo.drop.take(png(picture()), "plain.png")
+    photo.drop.take(encoded(picture()), "plain.png")
     assert photo.drop.said.endswith("taken.")
 
 
@@ -115,7 +109,7 @@ def test_no_other_thread_takes_a_photo_or_size_while_one_asks_for_both(tool) -> 
     ("data", "words"),
     [
         (bomb(), "more than 89478485 pixels"), (b"", "not a whole"), (b"GIF89a" + b"\0" * 50, "not a whole"),
-        (png(picture())[:300], "not a whole"), (b"<svg onload=alert(1)>", "not a whole"),
+        (encoded(picture())[:300], "not a whole"), (b"<svg onload=alert(1)>", "not a whole"),
     ],
 )  # fmt: skip
 def test_hostile_uploads_are_refused_and_the_old_photo_stays(tool, data, words) -> None:
@@ -127,7 +121,7 @@ def test_hostile_uploads_are_refused_and_the_old_photo_stays(tool, data, words) 
 
 
 def test_no_name_leads_out_of_the_folder(tool, tmp_path) -> None:
-    (tmp_path / "secret.png").write_bytes(png(picture()))
+    (tmp_path / "secret.png").write_bytes(encoded(picture()))
     for name in ("../secret.png", str(tmp_path / "secret.png"), "notes.txt", "", "product.jpg/../../secret.png"):
         with pytest.raises(SourceError, match="has no photo"):
             tool.image.photo.choose(name)

@@ -18,14 +18,19 @@ from PIL import Image
 from plotted import fake_run, picture
 
 from tp2lib import paths
+from tp2lib.course import exercises
 from tp2lib.course.exercises import OpenQuestion, progress_line, questions
 from tp2lib.course.exercises_04_06 import CANDIDATES, interactions, positions, product_distance
-from tp2lib.course.progress import FILE, read_events, summary
+from tp2lib.course.progress import FILE, open_answers, read_events, summary
 from tp2lib.engine.axes import Place
-from tp2lib.engine.sweep import Cell, Sweep
+from tp2lib.engine.generate import generate
+from tp2lib.engine.sweep import Cell, Sweep, sweep
 from tp2lib.evaluation.experiments import BACKPACK, EXPERIMENTS
+from tp2lib.metrics.measures import measure
 from tp2lib.plots.curves import Point
 from tp2lib.recipe import Recipe
+from tp2lib.storage.ledger import Ledger
+from tp2lib.storage.pictures import read_recipe, save_picture
 from tp2lib.widgets.exports import export_run
 
 BASELINE = EXPERIMENTS["t2i_run01_baseline"].recipe
@@ -100,14 +105,12 @@ def notebook_cell(number: str, starts: str) -> str:
 
 
 @pytest.fixture
-def bench(request, tmp_path, monkeypatch):
+def bench(request):
     """Set the bench of one question."""
     return lambda name: globals()[f"bench_{name}"](request)
 
 
 def engine(request) -> tuple[Any, Any]:
-    from tp2lib.storage.ledger import Ledger
-
     return request.getfixturevalue("model"), Ledger(paths.OUTPUTS)
 
 
@@ -121,13 +124,13 @@ def bench_q1_2(request):
 
 
 def bench_q1_3(request):
-    model, _ = engine(request)
-    return Bench({}, (model,))
+    return Bench({}, (request.getfixturevalue("model"),))
+
+
+bench_q5_2 = bench_q1_3
 
 
 def bench_q2_1(request):
-    from tp2lib.storage.pictures import read_recipe
-
     model, ledger = engine(request)
     questions()["q2_1"].prepare(model, ledger)
     return Bench({"read_recipe": read_recipe, "OUTPUTS": ledger.outputs}, (model, ledger))
@@ -162,17 +165,13 @@ def bench_q3_2(request):
 
 
 def bench_q3_3(request):
-    model, _ = engine(request)
-    return Bench({"baseline": BASELINE}, (model,))
+    return Bench({"baseline": BASELINE}, (request.getfixturevalue("model"),))
 
 
 bench_q3_4 = bench_q3_3
 
 
 def bench_q3_5(request):
-    from tp2lib.engine.generate import generate
-    from tp2lib.metrics.measures import measure
-
     model, ledger = engine(request)
     return Bench({"baseline": BASELINE, "model": model, "ledger": ledger, "generate": generate, "measure": measure})
 
@@ -186,7 +185,7 @@ def bench_q4_2(request):
     return Bench()
 
 
-bench_q4_3 = bench_q4_4 = bench_q4_2
+bench_q4_3 = bench_q4_4 = bench_q5_4 = bench_q6_2 = bench_q6_4 = bench_q4_2
 
 
 def bench_q4_5(request):
@@ -196,21 +195,11 @@ def bench_q4_5(request):
 
 
 def bench_q5_1(request):
-    from tp2lib.storage.pictures import read_recipe
-
     pair = questions()["q5_1"].prepare(*engine(request))
     return Bench({"pair": pair, "read_recipe": read_recipe}, (pair,))
 
 
-def bench_q5_2(request):
-    model, _ = engine(request)
-    return Bench({}, (model,))
-
-
 def bench_q5_3(request):
-    from tp2lib.engine.generate import generate
-    from tp2lib.storage.pictures import save_picture
-
     model, ledger = engine(request)
     backpack = generate(SMOKE.vary(prompt=BACKPACK, steps=2), model, ledger=ledger)
     ledger.publish(backpack, "small.png")
@@ -222,13 +211,6 @@ def bench_q5_3(request):
     return Bench({"OUTPUTS": paths.OUTPUTS, "backpack": backpack, "copies": copies})
 
 
-def bench_q5_4(request):
-    return Bench()
-
-
-bench_q6_4 = bench_q6_2 = bench_q5_4
-
-
 def bench_q6_1(request):
     model, ledger = engine(request)
     reports = questions()["q6_1"].prepare(model, ledger)
@@ -236,12 +218,8 @@ def bench_q6_1(request):
 
 
 def bench_q6_3(request):
-    from tp2lib.engine.sweep import sweep
-    from tp2lib.metrics.measures import measure
-
     model, ledger = engine(request)
-    names = {"my_plan": EXAMPLE_PLAN, "model": model, "ledger": ledger, "sweep": sweep, "measure": measure}
-    return Bench(names)
+    return Bench({"my_plan": EXAMPLE_PLAN, "model": model, "ledger": ledger, "sweep": sweep, "measure": measure})
 
 
 EXAMPLE_PLAN = """
@@ -496,12 +474,8 @@ def answer_of(question, names):
     """The answer that the solution leaves: the names of its parts, or the last name that it sets."""
     if question.parts:
         return tuple(names[part] for part in question.parts)
-    return names[last_target(question.answer)]
-
-
-def last_target(code):
-    (target,) = ast.parse(code).body[-1].targets
-    return target.id
+    (target,) = ast.parse(question.answer).body[-1].targets
+    return names[target.id]
 
 
 @pytest.mark.parametrize("name", asked())
@@ -602,16 +576,12 @@ def test_the_five_strengths_have_one_pair_of_twins():
 
 
 def test_a_check_before_its_prepare_cell_is_not_attempted(model):
-    from tp2lib.storage.ledger import Ledger
-
     said = questions()["q2_1"].check(SMOKE, model, Ledger(paths.OUTPUTS))
     assert said.kind == "not attempted" and "Run the cell with `q2_1.prepare(model, ledger)` first" in said.text
 
 
 @pytest.mark.slow
 def test_the_forger_is_another_one_for_another_learner_and_the_same_one_next_time(model):
-    from tp2lib.storage.ledger import Ledger
-
     def forger(learner):
         ledger = Ledger(paths.OUTPUTS / str(learner))
         reports = questions()["q6_1"].prepare(model, ledger)
@@ -627,8 +597,6 @@ def test_the_forger_is_another_one_for_another_learner_and_the_same_one_next_tim
 
 @pytest.mark.slow
 def test_no_report_is_the_fake_where_the_pictures_are_gone(model):
-    from tp2lib.storage.ledger import Ledger
-
     ledger, question = Ledger(paths.OUTPUTS), questions()["q6_1"]
     reports = question.prepare(model, ledger)
     for path in (ledger.outputs / "runs").glob("*.png"):
@@ -677,8 +645,6 @@ def test_a_folder_that_cannot_be_written_still_gets_its_verdict(outputs):
 
 
 def test_an_open_answer_is_saved_for_the_report():
-    from tp2lib.course.progress import open_answers
-
     text = "I would no longer say that fifty steps are better, since two of my three seeds became softer, not sharper at all."
     said = questions()["q6_4"].check(f"{text}\x00<i>")
     assert said.kind == "saved" and "<i>" not in said._repr_html_()
@@ -704,8 +670,6 @@ def test_the_line_at_the_end_counts_what_was_done():
 
 
 def test_questions_are_names_of_the_package():
-    from tp2lib.course import exercises
-
     assert exercises.q3_2 is questions()["q3_2"] and "q3_2.check" in repr(exercises.q3_2)
     for name in ("q9_9", "q0_1", "q3_99", "quiz"):
         with pytest.raises(AttributeError, match=name):

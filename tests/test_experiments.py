@@ -149,10 +149,6 @@ def test_the_cases_are_the_reports_to_the_letter():
     assert all(case.settings["seed"] == 42 and case.settings["steps"] == 30 for case in CASES.values())
 
 
-def test_the_reports_sums_are_right():
-    assert all(sum(case.scores.values()) == case.total for case in CASES.values())
-
-
 def test_the_baseline_was_judged_for_another_product_than_it_was_made_for():
     found = check_cases(RECIPES)
     assert [(one.case, one.what) for one in found] == [(name, "prompt") for name in CASES]

@@ -44,14 +44,7 @@ def shoot(film: Film, total: int, spread: float = 1.0) -> Film:
     for index in range(total):
         latents = np.random.default_rng(index).normal(0, spread, (1, 4, 8, 8))
         decode = lambda latents: Image.new("RGB", (64, 64), (min(int(100 * latents.std()), 255),) * 3)
-        info = {
-            "index": index,
-            "total": total,
-            "timestep": 999.0 - index,
-            "latents": latents,
-            "x0": 2 * latents / spread,
-        }
-        film(SimpleNamespace(**info, decode=decode))
+        film(SimpleNamespace(index=index, total=total, timestep=999.0 - index, latents=latents, x0=2 * latents / spread, decode=decode))
     return film
 
 
@@ -143,23 +136,12 @@ def test_fidelity_compares_with_the_source() -> None:
 
 def test_curves_say_how_many_seeds_and_what_is_fixed() -> None:
     said = words(make_convergence(over_steps()))
-    for wanted in (
-        "median of 2 seeds",
-        "to the next of 5, 10, 20, 50",
-        "distance (ΔE) to the next step count",
-        "just noticeable",
-    ):
+    for wanted in ("median of 2 seeds", "to the next of 5, 10, 20, 50", "distance (ΔE) to the next step count", "just noticeable"):
         assert wanted in said
     assert "guidance 7.5" in said and "seed 1" not in said
     lost = [*over_strength((7,)), fake_run(strength=0.85, seed=7, outcome="nan", **PHOTO)]
     said = words(make_fidelity(lost, picture()))
-    for wanted in (
-        "One seed, 7.",
-        "1 of 4 runs have no picture",
-        "0.35 10 of 30 steps",
-        "SSIM to the source photo",
-        "source product.jpg",
-    ):
+    for wanted in ("One seed, 7.", "1 of 4 runs have no picture", "0.35 10 of 30 steps", "SSIM to the source photo", "source product.jpg"):
         assert wanted in said
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import base64
-import io
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from foreign_files import A1111, png
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 from plotted import fake_run, picture
 from studio_parts import Engine, all_html, studio
 
-from tp2lib.engine.runs import Favourites, earlier_keys, read_run
+from tp2lib.engine.runs import Favourites, Run, earlier_keys, read_run
 from tp2lib.errors import OutputError, RecipeError, RecordError
+from tp2lib.metadata.infotext import from_infotext
 from tp2lib.metadata.pixels import open_image
 from tp2lib.metadata.record import COMPOSITE, GENERATED, digital_source_type
 from tp2lib.recipe import Recipe
@@ -26,23 +26,9 @@ from tp2lib.widgets.gallery import PAGE
 from tp2lib.widgets.run_card import VIEWS, CompareRuns, differing
 from tp2lib.widgets.studio import TABS
 
-A1111 = (
-    "a red mug on a white background\nNegative prompt: blurry\n"
-    "Steps: 25, Sampler: DPM++ 2M Karras, CFG scale: 6.5, Seed: 123456, Size: 512x640, Model hash: abc, Model: deliberate, Clip skip: 2"
-)
-
-
-def png(text: dict[str, str], image: Image.Image | None = None) -> bytes:
-    info, buffer = PngInfo(), io.BytesIO()
-    for key, value in text.items():
-        info.add_text(key, value)
-    (image or picture()).save(buffer, "PNG", pnginfo=info)
-    return buffer.getvalue()
-
 
 def made(folder, count: int = 3, **changes) -> tuple[Ledger, list]:
-    ledger = Ledger(folder / "outputs")
-    engine = Engine()
+    ledger, engine = Ledger(folder / "outputs"), Engine()
     return ledger, [engine(Recipe(prompt="a red mug", seed=seed, steps=3, **changes), ledger=ledger) for seed in range(count)]
 
 
@@ -114,14 +100,9 @@ def test_exports_give_their_recipe_back_too(tmp_path, kind) -> None:
 
 def test_a_picture_of_the_webui_gives_its_settings(tmp_path) -> None:
     tool, _ = studio(tmp_path)
-    reading = tool.gallery.drop_in(png({"parameters": A1111}))
-    recipe = reading.recipe
-    assert reading.tool == "A1111" and recipe.model == "auto" and recipe.negative_prompt == "blurry"
-    assert (recipe.steps, recipe.guidance, recipe.seed, recipe.scheduler, recipe.schedule) == (25, 6.5, 123456, "DPM++ 2M", "karras")
-    assert (recipe.width, recipe.height) == (512, 640)
-    assert reading.assumed == {"model": "auto"} and (reading.ignored["model"], reading.ignored["Clip skip"]) == ("deliberate", "2")
-    assert all(word in tool.notes.value for word in ("Found: prompt", "Assumed", "Ignored", "deliberate", "Clip skip"))
-    assert tool.text.recipe() == recipe
+    reading = tool.gallery.drop_in(png(parameters=A1111))
+    assert reading == from_infotext(A1111) and tool.text.recipe() == reading.recipe
+    assert all(word in tool.notes.value for word in ("Found: prompt", "Assumed", "Ignored", "deliberate", "Model hash"))
 
 
 def test_an_altered_picture_says_so(tmp_path) -> None:
@@ -129,7 +110,7 @@ def test_an_altered_picture_says_so(tmp_path) -> None:
     with Image.open(run.path) as image:
         texts = {key: value for key, value in image.text.items() if key in ("tp2", "parameters")}
         altered = Image.eval(image.convert("RGB"), lambda level: 255 - level)
-    reading = read_recipe(png(texts, altered))
+    reading = read_recipe(png(altered, **texts))
     assert reading.recipe == run.recipe and "altered" in reading.notes[0]
 
 
@@ -137,9 +118,8 @@ def test_an_altered_picture_says_so(tmp_path) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"", b"no picture", png({}), png({"tp2": "{"}), png({"tp2": '{"tp2": 99}'}), png({"parameters": "x"}) [:-20],
-        png({"parameters": "m\0ug\nSteps: 9, Sampler: Euler a, CFG scale: 7, Seed: 1"}),
-        png({"parameters": '{"__import__": "os"}'}), png({"prompt": "{}"}),
+        b"", b"no picture", png(), png(tp2="{"), png(tp2='{"tp2": 99}'), png(parameters="x")[:-20],
+        png(parameters="m\0ug\nSteps: 9, Sampler: Euler a, CFG scale: 7, Seed: 1"), png(parameters='{"__import__": "os"}'), png(prompt="{}"),
     ],
 )  # fmt: skip
 def test_hostile_pictures_are_refused_in_a_sentence(tmp_path, data) -> None:
@@ -153,9 +133,8 @@ def test_hostile_pictures_are_refused_in_a_sentence(tmp_path, data) -> None:
 
 def test_a_picture_dropped_on_the_gallery_sets_the_controls(tmp_path) -> None:
     tool, _ = studio(tmp_path)
-    tool.gallery.drop._received(None, {"kind": "file", "name": "<b>.png", "size": 10}, [memoryview(png({"parameters": A1111}))])
-    recipe = tool.text.recipe()
-    assert (recipe.prompt, recipe.steps, recipe.schedule, recipe.seed) == ("a red mug on a white background", 25, "karras", 123456)
+    tool.gallery.drop._received(None, {"kind": "file", "name": "<b>.png", "size": 10}, [memoryview(png(parameters=A1111))])
+    assert tool.text.recipe() == from_infotext(A1111).recipe
     assert tool.tabs.selected_index == 0 and "A1111" in tool.gallery.drop.said and "deliberate" in tool.notes.value
     for strange in ({}, None, {"kind": "file", "name": 3, "size": "x"}, {"kind": "other"}):
         tool.gallery.drop._received(None, strange, [memoryview(b"")])
@@ -169,8 +148,7 @@ def test_a_picture_dropped_on_the_gallery_sets_the_controls(tmp_path) -> None:
 def test_pages_show_what_is_there_and_what_is_gone(tmp_path) -> None:
     _ledger, runs = made(tmp_path, PAGE + 2)
     runs[-1].path.unlink()
-    tool, _ = studio(tmp_path)
-    gallery = tool.gallery
+    gallery = studio(tmp_path)[0].gallery
     gallery.turn(0)
     assert f"{PAGE + 2} runs, page 1 of 2" in gallery.where.value and len(gallery.grid.children) == PAGE
     assert "picture gone" in gallery.grid.children[0].children[0].value and gallery.grid.children[0].children[1].disabled
@@ -225,8 +203,7 @@ def test_lists_offer_the_latest_runs_and_the_favourites_whatever_is_shown(tmp_pa
 
 def test_favourites_are_shown_alone(tmp_path) -> None:
     _, runs = made(tmp_path)
-    tool, _ = studio(tmp_path)
-    gallery = tool.gallery
+    gallery = studio(tmp_path)[0].gallery
     gallery.select(gallery.read(runs[1].key))
     row = gallery.detail.children[0].children[1].children[1].children
     next(button for button in row if "favourite" in button.description).click()
@@ -237,8 +214,7 @@ def test_favourites_are_shown_alone(tmp_path) -> None:
 
 def test_export_offers_the_very_file_for_download(tmp_path) -> None:
     made(tmp_path, 1)
-    tool, _ = studio(tmp_path)
-    gallery = tool.gallery
+    gallery = studio(tmp_path)[0].gallery
     gallery.export_button.click()
     assert "Click a picture first" in gallery.status.value
     gallery.select(gallery.read(gallery.keys()[0]))
@@ -269,10 +245,7 @@ def white_run(tmp_path, size=(64, 48), colour="#ffffff"):
     ledger = Ledger(tmp_path / "outputs")
     known = {**run.effective, "weights_sha256": "a" * 64, "width": size[0], "height": size[1]}
     record = {"key": run.key, "effective": known, "timings": {}, "environment": {}, "source": None, "outcome": "ok"}
-    path = ledger.finish(run.key, image, run.recipe, record)
-    from tp2lib.engine.runs import Run
-
-    return Run.from_picture(path)
+    return Run.from_picture(ledger.finish(run.key, image, run.recipe, record))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -298,8 +271,6 @@ def test_enlarging_is_lanczos_and_claims_no_sampling(tmp_path) -> None:
     expected = run.image.resize((1600, 1600), Image.Resampling.LANCZOS)
     assert open_image(copy.path)[0].tobytes() == expected.tobytes()
     assert read_recipe(copy.path).recipe == run.recipe
-    from tp2lib.engine.runs import Run
-
     with pytest.raises(RecordError, match=f"an enlarged copy of the picture of run '{run.key}'. Use the original"):
         Run.from_picture(copy.path)
     made = read_record(copy.path)["export"]
@@ -313,8 +284,7 @@ def test_a_picture_larger_than_the_preset_is_not_scaled_down(tmp_path) -> None:
 
 
 def test_a_picture_from_a_photo_keeps_its_other_mark(tmp_path) -> None:
-    tool, _ = studio(tmp_path)
-    run = tool.image.run(timeout=10)
+    run = studio(tmp_path)[0].image.run(timeout=10)
     for preset in ("as made", "marketplace"):
         copy = export_run(run, tmp_path / "e", preset=preset)
         assert digital_source_type(open_image(copy.path)[0]) == COMPOSITE and read_record(copy.path)["source"] == run.source

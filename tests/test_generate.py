@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,19 +19,12 @@ from tp2lib.engine.runs import Run
 from tp2lib.engine.sampling import _Execution
 from tp2lib.engine.schedulers import make_scheduler
 from tp2lib.errors import Cancelled, OutputError, RecordError, SourceError
-from tp2lib.metadata.source import prepare_source
 from tp2lib.models.loading import load
 from tp2lib.recipe import SCHEDULER_NAMES, Recipe
 from tp2lib.storage.ledger import Ledger
-from tp2lib.storage.pictures import read_recipe, read_record
+from tp2lib.storage.pictures import read_recipe, read_record, save_picture
 
 APPLE = Recipe(prompt="a red apple on a white table", negative_prompt="blurry", steps=4, width=64, height=64)
-
-
-@pytest.fixture
-def photo():
-    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    return prepare_source(Image.fromarray(pixels), 64, 64)
 
 
 def same(one: Image.Image, other: Image.Image) -> bool:
@@ -161,31 +155,16 @@ def test_latents_that_overflow_are_called_nan(model, tmp_path, monkeypatch):
         run.save(tmp_path / "nan.png")
 
 
-def test_a_decoder_that_overflows_is_called_nan(model, monkeypatch):
-    monkeypatch.setattr(model.pipe.vae, "decode", lambda z, **k: (torch.full((1, 3, 64, 64), float("inf")),))
-    assert generate(APPLE, model).outcome == "nan"
-
-
-def test_an_all_black_picture_is_called_black(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(model.pipe.vae, "decode", lambda z, **k: (torch.full((1, 3, 64, 64), -1.0),))
+@pytest.mark.parametrize(("level", "outcome"), [(float("inf"), "nan"), (-1.0, "black")])
+def test_a_decoder_that_overflows_is_called_nan_and_an_all_black_picture_black(model, tmp_path, monkeypatch, level, outcome):
+    monkeypatch.setattr(model.pipe.vae, "decode", lambda z, **k: (torch.full((1, 3, 64, 64), level),))
     run = generate(APPLE, model, ledger=Ledger(tmp_path))
-    assert run.outcome == "black" and run.path is None and not list(tmp_path.glob("runs/*.png"))
-
-
-def test_a_flagged_picture_is_withheld_and_called_flagged(model, monkeypatch):
-    def flag(pipe, image, device, dtype):
-        return torch.zeros_like(image), [True]
-
-    monkeypatch.setattr(StableDiffusionPipeline, "run_safety_checker", flag)
-    run = generate(APPLE, model)
-    assert (run.outcome, run.image) == ("flagged", None)
+    assert run.outcome == outcome and run.path is None and not list(tmp_path.glob("runs/*.png"))
 
 
 @pytest.mark.parametrize("case", ["plain", "previewed", "masked"])
 def test_half_precision_that_overflows_is_decoded_again_in_float32(model, monkeypatch, case):
     """Forced onto the CPU in bfloat16, where no run of ours goes, to see the retry and the way back."""
-    from dataclasses import replace
-
     half = replace(model.placement, dtype=torch.bfloat16)
     pipe = load(model.folder, device="cpu").pipe.to(torch.bfloat16)
     decode, seen = pipe.vae.decode, []
@@ -266,8 +245,6 @@ def test_save_writes_a_picture_that_carries_its_run(model, tmp_path):
 
 
 def test_a_picture_without_a_whole_record_is_no_run(model, tmp_path):
-    from tp2lib.storage.pictures import save_picture
-
     save_picture(generate(APPLE, model).image, tmp_path / "bare.png", {}, APPLE)
     with pytest.raises(RecordError, match="says nothing of how the picture was made"):
         Run.from_picture(tmp_path / "bare.png")

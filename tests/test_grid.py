@@ -88,14 +88,7 @@ def test_a_gallery_is_headed_by_what_each_run_changes() -> None:
     changes = ({}, {"steps": 15}, {"steps": 50}, {"guidance": 1}, {"guidance": 12}, {"scheduler": "DDIM"})
     six = [fake_run(n, **change) for n, change in enumerate(changes)]
     said = words(make_grid(six))
-    for head in (
-        "EulerA, 30 steps, guidance 7.5",
-        "15 steps",
-        "50 steps",
-        "guidance 1 (guidance off)",
-        "guidance 12",
-        "DDIM",
-    ):
+    for head in ("EulerA, 30 steps, guidance 7.5", "15 steps", "50 steps", "guidance 1 (guidance off)", "guidance 12", "DDIM"):
         assert f"{head} | " in said
     assert "Fixed" in said and "⚠" not in said
     assert "run05 guidance 12 | " in words(make_grid(six, titles=[f"run0{n} guidance 12" for n in range(1, 7)]))
@@ -245,11 +238,7 @@ def test_a_picture_is_shown_pixel_by_pixel(displayed: list) -> None:
 
 @pytest.mark.parametrize("alt", ["", "  \n", None, 3])
 def test_an_image_without_alternative_text_is_refused(alt: object, displayed: list) -> None:
-    for shower in (
-        lambda: show(picture(), alt=alt),
-        lambda: show_grid(sweep(), alt=alt),
-        lambda: image_html(b"", alt=alt),
-    ):
+    for shower in (lambda: show(picture(), alt=alt), lambda: show_grid(sweep(), alt=alt), lambda: image_html(b"", alt=alt)):
         with pytest.raises(SourceError, match="alt is .*must say what the picture shows"):
             shower()
     with pytest.raises(TypeError):

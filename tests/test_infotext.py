@@ -86,17 +86,6 @@ def test_a_real_webui_text_is_read() -> None:
     assert reading.assumed == {"model": "auto"} and len(reading.notes) == 2 and "v1-5-pruned-emaonly" in reading.notes[0]
 
 
-def test_before_version_1_9_karras_was_part_of_the_sampler() -> None:
-    text = "x\nSteps: 20, Sampler: DPM++ 2M Karras, CFG scale: 7, Seed: 1"
-    assert from_infotext(text).recipe == Recipe(prompt="x", steps=20, scheduler="DPM++ 2M", schedule="karras", guidance=7, seed=1)
-
-
-def test_a_bare_prompt_is_a_prompt_and_everything_else_is_said_to_be_assumed() -> None:
-    reading = from_infotext("a red apple\nSteps: 20, Seed: 1")  # two pairs do not make a parameters line
-    assert reading.recipe == Recipe(prompt="a red apple\nSteps: 20, Seed: 1")
-    assert {*reading.assumed} == {"seed", "steps", "guidance", "width", "height", "scheduler", "schedule", "model"}
-
-
 @pytest.mark.parametrize(("prompt", "reads"), [
     ("Negative prompt: trap", ("", "trap")), ("  a  \n b ", ("a\nb", "")),
 ])  # fmt: skip

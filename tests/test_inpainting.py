@@ -55,16 +55,6 @@ def differ(run, source):
     return int((np.asarray(run.image)[kept] != np.asarray(source.image)[kept]).sum())
 
 
-@pytest.mark.parametrize(
-    "mask",
-    [np.full((8, 8), np.nan), np.full((8, 8), 1j), np.full((8, 8), "white"), np.full((8, 8), None)],
-    ids=["nan", "complex", "text", "objects"],
-)
-def test_a_mask_of_anything_but_real_numbers_is_refused(mask):
-    with pytest.raises(SourceError, match="not of finite real numbers. Give bool"):
-        cut_out(noise(8, 8), mask)
-
-
 def test_a_mask_with_damaged_exif_is_refused(tmp_path):
     Image.new("L", (64, 64)).save(tmp_path / "mask.png", exif=b"Exif\0\0nothing that is TIFF")
     with pytest.raises(SourceError, match="the mask cannot be converted to grey .*Save it again as PNG"):
@@ -149,6 +139,7 @@ def test_what_is_opaque_is_kept_in_its_own_colour(model):
         (np.zeros((64, 64, 3), bool), "two dimensions"),
         ("alpha", "the photo has no transparency"),
         ("no such mask.png", "there is no file"),
+        *((np.full((64, 64), odd), "not of finite real numbers. Give bool") for odd in (np.nan, 1j, "white", None)),
     ],
 )
 def test_what_is_no_mask_is_refused_with_what_to_do(mask, words):
@@ -179,23 +170,17 @@ def test_a_mask_of_the_same_shape_is_scaled_and_an_inverted_one_is_said(tmp_path
     assert any("invert a mask that was made for A1111" in act for act in source.chain)
 
 
-def test_a_mask_of_shares_is_read_as_one_of_levels():
-    shares = disc(64, 64) * 0.9
-    assert np.array_equal(cut_out(noise(64, 64), shares).mask.kept, cut_out(noise(64, 64), (shares * 255).astype(np.uint8)).mask.kept)
+KEPT = disc(64, 64)
+WRITTEN = {
+    "shares": KEPT * 0.9, "half a share": KEPT * 0.5, "shares in whole numbers": KEPT.astype(np.uint8), "levels": KEPT * np.uint8(229),
+    **{f"an opaque {mode} picture": Image.fromarray(KEPT * np.uint8(255)).convert(mode) for mode in ("L", "LA", "RGB", "RGBA")},
+    "16 bits": Image.fromarray(np.where(KEPT, 65535, 20000).astype(np.uint16)),
+}  # fmt: skip
 
 
-def test_whole_numbers_up_to_one_are_shares():
-    kept = disc(64, 64)
-    assert np.array_equal(cut_out(noise(64, 64), kept.astype(np.uint8)).mask.kept, kept)
-
-
-def test_half_a_share_is_kept_and_opaque_pictures_are_read_by_their_grey():
-    kept = disc(64, 64)
-    assert np.array_equal(cut_out(noise(64, 64), kept * 0.5).mask.kept, kept)
-    for mode in ("L", "LA", "RGB", "RGBA"):
-        assert np.array_equal(cut_out(noise(64, 64), Image.fromarray(np.uint8(255) * kept).convert(mode)).mask.kept, kept), mode
-    sixteen = np.where(kept, 65535, 20000).astype(np.uint16)
-    assert np.array_equal(cut_out(noise(64, 64), Image.fromarray(sixteen)).mask.kept, kept)
+@pytest.mark.parametrize("mask", WRITTEN.values(), ids=WRITTEN)
+def test_a_mask_is_read_however_it_is_written(mask):
+    assert np.array_equal(cut_out(noise(64, 64), mask).mask.kept, KEPT)
 
 
 def test_grow_moves_the_edge_by_so_many_pixels():

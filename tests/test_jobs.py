@@ -10,6 +10,7 @@ import weakref
 from types import SimpleNamespace
 
 import pytest
+from plotted import until
 
 from tp2lib.errors import Cancelled, ModelError, RecipeError
 from tp2lib.widgets.jobs import Job
@@ -29,13 +30,6 @@ def steps(count: int, seconds: float = 0.0):
 
 def fail(on_step, should_stop) -> None:
     raise RecipeError("steps is 0;\nit must be 1 or more. Use 1.")
-
-
-def until(condition, seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.002)
 
 
 def test_work_is_done_in_another_thread_and_its_result_comes_back() -> None:

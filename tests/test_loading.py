@@ -224,24 +224,19 @@ def test_an_index_with_an_odd_entry_is_an_error_in_words(folder, entry):
         load(folder, device="cpu")
 
 
-def test_a_scheduler_that_predicts_something_else_is_refused(folder):
-    path = folder / "scheduler" / "scheduler_config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "prediction_type": "sample"}))
-    with pytest.raises(ModelError, match="predicts 'sample'; it must be 'epsilon' or 'v_prediction'"):
-        load(folder, device="cpu")
-
-
-def test_a_config_that_does_not_fit_the_weights_is_an_error_in_words(folder):
-    config = json.loads((folder / "unet" / "config.json").read_text())
-    (folder / "unet" / "config.json").write_text(json.dumps({**config, "block_out_channels": [8, 16]}))
-    with pytest.raises(ModelError, match="cannot be loaded"):
-        load(folder, device="cpu")
-
-
-def test_a_unet_without_a_size_of_its_own_is_refused(folder):
-    path = folder / "unet" / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "sample_size": [32, 48]}))
-    with pytest.raises(ModelError, match=r"sample_size of the UNet in .* is \[32, 48\]; it must be a whole number"):
+@pytest.mark.parametrize(
+    ("part", "change", "said"),
+    [
+        ("scheduler/scheduler_config", {"prediction_type": "sample"}, "predicts 'sample'; it must be 'epsilon' or 'v_prediction'"),
+        ("unet/config", {"sample_size": [32, 48]}, r"sample_size of the UNet in .* is \[32, 48\]; it must be a whole number"),
+        ("unet/config", {"in_channels": 5}, "reads 5 channels and its VAE makes 4; .* 9, for inpainting"),
+        ("unet/config", {"cross_attention_dim": 1024}, "is a Stable Diffusion 2"),
+        ("unet/config", {"block_out_channels": [8, 16]}, "cannot be loaded"),  # does not fit the weights
+    ],
+)
+def test_a_config_that_cannot_be_used_is_an_error_in_words(folder, part, change, said):
+    edit(folder, part, **change)
+    with pytest.raises(ModelError, match=said):
         load(folder, device="cpu")
 
 
@@ -317,6 +312,6 @@ def test_the_catalogue_says_what_each_model_costs():
     assert CATALOGUE["sd15"].revision and CATALOGUE["sd15"].download_mb > 0
 
 
-def edit(folder, **changes):
-    index = json.loads((folder / "model_index.json").read_text())
-    (folder / "model_index.json").write_text(json.dumps({**index, **changes}))
+def edit(folder, part="model_index", /, **changes):
+    path = folder / f"{part}.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))

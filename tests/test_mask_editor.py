@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from PIL import Image
+from strategies import encoded
 from studio_parts import studio
 
 from tp2lib.engine.inpainting import cut_out
@@ -64,8 +65,14 @@ def test_what_is_no_mask_changes_nothing(picker, message):
     assert picker.prepare(0, 0).pixels_sha256 == before
 
 
-def test_without_a_product_the_mask_is_drawn_by_hand(picker):
-    picker.use(type("Run", (), {"image": Image.new("RGB", (64, 64), "white"), "key": "0" * 32}))
+@pytest.mark.parametrize("dropped", [False, True])
+def test_without_a_product_the_photo_is_taken_and_the_mask_drawn_by_hand(picker, dropped):
+    white = Image.new("RGB", (64, 64), "white")
+    if dropped:
+        picker.drop.take(encoded(white), "white.png")
+        assert picker.drop.said.startswith("white.png") and "taken" in picker.drop.said and picker.editor.kept is None
+    else:
+        picker.use(type("Run", (), {"image": white, "key": "0" * 32}))
     with pytest.raises(SourceError, match="No product was found.*Paint over the product with the brush"):
         picker.prepare(0, 0)
     drawn(picker.editor, (20, 20, 40, 40))
@@ -103,17 +110,6 @@ def test_another_photo_may_be_taken_while_a_thread_asks_for_the_one_before(picke
         sys.setswitchinterval(interval)
 
 
-def test_a_dropped_photo_without_a_product_is_taken_and_can_be_painted_on(picker):
-    file = io.BytesIO()
-    Image.new("RGB", (64, 64), "white").save(file, "PNG")
-    picker.drop.take(file.getvalue(), "white.png")
-    assert picker.drop.said.startswith("white.png") and "taken" in picker.drop.said and picker.editor.kept is None
-    with pytest.raises(SourceError, match="No product was found"):
-        picker.prepare(0, 0)
-    drawn(picker.editor, (20, 20, 40, 40))
-    assert picker.prepare(0, 0).mask.kept.sum() == 400
-
-
 def test_a_low_confidence_is_said_and_the_edges_are_shown(picker):
     washed_out = Image.open(INPUTS / "mug.jpg").resize((64, 64)).point(lambda level: 230 + level // 10)
     picker.use(type("Run", (), {"image": washed_out, "key": "0" * 32}))
@@ -135,10 +131,8 @@ def test_the_mode_keeps_the_product_and_its_settings_come_back(vitrine, tmp_path
     run = mode.run(60)
     assert run.effective["mode"] == "inpaint" and run.effective["kept_pixels_differing"] == 0 and run.image.size == (512, 512)
     assert np.array_equal(np.asarray(run.image)[:10, :20], np.asarray(Image.open(INPUTS / "product.jpg"))[:10, :20])
-    assert (
-        "new background" in mode.made.children[0].children[1].children[0].value
-        and "0 of the kept pixels differ" in mode.made.children[0].children[1].children[0].value
-    )
+    card = mode.made.children[0].children[1].children[0].value
+    assert "new background" in card and "0 of the kept pixels differ" in card
     mode.controls["grow"].value = 0
     tool.tabs.selected_index = 0
     tool.gallery.use(run)

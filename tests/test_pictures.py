@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 import sd_parsers
+from foreign_files import png
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 from strategies import noise_image, recipes
 
 from tp2lib.errors import OutputError, RecordError, TP2Error
@@ -48,10 +48,7 @@ def picture(tmp_path: Path) -> Path:
 
 def forged(tmp_path: Path, **texts: str) -> Path:
     """Write a PNG with chunks of our choice, as a stranger could."""
-    chunks = PngInfo()
-    for key, text in texts.items():
-        chunks.add_text(key, text)
-    IMAGE.save(tmp_path / "forged.png", pnginfo=chunks)
+    (tmp_path / "forged.png").write_bytes(png(IMAGE, **texts))
     return tmp_path / "forged.png"
 
 
@@ -293,11 +290,8 @@ def test_pictures_without_a_recipe_say_so(tmp_path: Path) -> None:
 
 def test_altered_pixels_are_noticed(picture: Path) -> None:
     image = opened(picture)
-    chunks = PngInfo()
-    for key, text in image.text.items():
-        chunks.add_text(key, text)
     image.putpixel((0, 0), (image.getpixel((0, 0))[0] ^ 1, 0, 0))
-    image.save(picture, pnginfo=chunks)
+    picture.write_bytes(png(image, **image.text))
     with pytest.raises(RecordError, match="altered"):
         read_record(picture)
     assert read_record(picture, intact=False)["timings"] == RECORD["timings"]

@@ -14,7 +14,7 @@ from strategies import TEXT, noise_image
 
 from tp2lib.errors import ModelError, ModelNotFound, RecipeError
 from tp2lib.metrics.prompt_adherence import Adherence, adherence, clip_score, named_values
-from tp2lib.models.judge import load_judge
+from tp2lib.models import judge
 from tp2lib.models.vocabulary import ATTRIBUTES
 
 PICTURE = Image.new("RGB", (32, 32), "red")
@@ -87,12 +87,9 @@ def test_no_judge_or_nothing_to_judge_is_none() -> None:
 
 
 def test_the_real_judge_is_asked_the_same_way() -> None:
-    from tp2lib.models.judge import Judge as RealJudge
-    from tp2lib.models.judge import JudgeNet
-
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        untrained = RealJudge(JudgeNet())
+        untrained = judge.Judge(judge.JudgeNet())
     found = adherence(PICTURE, "a red apple on marble, studio lighting", judge=untrained)
     assert set(found.seen) == {"kind", "colour", "set", "light"} and 0 < found.score < 1
     assert str(found).startswith(f"{found.score:.2f}: kind apple 0.")
@@ -105,7 +102,7 @@ def test_a_judge_without_its_weights_says_so(content: object, tmp_path: Path, mo
         path.write_bytes(content)
     elif content:
         save_file({"one.weight": torch.zeros(1)}, path)
-    monkeypatch.setattr("tp2lib.models.judge.load_judge", partial(load_judge, path))
+    monkeypatch.setattr("tp2lib.models.judge.load_judge", partial(judge.load_judge, path))
     with pytest.raises(ModelError if content else ModelNotFound, match="weights of the judge.*Install tp2lib again"):
         adherence(PICTURE, "a red apple")
 
@@ -116,7 +113,6 @@ def test_a_missing_clip_is_not_fetched() -> None:
 
 
 def test_clip_score_is_a_cosine(tmp_path: Path) -> None:
-    import torch
     from transformers import CLIPConfig, CLIPModel
 
     from vitrine.tokenizer import make_tokenizer

@@ -7,15 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from filled import fill, scored
+from filled import NINE, fill, scored
 
 from tp2lib.errors import RecordError
-from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.rater_agreement import Agreement, agreement, compare, consistency, correlation, interval, paired
 from tp2lib.evaluation.ratings import Item, Ratings
 from tp2lib.evaluation.rubric import JUDGED
-
-NINE = [name for name in EXPERIMENTS if "run" in name]
 
 
 def weighted_kappa(table, weights):
@@ -77,6 +74,13 @@ def runs(tmp_path):
     return fill(tmp_path, NINE)
 
 
+@pytest.fixture
+def moody(runs, tmp_path):
+    """A rater who gives the same picture other points when it comes again."""
+    count = iter(range(10**6))
+    return scored(tmp_path, runs, "moody", lambda key, criterion: next(count) // 4 % 3).ratings
+
+
 def noisy(noise, seed):
     draw = np.random.default_rng(seed)
     return lambda key, criterion: int(np.clip((int(key, 16) - 1) // 3 + draw.integers(-noise, noise + 1), 0, 2))
@@ -128,12 +132,10 @@ def test_somebody_who_always_gives_two_tells_nothing(runs, tmp_path):
     assert (own.n, own.value, own.equal) == (3, None, 1.0)
 
 
-def test_a_rater_is_held_against_herself_on_the_repeats_only(runs, tmp_path):
+def test_a_rater_is_held_against_herself_on_the_repeats_only(runs, moody, tmp_path):
     own = consistency(scored(tmp_path, runs, "ann", noisy(0, 1)).ratings)
     assert own.n == 3 and own.equal == 1.0 and own.value == pytest.approx(1)
-    count = iter(range(10**6))
-    moody = consistency(scored(tmp_path, runs, "moody", lambda key, criterion: next(count) // 4 % 3).ratings)
-    assert moody.n == 3 and moody.equal < 1
+    assert consistency(moody).n == 3 and consistency(moody).equal < 1
 
 
 def test_differences_between_the_criteria_are_no_agreement(runs, tmp_path):
@@ -189,9 +191,7 @@ def test_two_pictures_are_apart_only_by_more_than_the_noise(runs, tmp_path):
     assert alone.separable and alone.low == pytest.approx(8 - 3.182 / 2, abs=1e-3) and alone.repeats == 3  # half a point is the least noise of one rater
 
 
-def test_one_noisy_rater_separates_little_and_one_without_repeats_nothing(runs, tmp_path):
-    count = iter(range(10**6))
-    moody = scored(tmp_path, runs, "moody", lambda key, criterion: next(count) // 4 % 3).ratings
+def test_one_noisy_rater_separates_little_and_one_without_repeats_nothing(runs, moody):
     noise = [sum(one) - sum(other) for one, other in moody.repeats()]
     found = compare([moody], runs[NINE[0]].key, runs[NINE[4]].key, by="key")
     assert found.high - found.mean == pytest.approx(3.182 * math.sqrt(np.mean(np.square(noise))), rel=1e-3)
@@ -223,14 +223,12 @@ def test_pictures_that_do_not_differ_are_rarely_called_separable(count, draws):
     assert wrong / rounds <= 0.08
 
 
-def test_raters_who_agree_to_the_point_leave_an_interval(runs, tmp_path):
+def test_raters_who_agree_to_the_point_leave_an_interval(runs, moody):
     higher = [of_two(at, [[2, 1, 1, 1], [1, 1, 1, 1]]) for at in range(3)]
     found = compare(higher, "1", "2")
     assert found.mean == 1 and found.low < 0 and not found.separable
     far = compare([of_two(at, [[2] * 4, [0] * 4]) for at in range(3)], "1", "2")
     assert far.separable and far.low < far.mean == 8
-    count = iter(range(10**6))
-    moody = scored(tmp_path, runs, "moody", lambda key, criterion: next(count) // 4 % 3).ratings
     key, other = (runs[name].key for name in (NINE[0], NINE[4]))
     noisy_ones = compare([replace(moody, rater=name) for name in ("a", "b", "c")], key, other, by="key")  # they agree with each other, but not with themselves
     noise = math.sqrt(np.mean([(sum(one) - sum(two)) ** 2 for one, two in moody.repeats()]))

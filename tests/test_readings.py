@@ -10,21 +10,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from foreign_files import (
-    A1111,
-    DREAM,
-    FOOOCUS,
-    INVOKE,
-    NOVEL,
-    SD_METADATA,
-    SWARM,
-    comfy,
-    comfy_png,
-    draw_things_png,
-    node,
-    png,
-    with_exif,
-)  # fmt: skip
+from foreign_files import A1111, DREAM, FOOOCUS, INVOKE, NOVEL, SD_METADATA, SWARM, comfy, comfy_png, draw_things_png, node, png, with_exif
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -113,8 +99,10 @@ def test_a_line_break_inside_the_settings_costs_none_of_them() -> None:
         assert (reading.recipe, reading.ignored) == (from_infotext(A1111).recipe, from_infotext(A1111).ignored)
 
 
-def test_a_prompt_without_settings_is_never_completed_in_silence() -> None:
-    reading = read_recipe(png(parameters="a red apple"))
+@pytest.mark.parametrize("text", ["a red apple", "a red apple\nSteps: 20, Seed: 1"])  # two pairs do not make a parameters line
+def test_a_prompt_without_settings_is_never_completed_in_silence(text: str) -> None:
+    reading = read_recipe(png(parameters=text))
+    assert reading.recipe == Recipe(prompt=text)
     assert {*reading.assumed} == {"seed", "steps", "guidance", "width", "height", "scheduler", "schedule", "model"}
     assert "no settings line" in reading.notes[0]
     assert "steps 30" in str(reading) and "seed 42" in str(reading)
@@ -134,11 +122,12 @@ def test_a_seed_of_minus_one_is_drawn_and_said() -> None:
 
 
 @pytest.mark.parametrize(("line", "scheduler", "schedule"), [
-    ("DPM++ 2M SDE Karras", "DPM++ 2M SDE", "karras"), ("DPM++ 2M, Schedule type: Karras", "DPM++ 2M", "karras"), ("DPM++ 2M", "DPM++ 2M", "default"),
-    ("DPM++ 2M, Schedule type: Automatic", "DPM++ 2M", "karras"), ("DPM++ 2M SDE, Schedule type: Automatic", "DPM++ 2M SDE", "exponential"),
-    ("Euler a, Schedule type: Automatic", "EulerA", "default"), ("LMS Karras", "LMS", "karras"), ("Euler, Schedule type: SGM Uniform", "Euler", "trailing"),
-    ("Euler, Schedule type: Simple", "Euler", "trailing"), ("Euler, Schedule type: Exponential", "Euler", "exponential"),
-    ("Euler, Schedule type: Beta", "Euler", "beta"), ("Euler, Schedule type: Uniform", "Euler", "default"), ("DPM2 a Karras", "KDPM2A", "karras"),
+    ("DPM++ 2M Karras", "DPM++ 2M", "karras"), ("DPM++ 2M SDE Karras", "DPM++ 2M SDE", "karras"), ("DPM++ 2M, Schedule type: Karras", "DPM++ 2M", "karras"),
+    ("DPM++ 2M", "DPM++ 2M", "default"), ("DPM++ 2M, Schedule type: Automatic", "DPM++ 2M", "karras"),
+    ("DPM++ 2M SDE, Schedule type: Automatic", "DPM++ 2M SDE", "exponential"), ("Euler a, Schedule type: Automatic", "EulerA", "default"),
+    ("LMS Karras", "LMS", "karras"), ("Euler, Schedule type: SGM Uniform", "Euler", "trailing"), ("Euler, Schedule type: Simple", "Euler", "trailing"),
+    ("Euler, Schedule type: Exponential", "Euler", "exponential"), ("Euler, Schedule type: Beta", "Euler", "beta"),
+    ("Euler, Schedule type: Uniform", "Euler", "default"), ("DPM2 a Karras", "KDPM2A", "karras"),
     ("DPM++ 2M SDE Exponential", "DPM++ 2M SDE", "exponential"), ("UniPC", "UniPC", "default"),
 ])  # fmt: skip
 def test_samplers_and_schedule_types_are_two_settings(line: str, scheduler: str, schedule: str) -> None:

@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from foreign_files import png
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from tp2lib.engine.generate import generate
 from tp2lib.engine.replay import _differences, _job, grade, replay, replay_all, replayable
@@ -23,12 +23,6 @@ from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import read_recipe
 
 APPLE = Recipe(prompt="a red apple", steps=3, width=64, height=64)
-
-
-@pytest.fixture
-def photo():
-    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    return prepare_source(Image.fromarray(pixels), 64, 64)
 
 
 def test_nothing_is_rendered_for_no_pictures_or_for_a_run_without_one(model, monkeypatch):
@@ -160,18 +154,10 @@ def test_a_record_decides_neither_model_nor_file(model, tmp_path):
 @pytest.mark.parametrize(
     "change",
     [
-        {"threads": 0},
-        {"threads": "2"},
-        {"threads": 10**9},
-        {"threads": True},
-        {"rungs": ["rm -rf"]},
-        {"rungs": None},
-        {"rungs": [[]]},
-        {"model": []},
-        {"model": None},
-        {"fast": []},
+        {"threads": 0}, {"threads": "2"}, {"threads": 10**9}, {"threads": True}, {"rungs": ["rm -rf"]}, {"rungs": None}, {"rungs": [[]]},
+        {"model": []}, {"model": None}, {"fast": []},
     ],
-)
+)  # fmt: skip
 def test_a_record_out_of_range_is_refused(model, tmp_path, change):
     run = generate(APPLE, model)
     path = replace(run, effective={**run.effective, **change}).save(tmp_path / "odd.png")
@@ -215,9 +201,7 @@ def test_a_picture_of_version_0_1_replays_to_the_same_pixels_under_the_right_nam
     for part in ("recipe", "effective"):  # as version 0.1 wrote them: no schedule, and its own names
         del record[part]["schedule"]
         record[part]["scheduler"] = then
-    chunks = PngInfo()
-    chunks.add_text("tp2", json.dumps(record))
-    run.image.save(run.path, pnginfo=chunks)
+    run.path.write_bytes(png(run.image, tp2=json.dumps(record)))
     assert (read_recipe(run.path).recipe, read_recipe(run.path).assumed) == (run.recipe, {})
     verdict = replay(run.path)
     assert str(verdict) == "identical"  # and no name among the suspects

@@ -14,9 +14,10 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from filled import apple, fill, made, prove, scored
+from filled import NINE, apple, fill, made, prove, scored
+from foreign_files import png
+from markdown_it import MarkdownIt
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from tp2lib.cli.main import main
 from tp2lib.course.progress import note
@@ -39,7 +40,6 @@ from tp2lib.report.report import audit_report, make_report, write_report
 from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import read_recipe
 
-NINE = [name for name in EXPERIMENTS if "run" in name]
 EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(2)> | `x` **b** [a](javascript:alert(3)) {{ 7*7 }}'
 
 
@@ -106,8 +106,7 @@ def test_every_figure_leads_to_its_run_or_its_file(document, full):
 
 
 @pytest.mark.parametrize(("language", "said"), [("en", "they are paired by recipe"), ("fr", "elles sont appariées par recette")])
-def test_a_classmates_scores_from_another_computer_are_paired_by_recipe(language, said, tmp_path, monkeypatch):
-    monkeypatch.setattr("tp2lib.report.gather.adherence", lambda *given: None)
+def test_a_classmates_scores_from_another_computer_are_paired_by_recipe(language, said, tmp_path):
     names = list(CASES)
     runs = fill(tmp_path / "mine", names)
     theirs = fill(tmp_path / "theirs", names, **{one: made(EXPERIMENTS[one], at + 20) for at, one in enumerate(names)})
@@ -351,11 +350,9 @@ def test_runs_from_two_photos_are_not_said_to_start_from_one(tmp_path):
 def test_a_picture_without_its_mark_is_left_out_and_named(tmp_path):
     fill(tmp_path, ["smoke", "baseline"])
     with Image.open(tmp_path / "smoke.png") as image:
-        text = PngInfo()
-        for key in ("tp2", "parameters"):
-            text.add_text(key, image.info[key])
+        kept = {key: image.info.pop(key) for key in ("tp2", "parameters")}
         image.info.clear()
-        image.save(tmp_path / "smoke.png", pnginfo=text)
+        (tmp_path / "smoke.png").write_bytes(png(image, **kept))
     text = write_report(tmp_path)[0].read_text()
     assert "smoke.png cannot be used: it has no mark of origin" in text and "t2i" in text
 
@@ -421,8 +418,6 @@ def test_a_hostile_learner_puts_no_markup_into_the_page(tmp_path):
         link for link in seen.links if link.startswith(("#r", "#s"))
     }
     assert "alert(1)" in page and html.escape("<script>") in page and "49" not in re.sub(r"base64,[^\"]+|[0-9a-f]{8,}", "", page)
-    from markdown_it import MarkdownIt
-
     shown = Seen()
     shown.feed(MarkdownIt("commonmark").enable("table").render(markdown))
     assert not shown.tags & {"script", "a", "iframe", "form"} and shown.names <= {"src", "alt"} and "onerr" not in shown.links
@@ -431,8 +426,6 @@ def test_a_hostile_learner_puts_no_markup_into_the_page(tmp_path):
 
 @pytest.mark.parametrize("text", ["a|b", "`x`", "**b**", "[a](b)", "<b>", "# h", "1. one", "- one", "+ one", "~~s~~", "![i](u)", "$x$", "a\nb"])
 def test_words_stand_for_themselves_in_markdown(text):
-    from markdown_it import MarkdownIt
-
     shown = re.sub(r"<[^>]+>", "", MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(escape(text)))
     assert html.unescape(shown).strip() == " ".join(text.split())
 

@@ -16,7 +16,7 @@ from tp2lib.engine.inpainting import cut_out
 from tp2lib.errors import RecordError
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.languages import words
-from tp2lib.evaluation.risks import LIMITS, VERDICTS, Inspection, inspect
+from tp2lib.evaluation.risks import LIMITS, VERDICTS, Finding, Inspection, inspect
 from tp2lib.evaluation.run_measures import Evidence
 from tp2lib.evaluation.scoring import BlindScoring
 from tp2lib.metadata.pixels import open_image
@@ -204,8 +204,6 @@ def test_a_run_without_a_picture_cannot_be_inspected(tmp_path):
 
 
 def test_the_gravest_finding_decides():
-    from tp2lib.evaluation.risks import Finding
-
     def verdict(*ones):
         return Inspection(key="k", use="product", findings=tuple(Finding(risk="mark", verdict=one, reason="marked") for one in ones)).verdict
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from plotted import words
 
-from tp2lib.engine.replay import grade
+from tp2lib.engine.replay import GRADES, grade
 from tp2lib.errors import RecordError
 from tp2lib.evaluation.languages import LANGUAGES
 from tp2lib.evaluation.product import find_product
@@ -28,8 +28,6 @@ def test_every_level_is_a_sentence_of_its_own(code):
 
 
 def test_the_grades_of_a_replay_are_the_points():
-    from tp2lib.engine.replay import GRADES
-
     assert [POINTS[grade] for grade in GRADES] == [2, 1, 1, 0]
 
 

@@ -10,10 +10,13 @@ from types import SimpleNamespace
 import pytest
 from filled import apple, fill, made
 
+from tp2lib.engine.generate import generate
 from tp2lib.engine.runs import Run
 from tp2lib.errors import RecipeError, RecordError
 from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.run_measures import Evidence, costs, energy_kwh, known_proof, prove_all
+from tp2lib.recipe import Recipe
+from tp2lib.storage.ledger import Ledger
 
 NAMES = ("t2i_run01_baseline", "t2i_run05_guid12", "i2i_run09_strength085")
 
@@ -73,10 +76,6 @@ def test_a_forged_line_gives_no_points(line, tmp_path):
 
 
 def test_a_real_picture_is_proved(model, tmp_path, in_this_process):
-    from tp2lib.engine.generate import generate
-    from tp2lib.recipe import Recipe
-    from tp2lib.storage.ledger import Ledger
-
     run = generate(Recipe(prompt="a red apple", steps=2, width=64, height=64), model, ledger=Ledger(tmp_path))
     assert prove_all([run], tmp_path)[0].grade == "identical"
     foreign = replace(run, effective={**run.effective, "model": "evil/model"})

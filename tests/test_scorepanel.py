@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import re
+from dataclasses import replace
 
 import pytest
 from filled import fill, made
@@ -131,16 +133,12 @@ def test_nothing_shows_the_settings(panel, session):
 
 
 def test_the_picture_that_is_sent_carries_no_recipe(panel):
-    import base64
-
     sent = base64.b64decode(re.search(r"base64,([^\"]+)", panel.picture.value)[1])
     assert b"guidance" not in sent and b"tp2" not in sent and b"parameters" not in sent
 
 
 def test_a_hostile_prompt_is_only_words(tmp_path):
     recipe = EXPERIMENTS["baseline"].recipe.vary(prompt='<img src=x onerror="alert(1)">')
-    from dataclasses import replace
-
     run = replace(made(EXPERIMENTS["baseline"], 0), recipe=recipe)
     panel = ScorePanel(BlindScoring([run], "eve", outputs=tmp_path))
     assert "<img src=x" not in panel.words.value and recipe.prompt in html.unescape(panel.words.value)

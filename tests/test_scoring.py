@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from filled import fill, made, scored
+from filled import NINE, fill, made, scored
 from PIL import Image
 
 from tp2lib.errors import RecipeError, RecordError
@@ -12,8 +12,6 @@ from tp2lib.evaluation.experiments import EXPERIMENTS
 from tp2lib.evaluation.rubric import JUDGED
 from tp2lib.evaluation.scoring import BlindScoring
 from tp2lib.metadata.pixels import pixels_sha256
-
-NINE = [name for name in EXPERIMENTS if "run" in name]
 
 
 @pytest.fixture

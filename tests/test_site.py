@@ -14,6 +14,7 @@ import pytest
 from ipywidgets.embed import dependency_state
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from PIL import Image
+from strategies import encoded
 
 from tp2lib.cli import site as pages
 from tp2lib.cli.stills import Stills
@@ -21,6 +22,7 @@ from tp2lib.errors import OutputError
 from tp2lib.paths import NOTEBOOKS
 
 MB = 25  # the whole site
+RED = encoded(Image.new("RGB", (8, 8), "red"))
 SPHINX = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::PendingDeprecationWarning", "ignore::ResourceWarning"
 )  # its parts warn of each other
@@ -41,14 +43,6 @@ def executed(*shown: ipywidgets.Widget, html: str = "", text: str = "") -> nbfor
     book.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     book.metadata.widgets = {"application/vnd.jupyter.widget-state+json": states}
     return book
-
-
-def png() -> bytes:
-    import io
-
-    file = io.BytesIO()
-    Image.new("RGB", (8, 8), "red").save(file, "PNG")
-    return file.getvalue()
 
 
 def drawn(widget: ipywidgets.Widget, folder: Path) -> str:
@@ -79,7 +73,7 @@ def test_a_panel_is_a_still_picture_with_a_caption(tmp_path):
         (ipywidgets.IntProgress(3, max=7), '<progress max="7" value="3">'),
         (ipywidgets.Tab([ipywidgets.Label("one"), ipywidgets.Label("two")], titles=["A", "B"], selected_index=1), "<div>two</div>"),
         (ipywidgets.Accordion([ipywidgets.Label("inside")], titles=["More"]), "<summary>More</summary><div>inside</div>"),
-        (ipywidgets.Image(value=png(), format="png"), '<img src="pictures/'),
+        (ipywidgets.Image(value=RED, format="png"), '<img src="pictures/'),
     ],
     ids=lambda one: type(one).__name__,
 )
@@ -88,10 +82,10 @@ def test_every_kind_of_widget_is_drawn(widget, telling, tmp_path):
 
 
 def test_pictures_leave_the_html_and_are_kept_once(tmp_path):
-    one = f'<img src="data:image/png;base64,{base64.b64encode(png()).decode()}" alt="red">'
+    one = f'<img src="data:image/png;base64,{base64.b64encode(RED).decode()}" alt="red">'
     book = Stills(executed(html=one + one), tmp_path, "../pictures").still()
     (file,) = tmp_path.iterdir()
-    assert file.read_bytes() == png()
+    assert file.read_bytes() == RED
     assert book.cells[1].outputs[0].data["text/html"] == f'<img src="../pictures/{file.name}" alt="red">' * 2
 
 
@@ -158,21 +152,16 @@ def check_site(site: Path) -> None:
 @SPHINX
 def test_a_site_is_built_and_loads_nothing_from_elsewhere(tmp_path):
     slider = ipywidgets.VBox([ipywidgets.IntSlider(description="steps")])
-    where = tmp_path / "course" / "outputs"
-    nbformat.write(executed(slider, text=f"saved in {where}, not in {where}2"), _made(tmp_path / "course") / "01_a.ipynb")
-    warnings = pages.build_pages(tmp_path / "site", tmp_path / "course", say=len)
-    assert warnings == []
+    (course := tmp_path / "course").mkdir()
+    where = course / "outputs"
+    nbformat.write(executed(slider, text=f"saved in {where}, not in {where}2"), course / "01_a.ipynb")
+    assert pages.build_pages(tmp_path / "site", course, say=len) == []
     check_site(tmp_path / "site")
     page = (tmp_path / "site" / "notebooks" / "01_a.html").read_text(encoding="utf-8")
     assert "A still picture of how the run left it" in page and f"{where}/" not in page and "saved in outputs, not in" in page
     api = (tmp_path / "site" / "api" / "tp2lib.html").read_text(encoding="utf-8")
     assert "tp2lib.generate" in api and "Raises" in api
-    assert pages.build_pages(tmp_path / "site", tmp_path / "course", say=len) == []  # over an older one
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
+    assert pages.build_pages(tmp_path / "site", course, say=len) == []  # over an older one
 
 
 @pytest.mark.slow

@@ -9,16 +9,18 @@ import json
 import os
 import struct
 import zlib
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from foreign_files import png
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms, ImageFile
+from PIL import Image, ImageCms, ImageDraw, ImageFile
 from PIL.PngImagePlugin import PngInfo
-from strategies import noise_image
+from strategies import encoded, noise_image
 
 from tp2lib.engine.inpainting import cut_out
 from tp2lib.errors import SourceError
@@ -30,16 +32,22 @@ from tp2lib.storage.ledger import Ledger
 from tp2lib.storage.pictures import save_picture
 
 
-def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
 def refusal(*arguments: object, **options: object) -> str:
     with pytest.raises(SourceError) as caught:
         prepare_source(*arguments, **options)
     return str(caught.value)
+
+
+def taken(files: Iterable[bytes]) -> list[int]:
+    """Which of these files pass for a photo."""
+    passed = []
+    for number, data in enumerate(files):
+        try:
+            prepare_source(data, 16, 16)
+            passed.append(number)
+        except SourceError:
+            pass
+    return passed
 
 
 def colours(source: Source) -> np.ndarray:
@@ -160,8 +168,6 @@ def test_sizes_are_what_was_asked_for(w: int, h: int, cols: int, rows: int, resi
 @pytest.mark.parametrize("resize", RESIZE_MODES)
 @pytest.mark.parametrize("size", [(100, 50), (50, 100), (300, 200), (37, 91)])
 def test_circles_stay_circles(resize: str, size: tuple[int, int]) -> None:
-    from PIL import ImageDraw
-
     big = Image.new("RGB", (size[0] * 8, size[1] * 8), "white")
     radius = min(big.size) * 3 // 8
     x, y = big.width // 2, big.height // 2
@@ -241,9 +247,7 @@ def test_a_kept_photo_is_opened_again_with_where_it_is_from(masked: bool, tmp_pa
 )  # fmt: skip
 def test_what_a_kept_photo_cannot_say_counts_as_nothing(text: str, tmp_path: Path) -> None:
     for mode in ("RGB", "RGBA"):
-        chunks = PngInfo()
-        chunks.add_text("tp2 source", text)
-        (tmp_path / "kept.png").write_bytes(encoded(noise_image(16, 16, mode), pnginfo=chunks))
+        (tmp_path / "kept.png").write_bytes(png(noise_image(16, 16, mode), **{"tp2 source": text}))
         source = reopen_source(tmp_path / "kept.png")
         assert source.path == str(tmp_path / "kept.png") and source.chain[0].startswith("read ") and len(source.chain[0]) < 60
         assert source.mask is None or (source.mask.origin, source.mask.confidence) == ("kept with the photo", None)
@@ -264,14 +268,7 @@ def test_pixel_hashes_tell_shape_and_mode_apart() -> None:
 def test_a_file_cut_off_anywhere_is_refused(kind: str, options: dict) -> None:
     data = encoded(noise_image(24, 16), kind, **options)
     assert prepare_source(data, 16, 16).image.size == (16, 16)
-    passed = []
-    for length in range(len(data)):
-        try:
-            prepare_source(data[:length], 16, 16)
-            passed.append(length)
-        except SourceError:
-            pass
-    assert passed == []
+    assert taken(data[:length] for length in range(len(data))) == []
 
 
 def test_a_png_with_any_byte_changed_is_refused() -> None:
@@ -279,14 +276,7 @@ def test_a_png_with_any_byte_changed_is_refused() -> None:
     chunks.add_text("before", "x" * 20)
     chunks.add(b"teXt", b"after\0" + b"y" * 20, after_idat=True)  # which load() alone would not look at
     data = encoded(noise_image(24, 16), pnginfo=chunks)
-    passed = []
-    for at in range(len(data)):
-        try:
-            prepare_source(data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :], 16, 16)
-            passed.append(at)
-        except SourceError:
-            pass
-    assert passed == []
+    assert taken(data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :] for at in range(len(data))) == []
 
 
 @pytest.mark.parametrize("tail", [b"\0" * 9, b"\xff\xda tail of a motion photo", b"\xff\xd8\xff\xd9"])
@@ -380,10 +370,8 @@ def test_bad_targets_are_refused(options: dict, words: str) -> None:
 def test_hostile_metadata_ends_in_an_error_of_ours_or_in_a_picture() -> None:
     for key in ("transparency", "icc_profile", "exif", "dpi", "gamma", "xmp"):  # text posing as Pillow's own entries
         for mode in ("RGB", "L", "P"):
-            info = PngInfo()
-            info.add_text(key, "hostile")
             try:
-                assert prepare_source(encoded(noise_image(16, 16, mode), pnginfo=info), 16, 16).image.mode == "RGB"
+                assert prepare_source(png(noise_image(16, 16, mode), **{key: "hostile"}), 16, 16).image.mode == "RGB"
             except SourceError as error:
                 assert "the photo" in str(error)
     with pytest.raises(SourceError):  # a text chunk that unpacks to 64 MB

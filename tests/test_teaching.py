@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 
 import pytest
 
@@ -50,12 +52,8 @@ def test_the_example_reads_a_class(tmp_path, monkeypatch, capsys):
     assert "ada 03 1 0 0 {'3.1': 'right'}" in said and "bob 0 predictions ['so it is']" in said and "class.html" not in said
 
 
-@pytest.mark.parametrize("option", ["--offline"])
-def test_uv_knows_the_options_of_the_room_without_network(option):
-    import shutil
-    import subprocess
-
+def test_uv_knows_the_option_of_the_room_without_network():
     if not (uv := shutil.which("uv")):
         pytest.skip("uv is not on the path")
     said = subprocess.run([uv, "sync", "--help"], capture_output=True, text=True, check=True).stdout
-    assert option in said
+    assert "--offline" in said
