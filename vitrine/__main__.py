@@ -32,8 +32,7 @@ class Scale:
     pace: float = 1.0
 
 
-# Fewer than 128 pixels would do for latents of 8×8, but not for 4×4: the innermost map would be 1×1, where
-# oneDNN 3 leaves a bfloat16 weight gradient uninitialised.
+# 128 pixels give latents of 16×16. At 4×4 the innermost map would be 1×1, where oneDNN 3 leaves a bfloat16 weight gradient uninitialised.
 TINY = Scale(
     tiny=True,
     pixels=128,
